@@ -1,0 +1,41 @@
+"""Operator: several steps, one edit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from operators.data import Edit, Operator, Shard, Verdict
+from operators.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Each step sees what the steps before it made of the code. Only a step that waits for a model learns from
+    `past`; the others do the same again, so that the model's conversation starts from the same code each time."""
+
+    steps: tuple[Operator, ...]
+
+    @property
+    def waits(self) -> bool:
+        return any(step.waits for step in self.steps)
+
+    def propose(self, ws: Workspace, shard: Shard, past: Sequence[Verdict]) -> Edit | None:
+        now, told = ws, False
+        said, trouble, tokens_in, tokens_out = "", "", 0, 0
+        notes: list[str] = []
+        for step in self.steps:
+            edit = step.propose(now, shard, past if step.waits else ())
+            if edit is None:
+                continue
+            told = told or step.waits or not past
+            now = now.over(edit)
+            said, trouble = said or edit.said, edit.trouble
+            notes += edit.notes
+            tokens_in, tokens_out = tokens_in + edit.tokens_in, tokens_out + edit.tokens_out
+            if trouble:
+                break
+        if not told:
+            return None
+        files = {path: text for path, text in now.files.items() if text != ws.text(path)}
+        return Edit(files, said, tuple(notes), tokens_in, tokens_out, trouble)

@@ -1,0 +1,1 @@
+"""The judges, cheapest first. Each is a frozen dataclass with `local` and `judge`."""

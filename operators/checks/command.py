@@ -1,0 +1,30 @@
+"""Check: a command succeeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from operators.data import Edit, Finding, Ruling, Shard
+from operators.workspace import Workspace
+
+SHOWN = 4000  # characters of output in a finding, from its end
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    command: str
+    """Run by /bin/sh in the checkout's root; `{paths}` stands for the files of the edit."""
+    timeout: float = 600.0
+
+    local = False
+
+    def judge(self, ws: Workspace, shard: Shard, edit: Edit) -> Ruling:
+        """Raise NoCommand when the command is not installed."""
+        paths = tuple(path for path, text in edit.files.items() if text is not None)
+        done = ws.run(ws.tree(), self.command, paths, self.timeout)
+        if done.timed_out:
+            return Ruling((Finding("command", f"`{self.command}` took more than {self.timeout:.0f} s."),))
+        if done.code:
+            said = done.out.strip()[-SHOWN:]
+            return Ruling((Finding("command", f"`{self.command}` ended with exit code {done.code}:\n{said}"),))
+        return Ruling((), f"command: `{self.command}` passed")

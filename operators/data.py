@@ -1,0 +1,191 @@
+"""The values that travel through Umbau and the protocols between its parts. If you read one file, read this one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from operators.workspace import Workspace
+
+Status = Literal["accepted", "unchanged", "skipped", "rejected", "failed"]
+Message = Mapping[str, str]  # {"role": "system" | "user" | "assistant", "content": text}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Lines `first` to `last` (1-based, inclusive) of `path` at the base commit: where a symbol stands."""
+
+    path: str
+    symbol: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The unit of work: some files of one commit, or some symbols in them."""
+
+    key: str
+    """Hex digest of everything the outcome depends on; a base that moved elsewhere leaves it as it is."""
+    repo: str
+    commit: str
+    paths: tuple[str, ...]
+    spans: tuple[Span, ...] = ()
+    """The only lines that may change (and imports be added); empty: the whole files."""
+    context: tuple[str, ...] = ()
+    """Other files that a model is shown."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it: `tests/test_a.py::TestA.test_b`, `setup.py`, `src/app (12 files)`."""
+        if self.spans:
+            names = ", ".join(span.symbol for span in self.spans)
+            return f"{self.spans[0].path}::{names}"
+        if len(self.paths) == 1:
+            return self.paths[0]
+        folder = self.paths[0].rpartition("/")[0] or "."
+        return f"{folder} ({len(self.paths)} files)"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What an operator proposes, told against the base commit."""
+
+    files: Mapping[str, str | None]
+    """Path to new text; None deletes the file."""
+    said: str = ""
+    """The model's own words."""
+    notes: tuple[str, ...] = ()
+    """What codemods and commands had to say."""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    trouble: str = ""
+    """Why the reply could not be used, worded for whoever must repair it. Its tokens count all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fault that a judge sees, worded for whoever must repair it."""
+
+    judge: str
+    message: str
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What one check says of an edit: its findings and, in a few words, what it looked at."""
+
+    findings: tuple[Finding, ...] = ()
+    proof: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An edit and what the judges found; it passes only when nothing was found."""
+
+    edit: Edit
+    findings: tuple[Finding, ...] = ()
+    proof: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return not self.findings
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a shard ended: facts only, the status is computed."""
+
+    shard: Shard
+    verdicts: tuple[Verdict, ...] = ()
+    error: str = ""
+    """What went wrong in our world (a worker died, a model could not be reached): to be tried again."""
+    skipped: str = ""
+    """Why the shard's files cannot be worked on at all (`syntax error on line 3`): nothing to try again."""
+    seconds: float = 0.0
+
+    @property
+    def status(self) -> Status:
+        if self.error:
+            return "failed"
+        if self.skipped:
+            return "skipped"
+        if not self.verdicts:
+            return "unchanged"
+        if not self.verdicts[-1].passed:
+            return "rejected"
+        return "accepted" if self.verdicts[-1].edit.files else "unchanged"
+
+    @property
+    def edit(self) -> Edit | None:
+        """The accepted edit, or None."""
+        return self.verdicts[-1].edit if self.status == "accepted" else None
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """Tokens read and written by the model over all attempts, unusable replies included."""
+        return (
+            sum(verdict.edit.tokens_in for verdict in self.verdicts),
+            sum(verdict.edit.tokens_out for verdict in self.verdicts),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """One commit of one repository as workers need it."""
+
+    repo: str
+    commit: str
+    mirror: str
+    """Folder of the bare repository, on this machine."""
+    python: str = ""
+    """Interpreter of the repository's environment; empty: the one Umbau runs on."""
+    parser: str = ""
+    """That interpreter again when its version, hence its syntax, is another than that of Umbau's own."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What checks saw on the untouched commit, by the check's own name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A model's reply. `tokens_*` as the server counted them."""
+
+    text: str
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cut: bool = False
+    """Ended by the length limit, not by the model."""
+
+
+class Skip(Exception):
+    """The shard's files cannot be worked on; the message is the reason. Not a fault of anybody."""
+
+
+class Operator(Protocol):
+    """Proposes edits: codemod, rewrite, shell, a chain of them, or a plugin."""
+
+    waits: bool
+    """True when `propose` mostly waits for a model; it then runs in the waiting lane and must not compute."""
+
+    def propose(self, ws: Workspace, shard: Shard, past: Sequence[Verdict]) -> Edit | None:
+        """Return the next edit, told against `ws`, or None when there is nothing (more) to propose."""
+
+
+class Check(Protocol):
+    """Judges an edit."""
+
+    local: bool
+    """True when the ruling on a file depends on that file alone."""
+
+    def judge(self, ws: Workspace, shard: Shard, edit: Edit) -> Ruling:
+        """`ws` shows the base with `edit` laid over it; `ws.base_text` still shows the base."""
+
+
+class Model(Protocol):
+    """An OpenAI-compatible endpoint, or anything that answers like one."""
+
+    def complete(self, messages: Sequence[Message], *, shard: str, attempt: int) -> Completion:
+        """Raise ModelError when there is no answer to be had; an odd answer is returned as it is."""

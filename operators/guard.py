@@ -1,0 +1,107 @@
+"""Calls the guarded child, one for each process of ours, and outlives it."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import select
+import signal
+import struct
+import sys
+import threading
+import time
+from subprocess import Popen
+from typing import Any
+
+from operators.data import Skip
+from operators.proc import kill, spawn
+
+MEMORY = 2 << 30  # bytes of address space; ordinary source of 1 MB takes LibCST about 300 MB
+SECONDS = 120.0  # the longest any one file may take; a dense literal of 900 kB takes about 20
+CALLS = 2_000  # a child is replaced after so many, in case a codemod leaks
+
+
+class Broken(Exception):
+    """The function itself failed: a fault in a codemod or in Umbau, not in the file. Carries the traceback."""
+
+
+class Guard:
+    """A child that may crash, hang or eat its memory without harm."""
+
+    def __init__(self) -> None:
+        self._child: Popen[bytes] | None = None
+        self._calls = 0
+        self._lock = threading.Lock()
+
+    def call(self, function: str, **arguments: Any) -> Any:
+        """Call `function` ("module:function" of operators.syntax) in the child and return what it gives.
+
+        Raises Skip when the file is at fault, also when the child died of it or took too long; Broken otherwise.
+        """
+        request = json.dumps({"call": function, "with": arguments}).encode()
+        with self._lock:
+            answer = json.loads(self._exchange(struct.pack(">I", len(request)) + request))
+        if "skip" in answer:
+            raise Skip(answer["skip"])
+        if "error" in answer:
+            raise Broken(answer["error"])
+        return answer["gives"]
+
+    def close(self) -> None:
+        if self._child:
+            kill(self._child)
+            for pipe in (self._child.stdin, self._child.stdout):
+                assert pipe
+                pipe.close()
+            self._child = None
+
+    def _exchange(self, request: bytes) -> bytes:
+        if self._calls >= CALLS:
+            self.close()
+        child = self._child or self._start()
+        self._calls += 1
+        assert child.stdin and child.stdout
+        deadline = time.monotonic() + SECONDS
+        try:
+            child.stdin.write(request)
+            child.stdin.flush()
+            (length,) = struct.unpack(">I", _read(child.stdout.fileno(), 4, deadline))
+            return _read(child.stdout.fileno(), length, deadline)
+        except TimeoutError:
+            self.close()
+            raise Skip(f"takes the parser more than {SECONDS:.0f} s") from None
+        except (EOFError, BrokenPipeError):
+            self.close()
+            raise Skip(f"the parser died of it ({_ended(child.returncode)})") from None
+        except BaseException:  # Ctrl-C in between: the answer would be taken for the next one's
+            self.close()
+            raise
+
+    def _start(self) -> Popen[bytes]:
+        env = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+        self._child = spawn([sys.executable, "-P", "-m", "operators.syntax.child"], env=env, memory=MEMORY)
+        self._calls = 0
+        return self._child
+
+
+def _read(pipe: int, length: int, deadline: float) -> bytes:
+    data = bytearray()
+    while len(data) < length:
+        ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            raise TimeoutError
+        chunk = os.read(pipe, length - len(data))
+        if not chunk:
+            raise EOFError
+        data += chunk
+    return bytes(data)
+
+
+def _ended(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+_guard = Guard()
+call = _guard.call
+atexit.register(_guard.close)

@@ -1,0 +1,184 @@
+"""The one place that starts processes: fixed argv, an environment from an allow list, limits, nothing left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+KEEP = 200_000  # bytes of a command's output that are kept: half from its start, half from its end
+FILE_LIMIT = 256 << 20  # bytes any file written by a command may have, its own output included
+
+# What a repository's .gitattributes, hooks, configuration and names can do to git, and how each is kept from it:
+# measured one by one, see the README's page on hostile repositories.
+GIT_ENV = {
+    "HOME": "/nonexistent",
+    "LC_ALL": "C.UTF-8",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "/bin/false",
+    "GIT_SSH_COMMAND": "/bin/false",
+    "GIT_LFS_SKIP_SMUDGE": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_NO_LAZY_FETCH": "1",
+}
+GIT_SETTINGS = (
+    *("core.hooksPath=/dev/null", "core.fsmonitor=false", "core.symlinks=false", "core.quotePath=false"),
+    *("core.protectNTFS=true", "core.protectHFS=true", "safe.bareRepository=explicit", "protocol.allow=never"),
+    *("transfer.fsckObjects=true", "fetch.fsckObjects=true", "submodule.recurse=false"),
+    *("fetch.recurseSubmodules=false", "credential.helper=", "http.followRedirects=false"),
+    *("gc.auto=0", "maintenance.auto=false"),
+)
+GIT_PASSED = ("PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "HTTPS_PROXY", "https_proxy", "NO_PROXY")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a command ended. `code` is negative for a signal; `out` holds stdout and stderr as they came."""
+
+    code: int
+    out: str
+    seconds: float
+    timed_out: bool = False
+
+
+class GitError(Exception):
+    """git refused; the message is its own first words."""
+
+
+def run(
+    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float, stdin: bytes = b"", memory: int = 0
+) -> Result:
+    """Run a command to its end and never raise for how it ends.
+
+    `env` is the whole environment. Output goes to a file, so that a flood is cut by the file-size limit and a
+    grandchild that keeps the pipe open cannot hang us. The process group is killed at the end, whatever happened.
+    Raises FileNotFoundError when the program does not exist.
+    """
+    start = time.monotonic()
+    with tempfile.TemporaryFile() as sink, tempfile.TemporaryFile() as source:
+        source.write(stdin)
+        source.seek(0)
+        child = subprocess.Popen(
+            argv, cwd=cwd, env=dict(env), stdin=source, stdout=sink, stderr=sink, start_new_session=True
+        )
+        _limit(child.pid, memory)
+        timed_out = False
+        try:
+            child.wait(timeout)
+        except subprocess.TimeoutExpired:
+            timed_out = True
+        finally:
+            kill(child)
+        return Result(child.returncode, _ends(sink), time.monotonic() - start, timed_out)
+
+
+def spawn(argv: Sequence[str], *, env: Mapping[str, str], memory: int = 0) -> subprocess.Popen[bytes]:
+    """Start a long-lived child that talks over stdin and stdout."""
+    child = subprocess.Popen(
+        argv,
+        env=dict(env),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    _limit(child.pid, memory)
+    return child
+
+
+def kill(child: subprocess.Popen[bytes]) -> None:
+    """Kill a child with its process group and take its exit status."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def git(
+    repo: Path | None, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None, timeout: float = 600
+) -> bytes:
+    """Run git on a bare repository that Umbau owns (None: on none) and return what it prints.
+
+    Nothing is discovered and nothing inherited: the folder is named, the configuration is ours. Raises GitError.
+    """
+    try:
+        done = subprocess.run(
+            _git_argv(repo, args), input=stdin, env=git_env(env), capture_output=True, timeout=timeout, check=False
+        )
+    except FileNotFoundError:
+        raise GitError("git is not installed: install git 2.38 or newer") from None
+    except subprocess.TimeoutExpired:
+        raise GitError(f"git {args[0]} gave no answer within {timeout:.0f} s") from None
+    if done.returncode:
+        raise GitError(done.stderr.decode(errors="replace").strip() or f"git {args[0]} ended with {done.returncode}")
+    return done.stdout
+
+
+def git_child(repo: Path, *args: str) -> subprocess.Popen[bytes]:
+    """Start a long-lived git, such as `cat-file --batch`, on a bare repository that Umbau owns."""
+    return spawn(_git_argv(repo, args), env=git_env())
+
+
+def git_records(repo: Path, *args: str, limit: int, codes: tuple[int, ...] = (0,)) -> Iterator[bytes]:
+    """Yield the NUL-separated records that git prints, as they come.
+
+    Raises GitError beyond `limit` records (a few objects can describe billions of files) and when git ends with
+    anything but `codes`.
+    """
+    child = git_child(repo, *args)
+    assert child.stdout and child.stdin
+    child.stdin.close()
+    count, rest = 0, b""
+    try:
+        while chunk := child.stdout.read1(1 << 16):  # type: ignore[attr-defined]
+            *records, rest = (rest + chunk).split(b"\0")
+            count += len(records)
+            if count > limit:
+                raise GitError(f"more than {limit:,} files")
+            yield from records
+        if child.wait() not in codes:
+            raise GitError(f"git {args[0]} ended with {child.returncode}")
+    finally:
+        child.stdout.close()
+        kill(child)
+
+
+def git_env(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the whole environment git runs with."""
+    passed = {name: os.environ[name] for name in GIT_PASSED if name in os.environ}
+    return {**passed, **GIT_ENV, **(extra or {})}
+
+
+def _git_argv(repo: Path | None, args: Sequence[str]) -> list[str]:
+    settings = [part for setting in GIT_SETTINGS for part in ("-c", setting)]
+    return ["git", *([f"--git-dir={repo}"] if repo else []), *settings, *args]
+
+
+def _limit(pid: int, memory: int) -> None:
+    limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: FILE_LIMIT}
+    if memory:
+        limits[resource.RLIMIT_AS] = memory
+    with contextlib.suppress(ProcessLookupError):  # it may have ended already
+        for kind, value in limits.items():
+            resource.prlimit(pid, kind, (value, value))
+
+
+def _ends(sink: IO[bytes]) -> str:
+    size = sink.seek(0, os.SEEK_END)
+    sink.seek(0)
+    if size <= KEEP:
+        return sink.read().decode(errors="replace")
+    head = sink.read(KEEP // 2)
+    sink.seek(size - KEEP // 2)
+    left_out = f"\n[... {size - KEEP:,} bytes left out ...]\n"
+    return head.decode(errors="replace") + left_out + sink.read().decode(errors="replace")

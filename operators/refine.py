@@ -1,0 +1,49 @@
+"""The loop: propose, judge, propose again with the findings. The product in one function."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from operators.data import Check, Edit, Finding, Operator, Outcome, Shard, Skip, Verdict
+from operators.workspace import Workspace
+
+
+def refine(
+    ws: Workspace,
+    shard: Shard,
+    operator: Operator,
+    checks: Sequence[Check],
+    *,
+    attempts: int,
+    past: Sequence[Verdict] = (),
+) -> Outcome:
+    """Let `operator` propose, at most `attempts` times, until no check finds fault. Never raises."""
+    start, verdicts, skipped, error = time.monotonic(), list(past), "", ""
+    try:
+        for _ in range(attempts):
+            edit = operator.propose(ws, shard, verdicts)
+            if edit is None:
+                break
+            verdicts.append(judge(ws, shard, edit, checks))
+            if verdicts[-1].passed:
+                break
+    except Skip as why:
+        skipped = str(why)
+    except Exception as fault:
+        error = f"{type(fault).__name__}: {fault}"
+    return Outcome(shard, tuple(verdicts), error, skipped, time.monotonic() - start)
+
+
+def judge(ws: Workspace, shard: Shard, edit: Edit, checks: Sequence[Check]) -> Verdict:
+    """Ask the checks in turn, cheapest first, until one finds fault."""
+    if edit.trouble:
+        return Verdict(edit, (Finding("reply" if edit.said else "step", edit.trouble),))
+    proof: list[str] = []
+    if edit.files:
+        for check in checks:
+            ruling = check.judge(ws.over(edit), shard, edit)
+            if ruling.findings:
+                return Verdict(edit, ruling.findings, tuple(proof))
+            proof += [ruling.proof] if ruling.proof else []
+    return Verdict(edit, (), tuple(proof))

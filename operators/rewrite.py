@@ -1,0 +1,147 @@
+"""Operator: ask a model for the edit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal
+
+from operators import guard
+from operators.data import Edit, Message, Model, Shard, Verdict
+from operators.reply import blocks, whole
+from operators.source import split
+from operators.syntax.excerpt import Excerpt, put_back
+from operators.workspace import Workspace
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+NOTHING = "NO CHANGE NEEDED"
+NEEDS_MODEL = "needs a model: set UMBAU_MODEL_URL and UMBAU_MODEL, or `model` in the job"
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """Shows the model the shard's code and applies its reply.
+
+    The conversation is rebuilt from `past`, so that each attempt's prompt begins with the whole of the one before;
+    the system prompt (task, examples) is the same for all shards, which servers with a prefix cache like.
+    """
+
+    prompt: str
+    model: Model | None = None
+    examples: tuple[tuple[str, str], ...] = ()
+    protocol: Literal["blocks", "whole"] = "blocks"
+    hits: str = ""
+    """Pattern of what is left for the model after the steps before; empty: everything."""
+
+    waits = True
+
+    def system(self) -> str:
+        """Return the part of the prompt that all shards share."""
+        template = _templates().get_template("system.j2")
+        return template.render(
+            prompt=self.prompt, examples=self.examples, protocol=self.protocol, nothing=NOTHING
+        ).strip()
+
+    def propose(self, ws: Workspace, shard: Shard, past: Sequence[Verdict]) -> Edit | None:
+        if not past and not self._wanted(ws, shard):
+            return None
+        if self.model is None:
+            return None if past else Edit({}, trouble=NEEDS_MODEL)
+        now = ws.over(past[-1].edit) if past else ws
+        reply = self.model.complete(self._messages(ws, shard, past), shard=shard.key, attempt=len(past))
+        texts, trouble = self._applied(now, shard, reply.text)
+        if reply.cut:
+            trouble = f"{trouble}\n\nThe reply was cut at its length limit. Change less at a time.".strip()
+        return Edit(
+            {**now.edit(), **texts},
+            said=reply.text,
+            tokens_in=reply.tokens_in,
+            tokens_out=reply.tokens_out,
+            trouble=trouble,
+        )
+
+    def _wanted(self, ws: Workspace, shard: Shard) -> bool:
+        return not self.hits or any(
+            re.search(self.hits, line) for part in _parts(ws, shard).values() for line in _free(part)
+        )
+
+    def _messages(self, ws: Workspace, shard: Shard, past: Sequence[Verdict]) -> list[Message]:
+        code = {path: part.text for path, part in _parts(ws, shard).items()}
+        context = {path: text for path in shard.context if (text := ws.text(path)) is not None}
+        task = _templates().get_template("task.j2").render(code=code, context=context)
+        messages = [("system", self.system()), ("user", task)]
+        for verdict in past:
+            if verdict.edit.said:
+                messages.append(("assistant", verdict.edit.said))
+            if verdict.findings:
+                messages.append(("user", self._again(ws, shard, verdict)))
+        return [{"role": role, "content": content} for role, content in _merged(messages)]
+
+    def _again(self, ws: Workspace, shard: Shard, verdict: Verdict) -> str:
+        code = {path: part.text for path, part in _parts(ws.over(verdict.edit), shard).items()}
+        return _templates().get_template("again.j2").render(findings=verdict.findings, code=code)
+
+    def _applied(self, ws: Workspace, shard: Shard, reply: str) -> tuple[Mapping[str, str], str]:
+        if reply.strip().strip(".`*") == NOTHING:
+            return {}, ""
+        if not reply.strip():
+            return {}, "The reply was empty."
+        parts = _parts(ws, shard)
+        shown = {path: part.text for path, part in parts.items()}
+        applied = (blocks if self.protocol == "blocks" else whole)(reply, shown)
+        texts, trouble = {}, [applied.trouble] if applied.trouble else []
+        for path, text in applied.texts.items():
+            texts[path], left_out = put_back(ws.text(path) or "", parts[path], text)
+            if left_out:
+                lines = ", ".join(map(str, left_out))
+                trouble.append(
+                    f"{path}: changes near line {lines} were left out. Only the code below the imports and the class "
+                    f"header is yours to change; imports may be added."
+                )
+        return texts, "\n\n".join(trouble)
+
+
+def _parts(ws: Workspace, shard: Shard) -> dict[str, Excerpt]:
+    """Return what of each of the shard's files is shown: all of it, or the shard's symbols."""
+    parts = {}
+    for path in shard.paths:
+        text = ws.text(path)
+        if text is None:
+            continue
+        spans = [ws.lines(span) for span in shard.spans if span.path == path]
+        if spans:
+            found = guard.call("cut:part", text=text, spans=spans)
+            parts[path] = Excerpt(tuple(found["lines"]), tuple(found["numbers"]), frozenset(found["free"]))
+        else:
+            lines = split(text)
+            numbers = tuple(range(1, len(lines) + 1))
+            parts[path] = Excerpt(tuple(lines), numbers, frozenset(numbers))
+    return parts
+
+
+def _free(part: Excerpt) -> list[str]:
+    return [line for line, number in zip(part.lines, part.numbers, strict=True) if number in part.free]
+
+
+def _merged(messages: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Join neighbours of one role: chat templates want roles that take turns."""
+    merged: list[tuple[str, str]] = []
+    for role, content in messages:
+        if merged and merged[-1][0] == role:
+            merged[-1] = (role, f"{merged[-1][1]}\n\n{content}")
+        else:
+            merged.append((role, content))
+    return merged
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("operators", "prompts"), undefined=StrictUndefined, autoescape=False, trim_blocks=False
+    )

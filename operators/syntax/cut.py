@@ -1,0 +1,62 @@
+"""What planning, prompts and `inside` want to know of a module."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from operators.hunks import diff
+from operators.source import split
+from operators.syntax.excerpt import excerpt
+from operators.syntax.outline import Lines, Unit, innermost, outline, parse
+
+
+def cut(text: str, hits: str, most: int) -> list[tuple[str, int, int]]:
+    """Return (name, first line, last line) of the symbols in which `hits` matches: top-level statements, and the
+    members of classes longer than `most` lines."""
+    numbers = [number for number, line in enumerate(split(text), 1) if re.search(hits, line)]
+
+    def wanted(first: int, last: int) -> bool:
+        return any(first <= number <= last for number in numbers)
+
+    return [(unit.name, unit.first, unit.last) for unit in innermost(outline(text).units, wanted, most)]
+
+
+def part(text: str, spans: Sequence[Lines]) -> dict[str, Any]:
+    """Return the excerpt, as Excerpt's fields, that shows the lines of `spans` and lets them change."""
+    found = outline(text)
+    headers = {header for unit in _flat(found.units) for header in unit.headers if _within(unit, spans)}
+    units = [Unit("", first, last, tuple(headers)) for first, last in spans]
+    shown = excerpt(text, found, units)
+    return {"lines": shown.lines, "numbers": shown.numbers, "free": sorted(shown.free)}
+
+
+def stray(before: str, after: str, spans: Sequence[Lines]) -> list[int]:
+    """Return the lines of `before` at which something was changed that is neither within `spans` nor a top-level
+    import that was added."""
+    lines, tree = split(before), parse(after)
+    imported = {
+        number
+        for node in tree.body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for number in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    new, shift, found = split(after), 0, []
+    for hunk in diff(lines, new):
+        at = hunk.first + shift
+        added = [number for number, line in enumerate(hunk.lines, at + 1) if line.strip()]
+        shift += hunk.grows
+        inside = any(first - 1 <= hunk.first and hunk.last <= last for first, last in spans)
+        if not inside and not (hunk.first == hunk.last and imported.issuperset(added)):
+            found.append(hunk.first + 1)
+    return found
+
+
+def _within(unit: Unit, spans: Sequence[Lines]) -> bool:
+    return any(unit.first <= last and first <= unit.last for first, last in spans)
+
+
+def _flat(units: Sequence[Unit]) -> list[Unit]:
+    return [unit for one in units for unit in (one, *_flat(one.members))]

@@ -1,0 +1,79 @@
+"""A part of a file that still parses: its imports, the headers around some lines, and those lines.
+
+A codemod that only needs to see one function costs a tenth on the excerpt, and a model reads a page instead of a file.
+What comes back is put into the file again, as far as it stayed within the lines it was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from operators.hunks import Hunk, apply, diff, imports
+from operators.source import split
+from operators.syntax.outline import Lines, Outline, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """`numbers[i]` is the 1-based line number, in the file, of the excerpt's line i."""
+
+    lines: tuple[str, ...]
+    numbers: tuple[int, ...]
+    free: frozenset[int]
+    """Numbers of the lines that may change; elsewhere only imports may be added."""
+
+    @property
+    def text(self) -> str:
+        return "".join(self.lines)
+
+
+def excerpt(text: str, outline: Outline, units: Iterable[Unit]) -> Excerpt:
+    """Cut `units` out of `text`, with the module's head, all top-level imports and the class headers around each
+    unit, and the blank lines above each of these."""
+    units, lines = list(units), split(text)
+    free = frozenset(number for unit in units for number in range(unit.first, unit.last + 1))
+    parts: set[Lines] = {outline.head, *outline.imports, *((unit.first, unit.last) for unit in units)}
+    parts.update(header for unit in units for header in unit.headers)
+    shown: set[int] = set()
+    for first, last in parts:
+        start = first
+        while start > 1 and not lines[start - 2].strip():
+            start -= 1
+        shown.update(range(start, last + 1))
+    numbers = sorted(shown)
+    return Excerpt(tuple(lines[number - 1] for number in numbers), tuple(numbers), free)
+
+
+def put_back(text: str, part: Excerpt, after: str) -> tuple[str, list[int]]:
+    """Return `text` with the excerpt's new text in it, and the numbers of lines where a change was left out because
+    it was neither within the free lines nor an added import."""
+    hunks, left_out = [], []
+    for hunk in diff(part.lines, split(after)):
+        if _may(part, hunk):
+            hunks.append(_moved(part, hunk))
+        else:
+            left_out.append(part.numbers[min(hunk.first, len(part.numbers) - 1)])
+    return "".join(apply(split(text), sorted(hunks))), left_out
+
+
+def _may(part: Excerpt, hunk: Hunk) -> bool:
+    touched = part.numbers[hunk.first : hunk.last]
+    if touched:
+        whole = touched[-1] - touched[0] == len(touched) - 1
+        return whole and part.free.issuperset(touched)
+    around = part.numbers[max(hunk.first - 1, 0) : hunk.first + 1]
+    return imports(hunk.lines) or bool(part.free.intersection(around))
+
+
+def _moved(part: Excerpt, hunk: Hunk) -> Hunk:
+    """Tell the hunk in the file's own lines. An insertion stands behind the line it followed, unless only the line
+    before which it stands is free."""
+    if hunk.last > hunk.first:
+        first = part.numbers[hunk.first] - 1
+        return Hunk(first, first + hunk.last - hunk.first, hunk.lines)
+    behind = part.numbers[hunk.first - 1] if hunk.first else 0
+    follows: Sequence[int] = part.numbers[hunk.first : hunk.first + 1]
+    if behind not in part.free and follows and follows[0] in part.free and not imports(hunk.lines):
+        return Hunk(follows[0] - 1, follows[0] - 1, hunk.lines)
+    return Hunk(behind, behind, hunk.lines)

@@ -1,0 +1,115 @@
+"""Where a module's imports and symbols stand, from `ast`."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from operators.data import Skip
+from operators.source import split
+
+RECURSION = 1_000
+
+_NAMED = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+Lines = tuple[int, int]  # first and last, 1-based, inclusive
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A top-level statement, or a member of a class that is taken apart."""
+
+    name: str
+    """`Class.method`, `function`, or `line 12` for a statement without a name."""
+    first: int
+    """Decorators included."""
+    last: int
+    headers: tuple[Lines, ...] = ()
+    """The `class ...:` lines around it, outermost first."""
+    members: tuple[Unit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    head: Lines
+    """What stands before the first statement, the docstring included; (1, 0) when there is nothing."""
+    imports: tuple[Lines, ...]
+    """The top-level imports."""
+    units: tuple[Unit, ...]
+    """Everything else at the top level."""
+
+
+def parse(text: str) -> ast.Module:
+    """Parse as the Python that runs this does. Raises Skip with the reason.
+
+    The recursion limit is Python's usual one meanwhile: whatever nests deeper takes LibCST gigabytes.
+    """
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(min(limit, RECURSION))
+    try:
+        return ast.parse(text)
+    except SyntaxError as error:
+        raise Skip(f"syntax error on line {error.lineno}: {error.msg}") from None
+    except (ValueError, LookupError, RecursionError, MemoryError) as error:
+        raise Skip(f"cannot be parsed: {error or type(error).__name__}") from None
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+@lru_cache(maxsize=4)  # the checks of one edit ask for the same two texts in turn
+def outline(text: str) -> Outline:
+    """Cut a module into its imports and units. Raises Skip when it does not parse."""
+    tree = parse(text)
+    imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    others = [node for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom)]
+    if ast.get_docstring(tree, clean=False) is not None:
+        head = (1, _last(others.pop(0)))
+    else:
+        head = (1, _first(tree.body[0]) - 1 if tree.body else 0)
+    ranges = tuple((node.lineno, _last(node)) for node in imports)
+    return Outline(head, ranges, tuple(_units(others, "", (), split(text))))
+
+
+def innermost(units: tuple[Unit, ...], wanted: Callable[[int, int], bool], most: int = 0) -> Iterator[Unit]:
+    """Yield the units that `wanted(first, last)` picks; a class longer than `most` lines is taken apart."""
+    for unit in units:
+        if not wanted(unit.first, unit.last):
+            continue
+        if not unit.members or unit.last - unit.first < most:
+            yield unit
+            continue
+        header = replace(unit, last=unit.members[0].first - 1, members=())
+        if wanted(header.first, header.last):
+            yield header
+        yield from innermost(unit.members, wanted, most)
+
+
+def _units(body: list[ast.stmt], prefix: str, headers: tuple[Lines, ...], lines: list[str]) -> Iterator[Unit]:
+    done = 0
+    for node in body:
+        name = prefix + (node.name if isinstance(node, _NAMED) else f"line {node.lineno}")
+        first, last = max(_first(node), done + 1), _last(node)
+        if first > last:
+            continue  # `a = 1; b = 2` is one line, hence one unit
+        done = last
+        members: tuple[Unit, ...] = ()
+        if isinstance(node, ast.ClassDef) and _starts_line(node.body[0], lines):
+            header = (first, _first(node.body[0]) - 1)
+            members = tuple(_units(node.body, f"{name}.", (*headers, header), lines))
+        yield Unit(name, first, last, headers, members)
+
+
+def _starts_line(node: ast.stmt, lines: list[str]) -> bool:
+    line = lines[_first(node) - 1]
+    return line.lstrip().startswith("@") or len(line) - len(line.lstrip()) == node.col_offset
+
+
+def _first(node: ast.stmt) -> int:
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(decorator.lineno for decorator in decorators)])
+
+
+def _last(node: ast.stmt) -> int:
+    return node.end_lineno or node.lineno

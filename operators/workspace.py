@@ -1,0 +1,136 @@
+"""A private view of one commit: its texts, the edits laid over them and, when a command needs one, a directory."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from subprocess import Popen
+
+from operators.checkout import Tree, tree
+from operators.data import Base, Edit, Span
+from operators.hunks import diff, moved
+from operators.proc import Result, git_child, run
+from operators.source import Source, decode, split
+
+PASSED = ("LANG", "LC_ALL", "TERM")  # of our environment, what commands may see
+
+
+class NoCommand(Exception):
+    """A command of the job is not installed where it should run; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    base: Base
+    files: Mapping[str, str | None] = field(default_factory=dict)
+    """What the edits so far made of the base."""
+
+    def over(self, edit: Edit | None) -> Workspace:
+        """Return the view with `edit` laid over this one."""
+        return Workspace(self.base, {**self.files, **edit.files}) if edit and edit.files else self
+
+    def source(self, path: str) -> Source | None:
+        """Return the file at the base commit, None when there is none. Raises Skip when it cannot be worked on."""
+        return _source(self.base.mirror, self.base.commit, path)
+
+    def base_text(self, path: str) -> str | None:
+        source = self.source(path)
+        return source.text if source else None
+
+    def text(self, path: str) -> str | None:
+        """Return the file's text with the edits in it."""
+        return self.files[path] if path in self.files else self.base_text(path)
+
+    def lines(self, span: Span) -> tuple[int, int]:
+        """Say where a span of the base stands now."""
+        before, now = self.base_text(span.path) or "", self.text(span.path) or ""
+        if before == now:
+            return span.first, span.last
+        return moved(diff(split(before), split(now)), span.first, span.last)
+
+    def edit(self) -> dict[str, str | None]:
+        """Return what differs from the base."""
+        return {path: text for path, text in self.files.items() if text != self.base_text(path)}
+
+    def tree(self) -> Tree:
+        """Return this process's directory, put right and with the edits in it. One at a time."""
+        own = tree(self.base.mirror, self.base.commit)
+        own.lay({path: self._bytes(path, text) for path, text in self.files.items()})
+        return own
+
+    def run(self, own: Tree, command: str, paths: tuple[str, ...], timeout: float, **env: str) -> Result:
+        """Run a shell command in the tree. `{paths}` stands for `paths`, quoted. Raises NoCommand."""
+        named = " ".join(shlex.quote(f"./{path}") for path in paths)
+        with tempfile.TemporaryDirectory(prefix="umbau-") as home:
+            done = run(
+                ["/bin/sh", "-c", command.replace("{paths}", named)],
+                cwd=own.folder,
+                env={**self._env(own.folder), "HOME": home, "TMPDIR": home, **env},
+                timeout=timeout,
+            )
+        if done.code == 127:
+            said = done.out.strip().rpartition("\n")[2]
+            raise NoCommand(f"`{command}` cannot run: {said}. Add what it needs to the job's environment.install")
+        return done
+
+    def _bytes(self, path: str, text: str | None) -> bytes | None:
+        if text is None:
+            return None
+        return (self.source(path) or Source(text)).encode(text)
+
+    def _env(self, folder: Path) -> dict[str, str]:
+        """Return the whole environment of a command: nothing of ours but an allow list."""
+        # `python` itself stays a link: its folder is the environment's bin, its target is not.
+        homes = [str(Path(python).parent) for python in (self.base.python, sys.executable) if python]
+        return {
+            **{name: os.environ[name] for name in PASSED if name in os.environ},
+            "PATH": os.pathsep.join([*homes, os.defpath]),
+            "PYTHONPATH": os.pathsep.join([str(folder / "src"), str(folder)]),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONHASHSEED": "0",
+            "RUFF_NO_CACHE": "true",
+            "MYPY_CACHE_DIR": os.devnull,
+            "TZ": "UTC",
+        }
+
+
+class _Blobs:
+    """Reads files of a bare repository through one long-lived git. Safe to share between threads."""
+
+    def __init__(self, mirror: str) -> None:
+        self._mirror = mirror
+        self._git: Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        if "\n" in path:
+            return None  # planning leaves such names out, and git's answer could not be told from another
+        with self._lock:
+            if self._git is None or self._git.poll() is not None:
+                self._git = git_child(Path(self._mirror), "cat-file", "--batch")
+            asks, answers = self._git.stdin, self._git.stdout
+            assert asks and answers
+            asks.write(f"{commit}:{path}\n".encode())
+            asks.flush()
+            head = answers.readline()
+            if head.rstrip().endswith(b" missing"):
+                return None
+            return answers.read(int(head.split()[2]) + 1)[:-1]
+
+
+@lru_cache(maxsize=8)
+def _blobs(mirror: str) -> _Blobs:
+    return _Blobs(mirror)
+
+
+@lru_cache(maxsize=64)
+def _source(mirror: str, commit: str, path: str) -> Source | None:
+    data = _blobs(mirror).read(commit, path)
+    return None if data is None else decode(data, path)
