@@ -167,8 +167,9 @@ class Skip(Exception):
 class Operator(Protocol):
     """Proposes edits: codemod, rewrite, shell, a chain of them, or a plugin."""
 
-    waits: bool
-    """True when `propose` mostly waits for a model; it then runs in the waiting lane and must not compute."""
+    @property
+    def waits(self) -> bool:
+        """True when `propose` mostly waits for a model; it then runs in the waiting lane and must not compute."""
 
     def propose(self, ws: Workspace, shard: Shard, past: Sequence[Verdict]) -> Edit | None:
         """Return the next edit, told against `ws`, or None when there is nothing (more) to propose."""
@@ -177,8 +178,9 @@ class Operator(Protocol):
 class Check(Protocol):
     """Judges an edit."""
 
-    local: bool
-    """True when the ruling on a file depends on that file alone."""
+    @property
+    def local(self) -> bool:
+        """True when the ruling on a file depends on that file alone."""
 
     def judge(self, ws: Workspace, shard: Shard, edit: Edit) -> Ruling:
         """`ws` shows the base with `edit` laid over it; `ws.base_text` still shows the base."""

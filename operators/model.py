@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 TRIES = 6
+CONCURRENCY = 32
 LONGEST_ANSWER = 16 << 20  # bytes
 LONGEST_PAUSE = 60.0  # seconds between two tries, whatever the server asks for
 
@@ -44,7 +45,7 @@ class Endpoint:
     max_tokens: int = 8192
     timeout: float = 600.0
     """Seconds to wait for one answer."""
-    concurrency: int = 32
+    concurrency: int = CONCURRENCY
     """Calls at a time from one machine."""
 
     def complete(self, messages: Sequence[Message], *, shard: str, attempt: int) -> Completion:

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from operators.data import Check, Edit, Finding, Operator, Outcome, Shard, Skip, Verdict
 from operators.workspace import Workspace
 
+Judge = Callable[[Workspace, Shard, Edit], Verdict]
+
 
 def refine(
-    ws: Workspace,
-    shard: Shard,
-    operator: Operator,
-    checks: Sequence[Check],
-    *,
-    attempts: int,
-    past: Sequence[Verdict] = (),
+    ws: Workspace, shard: Shard, operator: Operator, judge: Judge, *, attempts: int, past: Sequence[Verdict] = ()
 ) -> Outcome:
-    """Let `operator` propose, at most `attempts` times, until no check finds fault. Never raises."""
+    """Let `operator` propose, at most `attempts` times, until the judge finds no fault. Never raises."""
     start, verdicts, skipped, error = time.monotonic(), list(past), "", ""
     try:
         for _ in range(attempts):
             edit = operator.propose(ws, shard, verdicts)
             if edit is None:
                 break
-            verdicts.append(judge(ws, shard, edit, checks))
+            verdicts.append(judge(ws, shard, edit))
             if verdicts[-1].passed:
                 break
     except Skip as why:
@@ -35,7 +31,7 @@ def refine(
     return Outcome(shard, tuple(verdicts), error, skipped, time.monotonic() - start)
 
 
-def judge(ws: Workspace, shard: Shard, edit: Edit, checks: Sequence[Check]) -> Verdict:
+def judged(ws: Workspace, shard: Shard, edit: Edit, checks: Sequence[Check]) -> Verdict:
     """Ask the checks in turn, cheapest first, until one finds fault."""
     if edit.trouble:
         return Verdict(edit, (Finding("reply" if edit.said else "step", edit.trouble),))

@@ -80,6 +80,19 @@ def refused(name: str, arguments: Mapping[str, Any], home: str = "") -> str:
     return ""
 
 
+def examples(name: str, home: str = "") -> list[tuple[str, str]]:
+    """Return the EXAMPLES, pairs of before and after, of a module by dotted path. Raises Skip when it has none."""
+    if home and home not in sys.path:
+        sys.path.append(home)
+    for prefix in HOMES:
+        try:
+            found = importlib.import_module(prefix + name).EXAMPLES
+        except (ImportError, AttributeError):
+            continue
+        return [(before, after) for before, after in found]
+    raise Skip(f"no module {name} with EXAMPLES")
+
+
 def _codemod(
     command: type[Codemod], arguments: Mapping[str, Any], path: str
 ) -> Callable[[Module], tuple[str, list[str]]]:

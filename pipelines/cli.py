@@ -1,0 +1,208 @@
+"""The command line: each command is idempotent and one call. Heavy modules are imported by the command that needs
+them."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.session import (
+    FAILED,
+    driving,
+    fail,
+    folder_of,
+    home,
+    job_of,
+    lanes_at,
+    out,
+    shipped,
+    standing_of,
+    stoppable,
+    told,
+)
+
+app = typer.Typer(
+    help="Change the same thing in many repositories, with a model of your own and verdicts that can be trusted.",
+    epilog="Exit codes: 0 all well, 1 rejected shards, 2 failed shards, 64 bad job file, 130 stopped.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Job file, or name of a job that comes with Umbau.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Repos = Annotated[
+    list[str] | None,
+    typer.Option("--repo", help="Instead of the job's repositories: path, https URL or name==version. Repeatable."),
+]
+Address = Annotated[str, typer.Option(help="Ray cluster to run on. Without it one is started here, for this run.")]
+
+
+@app.command()
+def init(
+    file: Annotated[Path, typer.Argument(help="Where to write.")] = Path("job.yaml"),
+    like: Annotated[str, typer.Option("--from", help="A job that comes with Umbau.")] = "",
+) -> None:
+    """Write a job file to start from."""
+    with told():
+        text = (shipped(like) if like else Path(__file__).parent / "starter.yaml").read_text()
+        try:
+            with file.open("x") as new:
+                new.write(text)
+        except OSError as error:
+            fail(f"{file} cannot be written: {error.strerror}. Nothing was changed.")
+        print(f"{file} is written. Edit it, then: umbau validate {file}; umbau try {file} PATH")
+
+
+@app.command()
+def validate(job: JobArgument, json: Json = False) -> None:
+    """Check a job file, its patterns, templates, codemods and plugins."""
+    with told():
+        from pipelines.recipe import recipe
+
+        spec, file = job_of(job, None)
+        recipe(spec, file)
+        out(spec if json else f"{file} is good: {len(spec.steps)} steps, {len(spec.checks)} checks", json)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of job files, for editors."""
+    from json import dumps
+
+    from pipelines.job import Job
+
+    print(dumps(Job.model_json_schema(), indent=2))
+
+
+@app.command()
+def plan(
+    job: JobArgument,
+    repo: Repos = None,
+    all_files: Annotated[bool, typer.Option("--all", help="Name every file.")] = False,
+    json: Json = False,
+) -> None:
+    """Show the shards and merge requests of a job, and which files are left out and why."""
+    with told(), driving(job, repo, quiet=json) as driver:
+        from pipelines.report import plan_text
+
+        found = driver.plan()
+        out(found if json else plan_text(found, all_files=all_files), json)
+        raise typer.Exit(FAILED if found.trouble else 0)
+
+
+@app.command("try")
+def try_(
+    job: JobArgument,
+    file: Annotated[str, typer.Argument(help="Path in the repository; PATH::Symbol for one symbol.")],
+    repo: Repos = None,
+    json: Json = False,
+) -> None:
+    """Run one shard in this process, without Ray, and print its diff and each finding. Nothing is kept."""
+    with told():
+        from operators.workspace import Workspace
+        from pipelines.report import outcome_text
+        from pipelines.trial import trial
+
+        spec, path = job_of(job, repo)
+        outcome, base, others = trial(spec, path, file, home(), folder_of(path, repo))
+        out(outcome if json else outcome_text(outcome, Workspace(base)), json)
+        if others and not json:
+            print(f"\n{len(others)} more shards in this file: {', '.join(others[:8])}")
+        raise typer.Exit({"rejected": 1, "failed": FAILED}.get(outcome.status, 0))
+
+
+@app.command()
+def run(job: JobArgument, repo: Repos = None, address: Address = "", json: Json = False) -> None:
+    """Plan, run, gather and open merge requests; run again, it does what is missing."""
+    with told(), driving(job, repo, quiet=json) as driver:
+        from pipelines.driver import alone
+
+        with alone(driver.home, driver.job.name):
+            found = driver.plan()
+            with stoppable(driver), closing(lanes_at(address)) as lanes:
+                driver.run(found, lanes)
+                gathered, tended = driver.tend(found, lanes)
+            standing_of(driver, found, gathered, tended, json)
+
+
+@app.command()
+def tend(job: JobArgument, repo: Repos = None, address: Address = "", json: Json = False) -> None:
+    """Look after the merge requests: push what changed, see to comments, merge what is approved."""
+    with told(), driving(job, repo, quiet=json) as driver:
+        from pipelines.driver import alone
+
+        with alone(driver.home, driver.job.name):
+            found = driver.latest()
+            with stoppable(driver), closing(lanes_at(address)) as lanes:
+                gathered, tended = driver.tend(found, lanes)
+            standing_of(driver, found, gathered, tended, json)
+
+
+@app.command()
+def status(job: JobArgument, json: Json = False) -> None:
+    """Show where a job stands, by its last plan."""
+    with told(), driving(job, None, quiet=json) as driver:
+        found = driver.latest()
+        standing_of(driver, found, driver.gather(found, None), driver.requests(), json)
+
+
+@app.command()
+def show(shard: Annotated[str, typer.Argument(help="Beginning of its key, or its name.")], json: Json = False) -> None:
+    """Show every attempt at a shard: what the model said, findings, diff."""
+    with told():
+        from operators.workspace import Workspace
+        from pipelines.report import outcome_text
+        from pipelines.store import Store
+
+        with closing(Store(home() / "store.db")) as store:
+            for repo, key in store.find(shard) or fail(f"no shard is called {shard}: see `umbau plan`"):
+                found = store.outcomes([key]).get(key)
+                if not found:
+                    print(f"{key[:12]} has no outcome yet: umbau run")
+                elif json:
+                    out(found, json)
+                else:
+                    out(outcome_text(found[-1], Workspace(repo.base)), json)
+
+
+@app.command()
+def retry(
+    job: JobArgument,
+    shard: Annotated[list[str] | None, typer.Argument(help="By key or name; all rejected ones if none.")] = None,
+) -> None:
+    """Give rejected shards another go at the next run. Failed ones get it anyway."""
+    with told(), driving(job, None, quiet=True) as driver:
+        count = driver.retry(driver.latest(), shard or [])
+        print(f"{count} shards will have another go: umbau run {job}")
+
+
+@app.command()
+def review(
+    request: Annotated[str, typer.Argument(metavar="REPO/NUMBER", help="A merge request of the local forge.")],
+    comment: Annotated[str, typer.Option(help="Ask for something; the next `umbau tend` sees to it.")] = "",
+    file: Annotated[str, typer.Option(help="The file the comment is about.")] = "",
+    line: Annotated[int, typer.Option(help="The line it is about.", min=0)] = 0,
+    approve: Annotated[bool, typer.Option("--approve", help="Approve what is there now.")] = False,
+    close: Annotated[bool, typer.Option("--close", help="Close it for good.")] = False,
+) -> None:
+    """Review a merge request of the local forge."""
+    with told():
+        from getpass import getuser
+
+        from pipelines.forges.local import LocalForge
+
+        forge = LocalForge(home() / "forge")
+        try:
+            record = forge.review(request, getuser(), text=comment, path=file, line=line, approve=approve, close=close)
+        except KeyError:
+            names = ", ".join(record.name for record in forge.records()) or "none yet"
+            fail(f"there is no merge request {request}. There are: {names}")
+        print(forge.page(record))
+
+
+def main() -> None:
+    app()

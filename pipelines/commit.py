@@ -1,0 +1,70 @@
+"""Builds commits by plumbing in our own bare repository: exact paths, exact bytes, fixed names and dates.
+
+The same content on the same base is the same commit, whoever builds it and whenever, so that pushing twice is once.
+Nothing of the target repository (attributes, filters, hooks) has a say: git fast-import knows none of them.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from operators.proc import git
+from operators.source import Source
+from operators.workspace import Workspace
+from pipelines.data import Repo
+
+WHO = "Umbau"
+MAIL = "umbau@localhost.invalid"
+REF = "refs/umbau/built"  # fast-import wants one; branches are made by pushing
+_NAME = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+
+
+def commit(repo: Repo, files: Mapping[str, str | None], message: str) -> str:
+    """Return the commit that makes `files` (None: deleted) of the base. Raises GitError."""
+    mirror, ws = Path(repo.mirror), Workspace(repo.base)
+    date = git(mirror, "show", "--no-patch", "--format=%ct", repo.commit).decode().strip()
+    with tempfile.NamedTemporaryFile(prefix="umbau-") as marks:
+        stream = b"".join(_commands(repo, ws, files, message.encode(), date))
+        git(mirror, "fast-import", "--quiet", "--force", f"--export-marks={marks.name}", stdin=stream)
+        return checked(Path(marks.name).read_bytes().removeprefix(b":1 "))
+
+
+def quoted(path: str) -> bytes:
+    """Return a path as fast-import reads it, whatever characters it has."""
+    return b'"' + path.encode().replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n") + b'"'
+
+
+def checked(name: bytes) -> str:
+    """Return an object name that git printed. An empty one in a refspec would delete the branch."""
+    text = name.decode().strip()
+    assert _NAME.fullmatch(text), f"git named no object but {text!r}"
+    return text
+
+
+def person(date: str) -> dict[str, str]:
+    """Return the environment that makes us author and committer, at `date` (seconds since 1970)."""
+    facts = {"NAME": WHO, "EMAIL": MAIL, "DATE": f"@{date} +0000"}
+    return {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in facts.items()}
+
+
+def _commands(repo: Repo, ws: Workspace, files: Mapping[str, str | None], message: bytes, date: str) -> Iterator[bytes]:
+    yield f"commit {REF}\nmark :1\ncommitter {WHO} <{MAIL}> {date} +0000\n".encode()
+    yield b"data %d\n%s\nfrom %s\n" % (len(message), message, checked(repo.commit.encode()).encode())
+    modes = _modes(repo, files)
+    for path, text in sorted(files.items()):
+        if text is None:
+            yield b"D %s\n" % quoted(path)
+            continue
+        data = (ws.source(path) or Source("")).encode(text)
+        mode = modes.get(path, "100644").encode()
+        yield b"M %s inline %s\ndata %d\n%s\n" % (mode, quoted(path), len(data), data)
+
+
+def _modes(repo: Repo, files: Mapping[str, str | None]) -> dict[str, str]:
+    mirror = Path(repo.mirror)
+    listed = git(mirror, "--literal-pathspecs", "ls-tree", "-z", "--full-tree", repo.commit, "--", *files)
+    entries = [entry.partition("\t") for entry in listed.decode().split("\0") if entry]
+    return {path: facts.split()[0] for facts, _, path in entries}

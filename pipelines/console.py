@@ -1,0 +1,85 @@
+"""What a person sees while something takes its time: bars on a terminal, plain lines elsewhere. All on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+EVERY = 5.0  # seconds between two plain lines of one stage
+STATUSES = ("accepted", "unchanged", "skipped", "rejected", "failed")
+
+
+@dataclass(slots=True)
+class Stage:
+    """One thing that takes its time. `total` is None when nobody can know."""
+
+    name: str
+    total: int | None
+    done: int
+    quiet: bool
+    out: TextIO
+    bar: Progress | None = None
+    task: TaskID | None = None
+    kinds: Counter[str] = field(default_factory=Counter)
+    start: float = field(default_factory=time.monotonic)
+    told: float = field(default_factory=time.monotonic)
+
+    def advance(self, count: int, what: str) -> None:
+        """Say that `count` more are done, and what became of them (a status), or which it was."""
+        self.done += count
+        self.kinds[what] += count
+        if self.bar and self.task is not None:
+            self.bar.update(self.task, completed=self.done, told=self.summary(what))
+        elif not self.quiet and time.monotonic() - self.told > EVERY:
+            self.tell()
+
+    def tell(self) -> None:
+        self.told = time.monotonic()
+        of = f"/{self.total}" if self.total is not None else ""
+        print(f"{self.name:8} {self.done}{of} {self.summary('')}".rstrip(), file=self.out, flush=True)
+
+    def summary(self, last: str) -> str:
+        counted = [f"{self.kinds[status]} {status}" for status in STATUSES if self.kinds[status]]
+        return ", ".join(counted) or last
+
+
+@dataclass(slots=True)
+class Watch:
+    """Shows stages. `quiet`: not at all."""
+
+    quiet: bool = False
+    out: TextIO = field(default_factory=lambda: sys.stderr)
+
+    @contextmanager
+    def stage(self, name: str, total: int | None, done: int = 0) -> Iterator[Stage]:
+        if self.quiet or not self.out.isatty():
+            stage = Stage(name, total, done, self.quiet, self.out)
+            yield stage
+            if not self.quiet and time.monotonic() - stage.start > 1:
+                stage.tell()
+            return
+        with _bar() as bar:
+            task = bar.add_task(f"{name:8}", total=total, completed=done, told="")
+            yield Stage(name, total, done, self.quiet, self.out, bar, task)
+
+
+def _bar() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[told]}"),
+        console=Console(stderr=True),
+    )

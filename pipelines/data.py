@@ -1,0 +1,176 @@
+"""The values that pass between planning, running, gathering and tending."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from operators.data import Base, Check, Edit, Operator, Outcome, Shard, Verdict
+
+State = Literal["open", "merged", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Repo:
+    """Where code comes from, resolved to one commit."""
+
+    name: str
+    mirror: str
+    """Folder of Umbau's own bare repository."""
+    commit: str
+    branch: str
+    """What a merge request is to be merged into."""
+
+    @property
+    def base(self) -> Base:
+        return Base(self.name, self.commit, self.mirror)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A file that was looked at and left out."""
+
+    repo: str
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A shard and the branch of the merge request that its edit will be part of."""
+
+    shard: Shard
+    branch: str
+    group: str
+    """What a person calls the group: a folder, a file, an owner, a symbol."""
+    number: int = 1
+    """Which merge request of the group, where it has more files than one may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    repos: tuple[Repo, ...]
+    planned: tuple[Planned, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    trouble: Mapping[str, str] = field(default_factory=dict)
+    """Repository to the reason why nothing of it was planned."""
+    notes: tuple[str, ...] = ()
+    """What a person should know though it is no fault: a repository in which nothing matches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a job does to each shard, ready to be sent to workers."""
+
+    operator: Operator
+    checks: tuple[Check, ...]
+    final: tuple[Check, ...]
+    attempts: int
+    fingerprint: str
+    """Digest of all of it, prompts and codemod sources included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Work on one shard: propose and judge (`past`: what was tried before), or judge what is `offered`."""
+
+    shard: Shard
+    past: tuple[Verdict, ...] = ()
+    offered: Edit | None = None
+    merged: tuple[str, ...] = ()
+    """Of an offered sum: files whose text comes from several shards, so that no check has seen it yet."""
+    go: int = 0
+    """How often the shard was opened again before this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one merge request should hold."""
+
+    job: str
+    repo: Repo
+    branch: str
+    group: str
+    parts: tuple[Outcome, ...]
+    whole: Mapping[str, str | None]
+    """Path to new text: the sum of the parts; empty when nothing is left to be proposed."""
+    proof: tuple[str, ...] = ()
+    left_out: tuple[Outcome, ...] = ()
+    """Accepted alone, but not together with the others."""
+
+    @property
+    def digest(self) -> str:
+        """Tells one content from another; where the base stands does not matter."""
+        return digest(sorted(self.whole.items()))[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a merge request says of a change."""
+
+    title: str
+    body: str
+    """Markdown."""
+    message: str
+    """Of the commit."""
+    labels: tuple[str, ...] = ()
+    draft: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """What somebody said on a merge request. `path` is empty when no file is meant."""
+
+    id: str
+    author: str
+    text: str
+    path: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the forge says of a merge request at one moment."""
+
+    repo: str
+    branch: str
+    digest: str
+    state: State
+    url: str
+    ci: Literal["none", "pending", "passed", "failed"] = "none"
+    approved: bool = False
+    conflicts: bool = False
+    touched: bool = False
+    """Somebody else pushed to the branch."""
+    comments: tuple[Comment, ...] = ()
+    """Those of people, not Umbau's own."""
+
+
+class NotPushed(Exception):
+    """The branch holds what somebody else put there; it stays as it is."""
+
+
+class Forge(Protocol):
+    """Where merge requests live: local, GitLab, GitHub."""
+
+    def requests(self, prefix: str) -> Iterable[Request]:
+        """Return the requests, in any state, whose branch begins with `prefix`."""
+
+    def push(self, change: Change, commit: str, text: Description) -> Request:
+        """Make branch and open request hold `commit`; twice is once. Raises NotPushed, GitError."""
+
+    def merge(self, request: Request) -> None:
+        """Raises GitError."""
+
+    def close(self, request: Request, why: str) -> None: ...
+
+    def comment(self, request: Request, text: str) -> None:
+        """Say something on the request; the same text twice is said once."""
+
+
+def digest(value: object) -> str:
+    """Return the hex digest of anything that JSON can hold."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=True).encode()).hexdigest()

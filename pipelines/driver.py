@@ -1,0 +1,199 @@
+"""The driver of one job: plan -> run -> gather -> tend, each idempotent, all facts in the store.
+
+It never runs code of a repository; that is the lanes' business. Killed anywhere and run again, it does what is missing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from operators.data import Outcome, Verdict
+from operators.environment import Environment
+from pipelines.console import Watch
+from pipelines.data import Forge, Plan, Planned, Recipe, Task, digest
+from pipelines.errors import Refused
+from pipelines.gather import Gathered, gather
+from pipelines.group import Grouping, prefix
+from pipelines.job import Job
+from pipelines.lanes import Lanes
+from pipelines.plan import plan
+from pipelines.store import Store
+from pipelines.tend import Action, Tended, answer, tend
+from pipelines.work import Kit, needs_preparing
+
+REPAIRS = 3  # times that one tick goes on with what its repairs brought
+
+
+class Busy(Refused):
+    """Another process drives this job."""
+
+
+@dataclass(slots=True)
+class Driver:
+    job: Job
+    recipe: Recipe
+    home: Path
+    folder: Path
+    """What the job's local paths are relative to."""
+    store: Store
+    forge: Forge
+    watch: Watch
+    facts: dict[str, Mapping[str, object]] = field(default_factory=dict)
+    """What checks saw on the untouched commits, by repository."""
+    trouble: dict[str, str] = field(default_factory=dict)
+    """Repository to the reason why nothing of it can be judged."""
+
+    def plan(self) -> Plan:
+        """Look at the repositories as they are now."""
+        before = self.store.plan(self.job.name)
+        with self.watch.stage("plan", len(self.job.repos)) as stage:
+            found = plan(
+                self.job, self.recipe, self.home, self.folder, grouping(before), lambda name: stage.advance(1, name)
+            )
+        self.store.save_plan(self.job.name, found)
+        return found
+
+    def latest(self) -> Plan:
+        """Return the last plan as it was made. Raises Refused when there is none."""
+        found = self.store.plan(self.job.name)
+        if found is None:
+            raise Refused(f"{self.job.name} has not been planned yet: umbau run")
+        return found
+
+    def done(self) -> tuple[int, int]:
+        """Return how many shards of the last plan have an outcome, and how many there are."""
+        keys = [one.shard.key for one in self.latest().planned]
+        return len(keys) - len(self.store.missing(keys)), len(keys)
+
+    def requests(self) -> list[Tended]:
+        """Return the job's merge requests as the forge has them, nothing done about them."""
+        return [
+            Tended(request.repo, request.branch, Action("wait", request.state), request.url)
+            for request in self.forge.requests(prefix(self.job))
+        ]
+
+    def retry(self, plan: Plan, names: Sequence[str]) -> int:
+        """Open rejected shards again, or those of these names or keys; return how many. They start afresh."""
+        keys = {one.shard.key: one.shard.name for one in plan.planned}
+        latest = {key: found[-1] for key, found in self.store.outcomes(list(keys)).items()}
+        wanted = [
+            key
+            for key, outcome in latest.items()
+            if (outcome.status == "rejected" if not names else any(key.startswith(n) or keys[key] == n for n in names))
+        ]
+        goes = self.store.goes(wanted)
+        return sum(self.store.reopen(key, f"retry {goes.get(key, 0) + 1}") for key in wanted)
+
+    def run(self, plan: Plan, lanes: Lanes) -> None:
+        """Do every shard that has no outcome yet."""
+        goes = self.store.missing([one.shard.key for one in plan.planned])
+        todo = [one for one in plan.planned if one.shard.key in goes]
+        kit = self._kit(plan, lanes, [one.shard.repo for one in todo])
+        barred = [one for one in todo if one.shard.repo in self.trouble]
+        failures = [Outcome(one.shard, error=self.trouble[one.shard.repo]) for one in barred]
+        self.store.save([(outcome, goes[outcome.shard.key]) for outcome in failures])
+        tasks = [one for one in todo if one.shard.repo not in self.trouble]
+        with self.watch.stage("run", len(plan.planned), len(plan.planned) - len(todo)) as stage:
+            stage.advance(len(barred), "failed")
+            for done in lanes.run(kit, (self._task(one, goes[one.shard.key]) for one in tasks)):
+                self.store.save([(outcome, task.go) for task, outcome in done])
+                for status, count in Counter(outcome.status for _, outcome in done).items():
+                    stage.advance(count, status)
+
+    def gather(self, plan: Plan, lanes: Lanes | None) -> Gathered:
+        """Add the accepted edits up. Without `lanes` nothing is judged; what is not known yet is told as trouble."""
+        latest = self.store.outcomes([one.shard.key for one in plan.planned])
+        accepted = {
+            key: found[-1]
+            for key, outcomes in latest.items()
+            if (found := [outcome for outcome in outcomes if outcome.status == "accepted"])
+        }
+        with self.watch.stage("gather", None) as stage:
+
+            def judge(tasks: Sequence[Task]) -> Mapping[str, Outcome]:
+                known = self.store.outcomes([task.shard.key for task in tasks])
+                result = {key: found[-1] for key, found in known.items() if not found[-1].error}
+                missing = [task for task in tasks if task.shard.key not in result]
+                if lanes and missing:
+                    kit = self._kit(plan, lanes, [task.shard.repo for task in missing])
+                    for done in lanes.run(kit, [task for task in missing if task.shard.repo not in self.trouble]):
+                        self.store.save([(outcome, 0) for _, outcome in done])
+                        result |= {task.shard.key: outcome for task, outcome in done}
+                        stage.advance(len(done), "sums")
+                return result
+
+            return gather(self.job.name, self.recipe, plan, accepted, judge)
+
+    def tend(self, plan: Plan, lanes: Lanes) -> tuple[Gathered, list[Tended]]:
+        """Gather, then look after the merge requests; go on as long as repairs bring something new."""
+        for _ in range(REPAIRS):
+            gathered = self.gather(plan, lanes)
+            with self.watch.stage("tend", None):
+                tended = tend(self.job, plan, gathered, self.forge, self.store)
+            repaired = [done for done in tended if done.reopened]
+            if not repaired:
+                break
+            self.run(plan, lanes)
+            keys = [key for done in repaired for key in done.reopened]
+            latest = {key: found[-1] for key, found in self.store.outcomes(keys).items()}
+            answer(self.job, self.forge, repaired, latest)
+        return gathered, tended
+
+    def _task(self, one: Planned, go: int) -> Task:
+        """Return the work on a shard; opened again for a reason, it goes on from its last outcome."""
+        past: tuple[Verdict, ...] = ()
+        if go and (finding := self.store.reasons(one.shard.key)[-1]):
+            last = [found for found in self.store.outcomes([one.shard.key])[one.shard.key] if found.verdicts][-1]
+            past = (*last.verdicts, Verdict(replace(last.verdicts[-1].edit, said=""), (finding,)))
+        return Task(one.shard, past, go=go)
+
+    def _kit(self, plan: Plan, lanes: Lanes, wanted: Iterable[str]) -> Kit:
+        """Return what workers need, the repositories `wanted` prepared."""
+        settings = self.job.environment
+        environment = Environment(settings.python, tuple(settings.install)) if settings else None
+        kit = Kit(self.recipe, environment, {repo.name: repo.base for repo in plan.repos})
+        self._prepare(kit, lanes, [repo for repo in dict.fromkeys(wanted) if repo not in {*self.facts, *self.trouble}])
+        bases = {name: replace(base, facts=self.facts.get(name, {})) for name, base in kit.bases.items()}
+        return replace(kit, bases=bases)
+
+    def _prepare(self, kit: Kit, lanes: Lanes, repos: Sequence[str]) -> None:
+        names = {repo: digest(["facts", self.recipe.fingerprint, repo, kit.bases[repo].commit]) for repo in repos}
+        for repo, name in names.items():
+            known = self.store.fact(name)
+            if known is not None:
+                self.facts[repo] = known
+        missing = [repo for repo in repos if repo not in self.facts]
+        if not missing or not needs_preparing(kit):
+            return
+        with self.watch.stage("prepare", len(missing)) as stage:
+            for repo, found in lanes.prepare(kit, missing):
+                if isinstance(found, Exception):
+                    self.trouble[repo] = str(found)
+                else:
+                    self.facts[repo] = found
+                    self.store.keep(names[repo], found)
+                stage.advance(1, repo)
+
+
+def grouping(before: Plan | None) -> Grouping:
+    """Return which file is part of which merge request by an earlier plan."""
+    planned = before.planned if before else ()
+    return {(one.shard.repo, one.group, path): one.number for one in planned for path in one.shard.paths}
+
+
+@contextmanager
+def alone(home: Path, job: str) -> Iterator[None]:
+    """Be the only one to drive this job. Raises Busy. A process that dies lets go."""
+    locks = home / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with (locks / job).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(f"{job} is being run by another process: wait for it, or stop it") from None
+        yield

@@ -1,0 +1,1 @@
+"""Where merge requests live."""

@@ -1,0 +1,100 @@
+"""The pages of the local forge: what a reviewer would see on GitLab, readable from disk."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from pipelines.forges.record import Record
+
+LINES = 5000  # of diff on a page
+
+_HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@(.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class DiffLine:
+    kind: Literal["hunk", "add", "del", "same"]
+    old: int | None
+    new: int | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileDiff:
+    path: str
+    lines: tuple[DiffLine, ...]
+
+    @property
+    def added(self) -> int:
+        return sum(line.kind == "add" for line in self.lines)
+
+    @property
+    def deleted(self) -> int:
+        return sum(line.kind == "del" for line in self.lines)
+
+
+def request_page(record: Record, diff: str, repo: str) -> str:
+    """Return the page of one request; `diff` as git prints it, `repo` the folder of the branch. Nothing in it is taken
+    for HTML but our own."""
+    from markdown_it import MarkdownIt
+
+    body = MarkdownIt("commonmark", {"html": False}).disable("image").render(record.body)
+    lines = diff.split("\n")
+    files = file_diffs(lines[:LINES])
+    return (
+        _templates()
+        .get_template("request.html")
+        .render(record=record, body=body, files=files, left_out=max(0, len(lines) - LINES), repo=repo)
+    )
+
+
+def index_page(records: Sequence[tuple[Record, Path]]) -> str:
+    """Return the page that lists all requests, newest first; each with the path of its page."""
+    return _templates().get_template("index.html").render(records=list(reversed(records)))
+
+
+def file_diffs(lines: Sequence[str]) -> list[FileDiff]:
+    """Read a unified diff."""
+    files: list[FileDiff] = []
+    body: list[DiffLine] = []
+    path, old, new = "", 0, 0
+    for line in [*lines, "diff --git end"]:
+        if line.startswith("diff --git "):
+            if body:
+                files.append(FileDiff(path, tuple(body)))
+            path, body = "", []
+        elif line.startswith(("--- ", "+++ ")) and not body:
+            name = line[4:].strip("\t").strip('"')
+            path = name[2:] if name != "/dev/null" else path
+        elif found := _HUNK.match(line):
+            old, new = int(found[1]), int(found[2])
+            body.append(DiffLine("hunk", None, None, line))
+        elif body and line.startswith("+"):
+            body.append(DiffLine("add", None, new, line[1:]))
+            new += 1
+        elif body and line.startswith("-"):
+            body.append(DiffLine("del", old, None, line[1:]))
+            old += 1
+        elif body and line.startswith(" "):
+            body.append(DiffLine("same", old, new, line[1:]))
+            old, new = old + 1, new + 1
+        elif body and line.startswith("\\"):
+            body.append(DiffLine("hunk", None, None, line))
+    return files
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("pipelines.forges", "pages"), undefined=StrictUndefined, autoescape=True, trim_blocks=True
+    )

@@ -1,0 +1,82 @@
+"""A merge request of the local forge, as it is kept on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pipelines.data import State
+
+BOT = "umbau"
+Kind = Literal["push", "comment", "approve", "merge", "close"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened on a request."""
+
+    kind: Kind
+    author: str
+    at: str
+    text: str = ""
+    path: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    repo: str
+    number: int
+    branch: str
+    base: str
+    """The branch it is to be merged into."""
+    commit: str
+    """What the branch was cut from."""
+    title: str
+    body: str
+    digest: str = ""
+    head: str = ""
+    """What Umbau pushed last."""
+    intends: str = ""
+    """What Umbau was about to push when this was written: a branch that holds it is still Umbau's own."""
+    labels: tuple[str, ...] = ()
+    draft: bool = False
+    state: State = "open"
+    events: tuple[Event, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What `umbau review` calls it."""
+        return f"{self.repo}/{self.number}"
+
+    @property
+    def approved(self) -> bool:
+        """Whether somebody approved what is there now."""
+        kinds = [event.kind for event in self.events if event.kind in {"push", "approve"}]
+        return kinds[-1:] == ["approve"]
+
+    def after(self, kind: Kind, author: str = BOT, text: str = "", path: str = "", line: int = 0) -> Record:
+        """Return the record with one more event."""
+        event = Event(kind, author, datetime.now(UTC).isoformat(timespec="seconds"), text, path, line)
+        return replace(self, events=(*self.events, event))
+
+
+def read(file: Path) -> Record:
+    data = json.loads(file.read_text())
+    events = tuple(Event(**event) for event in data.pop("events"))
+    return Record(**{**data, "labels": tuple(data["labels"]), "events": events})
+
+
+def write(file: Path, text: str) -> None:
+    """Replace a file as a whole: a reader, or the next run after a crash, sees the old one or the new one."""
+    new = file.with_name(f".{file.name}.{os.getpid()}")
+    new.write_text(text)
+    new.replace(file)
+
+
+def dumped(record: Record) -> str:
+    return json.dumps(asdict(record), indent=1)

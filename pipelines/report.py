@@ -1,0 +1,170 @@
+"""What the command line prints: plans, outcomes, standings; as text and as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import unified_diff
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from operators.data import Edit, Outcome
+from operators.source import split
+from operators.workspace import Workspace
+from pipelines.console import STATUSES
+from pipelines.data import Plan
+from pipelines.gather import Gathered
+from pipelines.tend import Tended
+
+LISTED = 12  # files or shards of a kind that are named; --json has all
+_ANY: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a job stands."""
+
+    counts: Mapping[str, int]
+    """Shards by status; `waiting` have no outcome yet."""
+    failures: Mapping[str, Sequence[str]]
+    """What is wrong, in its first line, to the shards that it is wrong with."""
+    requests: Sequence[Tended] = ()
+    left_out: Sequence[str] = ()
+    """Shards accepted alone, but not together with the others."""
+    trouble: Mapping[str, str] | None = None
+    """Repository, or repository and branch, to what stopped it."""
+
+    @property
+    def code(self) -> int:
+        """The exit code: 2 when something failed, 1 when something was rejected."""
+        if self.counts.get("failed") or self.trouble or any(done.trouble for done in self.requests):
+            return 2
+        return 1 if self.counts.get("rejected") or self.left_out else 0
+
+
+def standing(
+    plan: Plan, outcomes: Mapping[str, Sequence[Outcome]], gathered: Gathered, tended: Sequence[Tended] = ()
+) -> Standing:
+    """Count what the store and the forge say of a plan."""
+    counts: Counter[str] = Counter()
+    failures: dict[str, list[str]] = defaultdict(list)
+    for one in plan.planned:
+        found = outcomes.get(one.shard.key)
+        status = found[-1].status if found else "waiting"
+        counts[status] += 1
+        if found and status in {"rejected", "failed", "skipped"}:
+            failures[f"{status}: {reason(found[-1])}"].append(one.shard.name)
+    left_out = [part.shard.name for change in gathered.changes for part in change.left_out]
+    trouble = {**plan.trouble, **{" ".join(place): why for place, why in gathered.trouble.items()}}
+    return Standing(counts, failures, tended, left_out, trouble)
+
+
+def reason(outcome: Outcome) -> str:
+    """Say in one line why an outcome is not an accepted one."""
+    if outcome.error or outcome.skipped:
+        return _first(outcome.error or outcome.skipped)
+    finding = outcome.verdicts[-1].findings[0]
+    return f"{finding.judge}: {_first(finding.message)}"
+
+
+def plan_text(plan: Plan, *, all_files: bool) -> Iterator[str]:
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for one in plan.planned:
+        groups[one.shard.repo, one.branch].append(one.shard.name)
+    yield (
+        _counted(len(plan.repos), "repository", "repositories")
+        + ", "
+        + ", ".join(
+            [
+                _counted(len(plan.planned), "shard"),
+                _counted(len(groups), "merge request"),
+                f"{len(plan.left_out)} left out",
+            ]
+        )
+    )
+    for (repo, branch), names in groups.items():
+        yield f"\n{repo}  {branch}  ({_counted(len(names), 'shard')})"
+        yield from (f"  {name}" for name in _some(names, all_files))
+    if plan.left_out:
+        yield "\nleft out"
+        for why, files in _by_reason(plan).items():
+            yield f"  {why} ({len(files)})"
+            yield from (f"    {file}" for file in _some(files, all_files))
+    yield from (f"\n{note}" for note in plan.notes)
+    yield from (f"\n{repo}: {why}" for repo, why in plan.trouble.items())
+
+
+def standing_text(standing: Standing) -> Iterator[str]:
+    told = [f"{standing.counts[status]} {status}" for status in (*STATUSES, "waiting") if standing.counts.get(status)]
+    yield f"shards   {', '.join(told) or 'none'}"
+    for why, names in sorted(standing.failures.items(), key=lambda item: -len(item[1])):
+        yield f"\n{why} ({len(names)})"
+        yield from (f"  {name}" for name in _some(names, False))
+    if standing.left_out:
+        yield f"\naccepted alone, but not together with the others ({len(standing.left_out)})"
+        yield from (f"  {name}" for name in _some(standing.left_out, False))
+    if standing.requests:
+        yield "\nmerge requests"
+    for done in standing.requests:
+        if done.action.why == "nothing to propose":
+            continue
+        yield f"  {done.repo}  {done.branch}\n    {done.action.verb}: {done.action.why}"
+        yield from (f"    {line}" for line in (done.url, _first(done.trouble)) if line)
+    yield from (f"\n{place}: {why}" for place, why in (standing.trouble or {}).items())
+
+
+def outcome_text(outcome: Outcome, ws: Workspace) -> Iterator[str]:
+    """Yield every attempt: what the model said, what it changed, what was found."""
+    tokens_in, tokens_out = outcome.tokens
+    spent = f", {tokens_in} tokens read and {tokens_out} written" if tokens_out else ""
+    yield f"{outcome.shard.repo}  {outcome.shard.name}  {outcome.shard.key[:12]}"
+    yield f"{outcome.status} after {_counted(len(outcome.verdicts), 'attempt')}, {outcome.seconds:.1f} s{spent}"
+    for number, verdict in enumerate(outcome.verdicts, 1):
+        yield f"\n--- attempt {number} ---"
+        if verdict.edit.said:
+            yield f"the model said:\n{verdict.edit.said.rstrip()}\n"
+        yield from (f"note: {note}" for note in verdict.edit.notes)
+        yield from diff(ws, verdict.edit)
+        for finding in verdict.findings:
+            yield f"\n{finding.judge}{f' ({finding.place})' if finding.place else ''}: {finding.message}"
+        yield from (f"passed   {proof}" for proof in verdict.proof)
+    if outcome.error or outcome.skipped:
+        yield f"\n{outcome.error or outcome.skipped}"
+    if outcome.status == "unchanged":
+        yield "\nThere is nothing to change here."
+
+
+def diff(ws: Workspace, edit: Edit) -> Iterator[str]:
+    """Yield the lines of a unified diff against the base."""
+    for path, text in edit.files.items():
+        before, after = split(ws.base_text(path) or ""), split(text or "")
+        for line in unified_diff(before, after, f"a/{path}", f"b/{path}" if text is not None else "/dev/null"):
+            yield line.rstrip("\r\n")
+
+
+def as_json(value: Any) -> str:
+    """Return dataclasses, pydantic models and what they hold as JSON."""
+    return _ANY.dump_json(value, indent=2).decode()
+
+
+def _by_reason(plan: Plan) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for left_out in plan.left_out:
+        found[left_out.reason].append(f"{left_out.repo}: {left_out.path}")
+    return found
+
+
+def _some(names: Sequence[str], all_of_them: bool) -> Iterable[str]:
+    if all_of_them or len(names) <= LISTED:
+        return names
+    return [*names[:LISTED], f"... and {len(names) - LISTED} more"]
+
+
+def _counted(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def _first(text: str) -> str:
+    return text.strip().partition("\n")[0]

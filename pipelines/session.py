@@ -1,0 +1,136 @@
+"""What commands share: where things are kept, which job is meant, how it is driven, and how errors are told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+from pipelines.errors import Refused
+
+if TYPE_CHECKING:
+    from pipelines.data import Plan
+    from pipelines.driver import Driver
+    from pipelines.gather import Gathered
+    from pipelines.job import Job
+    from pipelines.lanes import Lanes
+    from pipelines.tend import Tended
+
+FAILED, STOPPED = 2, 130
+JOBS = Path(__file__).parent / "jobs"
+
+
+def home() -> Path:
+    """Return the folder that holds store, mirrors, environments and the local forge; it keeps itself out of git."""
+    folder = Path(os.environ.get("UMBAU_HOME", ".umbau")).resolve()
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        (folder / ".gitignore").write_text("*\n")
+    return folder
+
+
+def shipped(name: str) -> Path:
+    """Return the file of a job that comes with Umbau."""
+    file = JOBS / f"{name}.yaml"
+    if not file.exists():
+        known = ", ".join(sorted(job.stem for job in JOBS.glob("*.yaml")))
+        fail(f"there is no job {name}: it is neither a file nor one of {known}", 64)
+    return file
+
+
+def job_of(job: str, repos: Sequence[str] | None) -> tuple[Job, Path]:
+    """Load a job by file or name, with other repositories if any are given. Raises BadJob."""
+    from pipelines.job import Source
+    from pipelines.jobfile import load
+
+    file = Path(job) if Path(job).exists() or job.endswith((".yaml", ".yml")) else shipped(job)
+    spec = load(file)
+    if repos:
+        sources = [Source(pypi=repo) if "==" in repo else Source(git=repo) for repo in repos]
+        spec = spec.model_copy(update={"repos": sources})
+    return spec, file
+
+
+def folder_of(file: Path, repos: Sequence[str] | None) -> Path:
+    """Say what local paths are relative to: the job file, or the command line's own folder for --repo."""
+    return Path.cwd() if repos else file.resolve().parent
+
+
+@contextmanager
+def driving(job: str, repos: Sequence[str] | None, *, quiet: bool) -> Iterator[Driver]:
+    """Give the driver of a job."""
+    from pipelines.console import Watch
+    from pipelines.driver import Driver
+    from pipelines.forges.local import LocalForge
+    from pipelines.recipe import recipe
+    from pipelines.store import Store
+
+    spec, file = job_of(job, repos)
+    built, folder = recipe(spec, file), home()
+    with closing(Store(folder / "store.db")) as store:
+        forge = LocalForge(folder / "forge")
+        yield Driver(spec, built, folder, folder_of(file, repos), store, forge, Watch(quiet))
+
+
+def lanes_at(address: str) -> Lanes:
+    """Start Ray here, or join the cluster at `address`. Raises Refused."""
+    from pipelines.cluster import OnRay
+
+    return OnRay(address)
+
+
+@contextmanager
+def stoppable(driver: Driver) -> Iterator[None]:
+    """Answer Ctrl-C with what is kept and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        done, total = driver.done()
+        typer.echo(f"\nStopped: {done} of {total} shards are done and kept. The same command goes on here.", err=True)
+        raise typer.Exit(STOPPED) from None
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn what is wrong into a message and an exit code."""
+    from operators.proc import GitError
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit(STOPPED) from None
+    except Refused as error:
+        fail(str(error), error.code)
+    except GitError as error:
+        fail(str(error))
+
+
+def fail(message: str, code: int = FAILED) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+def out(value: Any, json: bool) -> None:
+    """Print text, lines or, with `json`, anything."""
+    if json:
+        from pipelines.report import as_json
+
+        print(as_json(value))
+        return
+    lines: Iterable[str] = [value] if isinstance(value, str) else value
+    for line in lines:
+        print(line)
+
+
+def standing_of(driver: Driver, plan: Plan, gathered: Gathered, tended: Sequence[Tended], json: bool) -> NoReturn:
+    """Print where the job stands and end with the exit code that says so."""
+    from pipelines.report import standing, standing_text
+
+    outcomes = driver.store.outcomes([one.shard.key for one in plan.planned])
+    found = standing(plan, outcomes, gathered, tended)
+    out(found if json else standing_text(found), json)
+    raise typer.Exit(found.code)

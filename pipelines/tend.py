@@ -1,0 +1,161 @@
+"""change, request -> action: a pure decision, then a small act. Level-triggered: each tick looks at what is, so that
+nothing is lost when one is interrupted, and running twice is running once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from operators.data import Finding, Outcome
+from operators.proc import GitError
+from operators.workspace import Workspace
+from pipelines.commit import commit
+from pipelines.data import Change, Comment, Forge, NotPushed, Plan, Request
+from pipelines.describe import describe, fenced
+from pipelines.gather import Gathered
+from pipelines.group import prefix
+from pipelines.job import Job
+from pipelines.store import Store
+
+Verb = Literal["push", "repair", "merge", "close", "wait"]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    verb: Verb
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tended:
+    """What was done about one merge request."""
+
+    repo: str
+    branch: str
+    action: Action
+    url: str = ""
+    trouble: str = ""
+    reopened: tuple[str, ...] = ()
+    """Keys of the shards that a repair asked another go for."""
+
+
+def decide(change: Change, request: Request | None, said: Sequence[Comment], job: Job) -> Action:
+    """Say what to do about one merge request. `said`: comments that nobody has seen to yet."""
+    if request is None:
+        return Action("push", "new") if change.whole else Action("wait", "nothing to propose")
+    if request.state != "open":
+        return Action("wait", request.state)
+    if request.touched:
+        return Action("wait", "somebody else pushed to the branch: hands off")
+    if not change.whole:
+        return Action("close", "nothing is left to be proposed")
+    if request.digest != change.digest:
+        return Action("push", "the change is another now")
+    if said and learns(job):
+        return Action("repair", f"{len(said)} comment{'s' * (len(said) > 1)} to see to")
+    if said:
+        return Action("wait", "a comment waits for a person: no step of this job can learn from it")
+    if request.conflicts:
+        return Action("wait", "conflicts with its base branch, which has moved")
+    if request.approved and request.ci in {"none", "passed"} and job.merge_request.merge == "approved":
+        return Action("merge", "approved")
+    return Action("wait", "approved" if request.approved else "waits for review")
+
+
+def learns(job: Job) -> bool:
+    """Say whether a step of the job can do better when it is told what is wrong."""
+    return any(step.rewrite or step.use for step in job.steps)
+
+
+def current(change: Change, requests: Mapping[tuple[str, str], Request]) -> tuple[Change, Request | None]:
+    """Return the change under the branch that is its own now: what was merged stays merged, and when something else
+    is to be changed in the same files later, that is another request."""
+    branch, count = change.branch, 1
+    request = requests.get((change.repo.name, branch))
+    while request and request.state == "merged" and change.whole and request.digest != change.digest:
+        count += 1
+        branch = f"{change.branch}-again{count if count > 2 else ''}"
+        request = requests.get((change.repo.name, branch))
+    return replace(change, branch=branch), request
+
+
+def tend(job: Job, plan: Plan, gathered: Gathered, forge: Forge, store: Store) -> list[Tended]:
+    """Look at each merge request once and do what there is to be done.
+
+    A repair only asks for another go at the shards; once that is done, the next tick sees another change. What goes
+    wrong with one request is told, and the others are tended.
+    """
+    requests = {(request.repo, request.branch): request for request in forge.requests(prefix(job))}
+    done, tended = [], set(gathered.trouble)
+    for change, request in (current(change, requests) for change in gathered.changes):
+        said = [comment for comment in request.comments if not store.heard(cause(request, comment))] if request else []
+        done.append(_act(job, change, request, said, forge, store))
+        tended.add((change.repo.name, change.branch))
+    seen = {repo.name for repo in plan.repos}  # of the others nothing is known today
+    for place, request in requests.items():
+        if request.state == "open" and place not in tended and request.repo in seen:
+            forge.close(request, "no part of the job's plan stands behind it any more")
+            done.append(Tended(*place, Action("close", "left the job's scope"), request.url))
+    return done
+
+
+def cause(request: Request, comment: Comment) -> str:
+    """Return the name under which a comment is remembered as heard."""
+    return f"{request.repo}/{request.branch}#{comment.id}"
+
+
+def answer(job: Job, forge: Forge, repaired: Iterable[Tended], outcomes: Mapping[str, Outcome]) -> None:
+    """Tell reviewers what became of what they asked for; `outcomes`: the latest of each shard."""
+    requests = {(request.repo, request.branch): request for request in forge.requests(prefix(job))}
+    for done in repaired:
+        for outcome in (outcomes[key] for key in done.reopened if key in outcomes):
+            forge.comment(requests[done.repo, done.branch], _answered(outcome))
+
+
+def _answered(outcome: Outcome) -> str:
+    name = f"`{outcome.shard.name}`"
+    if outcome.status == "accepted":
+        return f"Umbau changed {name} as you asked (attempt {len(outcome.verdicts)}); every check passes."
+    last = outcome.verdicts[-1].findings if outcome.verdicts else ()
+    why = fenced(outcome.error or "\n".join(finding.message for finding in last) or "it had nothing more to propose")
+    return f"Umbau could not change {name} as you asked, so it stays as it is. The last word on it:\n\n{why}"
+
+
+def _act(
+    job: Job, change: Change, request: Request | None, said: Sequence[Comment], forge: Forge, store: Store
+) -> Tended:
+    action, url, trouble = decide(change, request, said, job), request.url if request else "", ""
+    reopened: set[str] = set()
+    try:
+        if action.verb == "push":
+            text = describe(job, change)
+            url = forge.push(change, commit(change.repo, change.whole, text.message), text).url
+        elif request and action.verb == "repair":
+            reopened.update(key for comment in said for key in _reopen(change, request, comment, store))
+        elif request and action.verb == "merge":
+            forge.merge(request)
+        elif request and action.verb == "close":
+            forge.close(request, action.why)
+    except (GitError, NotPushed) as why:
+        trouble = str(why)
+    return Tended(change.repo.name, change.branch, action, url, trouble, tuple(sorted(reopened)))
+
+
+def _reopen(change: Change, request: Request, comment: Comment, store: Store) -> list[str]:
+    """Hold a comment against the parts that it is about; against all of them when it names no file of theirs. Returns
+    their keys."""
+    about = [part for part in change.parts if comment.path in part.shard.paths] or list(change.parts)
+    if comment.line:
+        about = [part for part in about if _covers(change, part, comment)] or about
+    place = f"{comment.path}:{comment.line}" if comment.line else comment.path
+    for part in about:
+        store.reopen(part.shard.key, cause(request, comment), Finding("review", comment.text, place))
+    return [part.shard.key for part in about]
+
+
+def _covers(change: Change, part: Outcome, comment: Comment) -> bool:
+    """Say whether the line, which is one of the change's text, is one of the part's."""
+    ws = Workspace(change.repo.base, change.whole)
+    ends = [ws.lines(span) for span in part.shard.spans if span.path == comment.path]
+    return any(first <= comment.line <= last for first, last in ends)

@@ -1,0 +1,48 @@
+"""One shard, here and now: the loop in which a person writes a job."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from operators.data import Base, Outcome
+from operators.environment import Environment
+from pipelines.data import Plan, Task
+from pipelines.errors import Refused
+from pipelines.job import Job, Select
+from pipelines.plan import plan
+from pipelines.recipe import recipe
+from pipelines.work import Kit, needs_preparing, prepare, work
+
+
+def trial(job: Job, file: Path, name: str, home: Path, folder: Path) -> tuple[Outcome, Base, list[str]]:
+    """Work on the first shard of a file (`PATH`) or on one symbol (`PATH::Symbol`), and keep nothing.
+
+    Returns its outcome, the base it was told against, and the names of the file's other shards. Raises Refused when
+    the job is not about that file, with the reason.
+    """
+    path, _, symbol = name.partition("::")
+    only = Select(files=[f"/{path}"], exclude=job.select.exclude, contains=job.select.contains)
+    built = recipe(job, file)
+    found = plan(job.model_copy(update={"select": only}), built, home, folder)
+    shards = [one.shard for one in found.planned]
+    wanted = [shard for shard in shards if not symbol or symbol in {span.symbol for span in shard.spans}]
+    if not wanted:
+        raise Refused(_why_not(found, path, symbol, [shard.name for shard in shards]))
+    base = next(repo.base for repo in found.repos if repo.name == wanted[0].repo)
+    settings = job.environment
+    kit = Kit(built, Environment(settings.python, tuple(settings.install)) if settings else None, {base.repo: base})
+    if needs_preparing(kit):
+        kit = replace(kit, bases={base.repo: replace(base, facts=prepare(kit, base.repo))})
+    outcome = work(kit, Task(wanted[0]))
+    return outcome, base, [shard.name for shard in shards if shard is not wanted[0]]
+
+
+def _why_not(found: Plan, path: str, symbol: str, names: list[str]) -> str:
+    if found.trouble:
+        return "\n".join(f"{repo}: {why}" for repo, why in found.trouble.items())
+    if names:
+        return f"{path} has no shard for {symbol}. It has: {', '.join(names)}"
+    if found.left_out:
+        return f"{path} is left out: {found.left_out[0].reason}"
+    return f"no repository of the job has a file {path} in which `select.contains` matches a line"
