@@ -113,10 +113,10 @@ def _export(mirror: Path, commit: str, base: Path) -> None:
     (mirror / "info" / "attributes").write_text(_ATTRIBUTES)
     base.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=base.parent, prefix="new-") as folder:
-        env = {"GIT_INDEX_FILE": f"{folder}/index"}
-        git(mirror, "read-tree", commit, env=env)
         (Path(folder) / "files").mkdir()
-        git(mirror, "checkout-index", "--all", f"--prefix={folder}/files/", env=env)
+        env = {"GIT_INDEX_FILE": f"{folder}/index", "GIT_WORK_TREE": f"{folder}/files"}
+        git(mirror, "read-tree", commit, env=env)
+        git(mirror, "checkout-index", "--all", env=env)
         with contextlib.suppress(OSError):  # another process was faster
             (Path(folder) / "files").rename(base)
 

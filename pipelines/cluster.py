@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from operators.model import CONCURRENCY, Endpoint
 from operators.rewrite import Rewrite
 from pipelines.bundle import bundle, unbundled
 from pipelines.data import Task
+from pipelines.errors import Refused
 from pipelines.lanes import Done, Prepared, prepared
 from pipelines.work import Kit, work
 
@@ -39,27 +40,30 @@ RAY_ENV = {
 
 
 class OnRay:
-    """A Ray cluster: started here for the time of the run, or the one at `address`."""
+    """A Ray cluster: one that is started here, or the one at `address`. It is not touched before there is work."""
 
     def __init__(self, address: str = "", cores: int | None = None) -> None:
+        self._address, self._cores_here = address, cores
+
+    @cached_property
+    def _ray(self) -> Any:
         os.environ.update({name: value for name, value in RAY_ENV.items() if name not in os.environ})
         import ray
 
-        self._ray, self._remote = ray, bool(address)
-        if address:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+        if self._address:
+            try:
+                ray.init(address=self._address, **quiet)
+            except ConnectionError as error:
+                raise Refused(f"no Ray cluster answers at {self._address}: {error}") from None
         else:
-            ray.init(
-                address="local",
-                num_cpus=cores,
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
+            here = {"num_cpus": self._cores_here, "include_dashboard": False, "object_store_memory": OBJECT_STORE}
+            ray.init(address="local", **here, **quiet)
+        return ray
 
     def close(self) -> None:
-        self._ray.shutdown()
+        if "_ray" in self.__dict__:
+            self._ray.shutdown()
 
     def prepare(self, kit: Kit, repos: Iterable[str]) -> Iterator[Prepared]:
         holder = self._shared(kit)
@@ -142,11 +146,11 @@ class OnRay:
 
     def _shared(self, kit: Kit) -> list[Any]:
         """Put the kit where all workers can get it; in a list, so that Ray hands on the reference and not the kit."""
-        bundles = {repo: self._ray.put(bundle(base)) for repo, base in kit.bases.items()} if self._remote else {}
+        bundles = {repo: self._ray.put(bundle(base)) for repo, base in kit.bases.items()} if self._address else {}
         return [self._ray.put((kit, bundles))]
 
     def _cores(self) -> int:
-        resources: dict[str, float] = self._ray.cluster_resources()  # type: ignore[no-untyped-call]
+        resources: dict[str, float] = self._ray.cluster_resources()
         return max(1, int(resources.get("CPU", 1)))
 
     def _cancelled(self, pending: Mapping[Any, Any]) -> _Cancelled:

@@ -105,11 +105,10 @@ def standing_text(standing: Standing) -> Iterator[str]:
     if standing.left_out:
         yield f"\naccepted alone, but not together with the others ({len(standing.left_out)})"
         yield from (f"  {name}" for name in _some(standing.left_out, False))
-    if standing.requests:
+    requests = [done for done in standing.requests if done.action.why != "nothing to propose"]
+    if requests:
         yield "\nmerge requests"
-    for done in standing.requests:
-        if done.action.why == "nothing to propose":
-            continue
+    for done in requests:
         yield f"  {done.repo}  {done.branch}\n    {done.action.verb}: {done.action.why}"
         yield from (f"    {line}" for line in (done.url, _first(done.trouble)) if line)
     yield from (f"\n{place}: {why}" for place, why in (standing.trouble or {}).items())

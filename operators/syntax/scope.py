@@ -109,7 +109,9 @@ class _Walk:
         self, was: Sequence[Any], becomes: Any, parent: cst.CSTNode, names: tuple[str, ...]
     ) -> Iterator[Fault]:
         if not isinstance(becomes, list | tuple) or len(was) != len(becomes):
-            yield self.fault(parent, f"parts of {_shown(parent)} were added or removed")
+            lines = any(isinstance(item, cst.EmptyLine) for item in (*was, *(becomes or ())))
+            what = "comments or blank lines above" if lines else "parts of"
+            yield self.fault(parent, f"{what} {_shown(parent)} were added or removed")
             return
         for one, other in zip(was, becomes, strict=True):
             yield from self.compare(one, other, parent, names)
