@@ -50,14 +50,18 @@ class OnRay:
         os.environ.update({name: value for name, value in RAY_ENV.items() if name not in os.environ})
         import ray
 
-        quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if self._address:
             try:
                 ray.init(address=self._address, **quiet)
             except ConnectionError as error:
                 raise Refused(f"no Ray cluster answers at {self._address}: {error}") from None
         else:
-            here = {"num_cpus": self._cores_here, "include_dashboard": False, "object_store_memory": OBJECT_STORE}
+            here: dict[str, Any] = {
+                "num_cpus": self._cores_here,
+                "include_dashboard": False,
+                "object_store_memory": OBJECT_STORE,
+            }
             ray.init(address="local", **here, **quiet)
         return ray
 
