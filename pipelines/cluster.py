@@ -65,6 +65,10 @@ class OnRay:
             ray.init(address="local", **here, **quiet)
         return ray
 
+    def start(self) -> None:
+        """Bring the cluster up now, and not with the first task."""
+        assert self._ray
+
     def close(self) -> None:
         if "_ray" in self.__dict__:
             self._ray.shutdown()
@@ -127,12 +131,13 @@ class OnRay:
     def _waiting(self, kit: Kit, tasks: Iterator[Task]) -> Iterator[Done]:
         wide = 2 * _concurrency(kit) + 8 * self._cores()  # in hand: those that wait, and those being judged
         options = {"num_cpus": 0, "max_concurrency": wide, "max_restarts": -1, "max_task_retries": TRIES - 1}
-        lane: Any = self._ray.remote(_WaitingLane).options(**options).remote(self._shared(kit))
+        lane: Any = self._ray.remote(_WaitingLane).options(**options).remote()
+        holder = self._shared(kit)
         pending: dict[Any, list[Task]] = {}
         with self._cancelled(pending):
             while True:
                 for task in islice(tasks, wide - len(pending)):
-                    pending[lane.work.remote(task)] = [task]
+                    pending[lane.work.remote(holder, task)] = [task]
                 if not pending:
                     return
                 for ref in self._ray.wait(list(pending), num_returns=1)[0]:
@@ -178,13 +183,12 @@ class _Cancelled:
 class _WaitingLane:
     """Runs as a threaded actor: each shard in hand is a thread, which waits for a model or for a core elsewhere."""
 
-    def __init__(self, holder: list[Any]) -> None:
+    def __init__(self) -> None:
         import ray
 
-        self._holder = holder
         self._call = ray.remote(_called).options(num_cpus=1, max_retries=TRIES - 1)
 
-    def work(self, task: Task) -> Outcome:
+    def work(self, holder: list[Any], task: Task) -> Outcome:
         import ray
 
         def call(function: Callable[..., Any], *args: Any) -> Any:
@@ -193,7 +197,7 @@ class _WaitingLane:
             except ray.exceptions.RayTaskError as error:
                 raise error.cause from None
 
-        return work(_kit(self._holder[0]), task, call)
+        return work(_kit(holder[0]), task, call)
 
 
 def _called(function: Callable[..., Any], *args: Any) -> Any:

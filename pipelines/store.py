@@ -174,7 +174,7 @@ class Store:
         done = dict(self._each(latest, _outcomes.c.key, keys))
         return {key: goes.get(key, 0) for key in keys if done.get(key, -1) < goes.get(key, 0)}
 
-    def counts(self, keys: Sequence[str]) -> dict[str, str]:
+    def statuses(self, keys: Sequence[str]) -> dict[str, str]:
         """Return the status of each key's latest outcome, without reading it; keys without one are left out."""
         wanted = select(_outcomes.c.key, _outcomes.c.status).order_by(_outcomes.c.go)
         return dict(self._each(wanted, _outcomes.c.key, keys))
