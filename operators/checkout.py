@@ -6,17 +6,21 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_IMODE, S_IRUSR, S_IRWXU, S_ISDIR, S_ISREG
 
 from operators.proc import git, git_records
 
 MAX_FILES = 200_000
 MAX_BYTES = 4 << 30
 _ATTRIBUTES = "* -text -ident -filter -diff -merge -working-tree-encoding -export-subst -export-ignore\n"
+_HIDDEN = re.compile(r"\.git|\..*cache")
 _Mark = tuple[int, int, int, int]  # inode, size, mtime and ctime: no command can set the last one
 
 _trees: dict[tuple[str, str], Tree] = {}
@@ -30,20 +34,33 @@ class TooLarge(Exception):
     """The commit holds more than may be checked out."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What stands below a folder, by its path from there."""
+
+    files: dict[str, _Mark]
+    """Links and whatever else is no folder are among them."""
+    folders: dict[str, int]
+    """To their modes; outer ones first."""
+
+
 class Tree:
     """A private directory that holds the files of one commit."""
 
     def __init__(self, base: Path, folder: Path) -> None:
         self._base, self.folder = base, folder
-        shutil.rmtree(folder, ignore_errors=True)
+        _clear(folder)
         shutil.copytree(base, folder, symlinks=True)
-        self._clean = _marks(folder)
+        self._clean = _seen(folder)
         self._laid: dict[str, _Mark] = {}
 
     def lay(self, files: Mapping[str, bytes | None]) -> None:
-        """Put everything right, then write `files` over it (None: not there)."""
+        """Put everything right, then write `files` over it (None: not there). Raises ValueError for a path that leads
+        out of the directory."""
         self._restore()
         for path, data in files.items():
+            if path.startswith("/") or ".." in path.split("/"):
+                raise ValueError(f"{path!r} is no path within the checkout")
             target = self.folder / path
             if data is None:
                 target.unlink(missing_ok=True)
@@ -53,11 +70,13 @@ class Tree:
             target.unlink(missing_ok=True)  # never write through a link
             target.write_bytes(data)
             target.chmod(mode & 0o755)
-        self._laid = _marks(self.folder)
+            # Many kernels count in ticks of 4 ms: what a command writes within the same one must be seen as well.
+            os.utime(target, (time.time() - 10,) * 2)
+        self._laid = _seen(self.folder).files
 
     def changed(self) -> dict[str, bytes | None]:
         """Return what a command changed since `lay`, caches left out. Raises NotAFile."""
-        now = _marks(self.folder)
+        now = _seen(self.folder).files
         found: dict[str, bytes | None] = {path: None for path in self._laid if path not in now}
         for path, mark in now.items():
             if self._laid.get(path) != mark and (path in self._laid or not _cache(path)):
@@ -65,27 +84,27 @@ class Tree:
         return found
 
     def _read(self, path: str) -> bytes:
-        if not S_ISREG((self.folder / path).lstat().st_mode):
+        mode = (self.folder / path).lstat().st_mode
+        if not S_ISREG(mode) or not mode & S_IRUSR:
             raise NotAFile(path)
         return (self.folder / path).read_bytes()
 
     def _restore(self) -> None:
-        now = _marks(self.folder)
-        for path in now.keys() - self._clean.keys():
+        now, clean = _seen(self.folder), self._clean
+        for path in now.files.keys() - clean.files.keys():
             (self.folder / path).unlink()
-        for path, mark in self._clean.items():
-            if now.get(path) == mark:
-                continue
-            target = self.folder / path
-            for parent in reversed(target.parents):
-                if parent.is_relative_to(self.folder) and not parent.is_dir():
-                    parent.unlink(missing_ok=True)
-                    parent.mkdir()
-            if target.is_dir() and not target.is_symlink():
-                shutil.rmtree(target)
-            target.unlink(missing_ok=True)
-            shutil.copy2(self._base / path, target, follow_symlinks=False)
-            self._clean[path] = _mark(target.lstat())
+        for path in sorted(now.folders.keys() - clean.folders.keys(), reverse=True):  # inner ones first
+            (self.folder / path).rmdir()
+        for path, mode in clean.folders.items():
+            if now.folders.get(path) != mode:
+                (self.folder / path).mkdir(exist_ok=True)
+                (self.folder / path).chmod(mode)
+        for path, mark in clean.files.items():
+            if now.files.get(path) != mark:
+                target = self.folder / path
+                target.unlink(missing_ok=True)
+                shutil.copy2(self._base / path, target, follow_symlinks=False)
+                clean.files[path] = _mark(target.lstat())
 
 
 def tree(mirror: str, commit: str) -> Tree:
@@ -103,16 +122,17 @@ def tree(mirror: str, commit: str) -> Tree:
 @atexit.register
 def _remove() -> None:
     for one in _trees.values():
-        shutil.rmtree(one.folder, ignore_errors=True)
+        _clear(one.folder)
 
 
 def _export(mirror: Path, commit: str, base: Path) -> None:
     """Write a commit's files, byte for byte: no attribute, filter or symbolic link has any effect."""
     _measure(mirror, commit)
     (mirror / "info").mkdir(exist_ok=True)
-    (mirror / "info" / "attributes").write_text(_ATTRIBUTES)
     base.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=base.parent, prefix="new-") as folder:
+        (Path(folder) / "attributes").write_text(_ATTRIBUTES)
+        (Path(folder) / "attributes").replace(mirror / "info" / "attributes")  # never half there for another process
         (Path(folder) / "files").mkdir()
         env = {"GIT_INDEX_FILE": f"{folder}/index", "GIT_WORK_TREE": f"{folder}/files"}
         git(mirror, "read-tree", commit, env=env)
@@ -136,25 +156,38 @@ def _sweep(home: Path) -> None:
         try:
             os.kill(int(folder.name[2:]), 0)
         except ProcessLookupError:
-            shutil.rmtree(folder, ignore_errors=True)
+            _clear(folder)
         except PermissionError:
             continue
 
 
-def _marks(folder: Path) -> dict[str, _Mark]:
-    """Return a mark for each file and link below `folder`; nothing is followed."""
-    return {
-        os.path.relpath(entry.path, folder): _mark(entry.stat(follow_symlinks=False)) for entry in _files(str(folder))
-    }
+def _clear(folder: Path) -> None:
+    if folder.exists():
+        _seen(folder)  # which opens what a command has locked
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _files(folder: str) -> Iterator[os.DirEntry[str]]:
+def _seen(folder: Path) -> _Seen:
+    """Look at everything below `folder`; nothing is followed."""
+    seen = _Seen({}, {})
+    folder.chmod(0o755)
+    for entry in _entries(str(folder)):
+        path, stat = entry.path[len(f"{folder}/") :], entry.stat(follow_symlinks=False)
+        if S_ISDIR(stat.st_mode):
+            seen.folders[path] = S_IMODE(stat.st_mode)
+        else:
+            seen.files[path] = _mark(stat)
+    return seen
+
+
+def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         for entry in entries:
+            yield entry
             if entry.is_dir(follow_symlinks=False):
-                yield from _files(entry.path)
-            else:
-                yield entry
+                if entry.stat(follow_symlinks=False).st_mode & S_IRWXU != S_IRWXU:
+                    os.chmod(entry.path, 0o755)  # noqa: PTH101 - an entry is no Path, and there are many
+                yield from _entries(entry.path)
 
 
 def _mark(stat: os.stat_result) -> _Mark:
@@ -164,4 +197,4 @@ def _mark(stat: os.stat_result) -> _Mark:
 def _cache(path: str) -> bool:
     """Say whether a new file is a by-product that tools leave behind."""
     parts = path.split("/")
-    return path.endswith(".pyc") or any(part in {"__pycache__", ".git"} or part.endswith("cache") for part in parts)
+    return path.endswith(".pyc") or any(part == "__pycache__" or _HIDDEN.fullmatch(part) for part in parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import select
@@ -11,11 +12,13 @@ import struct
 import sys
 import threading
 import time
-from subprocess import Popen
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from operators.data import Skip
 from operators.proc import kill, spawn
+
+if TYPE_CHECKING:
+    from subprocess import Popen
 
 MEMORY = 2 << 30  # bytes of address space; ordinary source of 1 MB takes LibCST about 300 MB
 SECONDS = 120.0  # the longest any one file may take; a dense literal of 900 kB takes about 20
@@ -48,16 +51,18 @@ class Guard:
             raise Broken(answer["error"])
         return answer["gives"]
 
-    def close(self) -> None:
+    def close(self, grace: float = 0.0) -> None:
+        """End the child; `grace`: seconds for it to end by itself."""
         if self._child:
-            kill(self._child)
+            kill(self._child, grace)
             for pipe in (self._child.stdin, self._child.stdout):
                 assert pipe
-                pipe.close()
+                with contextlib.suppress(BrokenPipeError):  # half a request may be left in the buffer
+                    pipe.close()
             self._child = None
 
     def _exchange(self, request: bytes) -> bytes:
-        if self._calls >= CALLS:
+        if self._calls >= CALLS or (self._child and self._child.poll() is not None):
             self.close()
         child = self._child or self._start()
         self._calls += 1
@@ -72,14 +77,14 @@ class Guard:
             self.close()
             raise Skip(f"takes the parser more than {SECONDS:.0f} s") from None
         except (EOFError, BrokenPipeError):
-            self.close()
+            self.close(grace=1.0)  # our own signal would hide what it ended of
             raise Skip(f"the parser died of it ({_ended(child.returncode)})") from None
         except BaseException:  # Ctrl-C in between: the answer would be taken for the next one's
             self.close()
             raise
 
     def _start(self) -> Popen[bytes]:
-        env = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+        env = {"PATH": os.defpath, "LANG": "C.UTF-8"}
         self._child = spawn([sys.executable, "-P", "-m", "operators.syntax.child"], env=env, memory=MEMORY)
         self._calls = 0
         return self._child
@@ -87,9 +92,10 @@ class Guard:
 
 def _read(pipe: int, length: int, deadline: float) -> bytes:
     data = bytearray()
+    waiting = select.poll()
+    waiting.register(pipe, select.POLLIN)
     while len(data) < length:
-        ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
-        if not ready:
+        if not waiting.poll(max(0.0, deadline - time.monotonic()) * 1000):
             raise TimeoutError
         chunk = os.read(pipe, length - len(data))
         if not chunk:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 KEEP = 200_000  # bytes of a command's output that are kept: half from its start, half from its end
-FILE_LIMIT = 256 << 20  # bytes any file written by a command may have, its own output included
+FILE_LIMIT = 256 << 20  # bytes any file written by a command may have, unless more is asked for; its output included
 
 # What a repository's .gitattributes, hooks, configuration and names can do to git, and how each is kept from it:
 # measured one by one, see the README's page on hostile repositories.
@@ -57,13 +57,21 @@ class GitError(Exception):
 
 
 def run(
-    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float, stdin: bytes = b"", memory: int = 0
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    timeout: float,
+    stdin: bytes = b"",
+    memory: int = 0,
+    largest: int = FILE_LIMIT,
 ) -> Result:
     """Run a command to its end and never raise for how it ends.
 
-    `env` is the whole environment. Output goes to a file, so that a flood is cut by the file-size limit and a
-    grandchild that keeps the pipe open cannot hang us. The process group is killed at the end, whatever happened.
-    Raises FileNotFoundError when the program does not exist.
+    `env` is the whole environment. `timeout` is in seconds; `memory` (address space of each of its processes, 0 for
+    no limit) and `largest` (any file it writes) in bytes. Output goes to a file, so that a flood is cut by the limit
+    on files and a grandchild that keeps a pipe open cannot hang us. The process group is killed at the end, whatever
+    happened. Raises FileNotFoundError when the program does not exist.
     """
     start = time.monotonic()
     with tempfile.TemporaryFile() as sink, tempfile.TemporaryFile() as source:
@@ -72,7 +80,7 @@ def run(
         child = subprocess.Popen(
             argv, cwd=cwd, env=dict(env), stdin=source, stdout=sink, stderr=sink, start_new_session=True
         )
-        _limit(child.pid, memory)
+        _limit(child.pid, memory, largest)
         timed_out = False
         try:
             child.wait(timeout)
@@ -97,8 +105,11 @@ def spawn(argv: Sequence[str], *, env: Mapping[str, str], memory: int = 0) -> su
     return child
 
 
-def kill(child: subprocess.Popen[bytes]) -> None:
-    """Kill a child with its process group and take its exit status."""
+def kill(child: subprocess.Popen[bytes], grace: float = 0.0) -> None:
+    """Kill a child with its process group and take its exit status. `grace`: seconds for it to end by itself."""
+    if grace:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(grace)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
@@ -164,13 +175,15 @@ def _git_argv(repo: Path | None, args: Sequence[str]) -> list[str]:
     return ["git", *([f"--git-dir={repo}"] if repo else []), *settings, *args]
 
 
-def _limit(pid: int, memory: int) -> None:
-    limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: FILE_LIMIT}
+def _limit(pid: int, memory: int, largest: int = FILE_LIMIT) -> None:
+    limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: largest}
     if memory:
         limits[resource.RLIMIT_AS] = memory
     with contextlib.suppress(ProcessLookupError):  # it may have ended already
         for kind, value in limits.items():
-            resource.prlimit(pid, kind, (value, value))
+            ours = resource.getrlimit(kind)[1]  # which only root could raise
+            least = value if ours == resource.RLIM_INFINITY else min(value, ours)
+            resource.prlimit(pid, kind, (least, least))
 
 
 def _ends(sink: IO[bytes]) -> str:

@@ -14,7 +14,7 @@ MAX_BYTES = 1 << 20  # LibCST needs about 260 MB of memory per MB of ordinary so
 # Codecs in which ASCII stands for itself. Others (utf-7, idna, rot13 ...) can hide code from whoever reads the diff.
 _PLAIN = re.compile(r"utf-8(-sig)?|ascii|iso8859-\d+|cp125\d|cp85\d|cp437|koi8-[rut]|mac-roman|gb2312|gbk|euc_\w+|big5")
 _GENERATED = re.compile(
-    r"@generated|generated\b.{0,40}\bdo not (edit|modify)|do not (edit|modify)\b.{0,40}generated", re.I
+    r"@generated|generated\b.{0,40}\bdo not (edit|modify)|do not (edit|modify)\b.{0,40}generated", re.I | re.S
 )
 
 
@@ -44,9 +44,12 @@ def decode(data: bytes, path: str) -> Source:
         text = data[len(codecs.BOM_UTF8) if bom else 0 :].decode(encoding)
     except UnicodeDecodeError:
         raise Skip("not UTF-8" if encoding == "utf-8" else f"not {encoding}, which it says it is") from None
+    source = Source(text, encoding, bom)
+    if source.encode(text) != data:
+        raise Skip(f"does not come back byte for byte from {encoding}")
     if "\r" in text and "\n" not in text:
         raise Skip("lines end with a carriage return only")
-    return Source(text, encoding, bom)
+    return source
 
 
 def generated(text: str) -> bool:

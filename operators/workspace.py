@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shlex
 import sys
 import tempfile
@@ -11,15 +13,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from subprocess import Popen
+from posixpath import normpath
+from typing import TYPE_CHECKING
 
 from operators.checkout import Tree, tree
 from operators.data import Base, Edit, Span
 from operators.hunks import diff, moved
-from operators.proc import Result, git_child, run
+from operators.proc import FILE_LIMIT, GitError, Result, git_child, run
 from operators.source import Source, decode, split
 
+if TYPE_CHECKING:
+    from subprocess import Popen
+
 PASSED = ("LANG", "LC_ALL", "TERM")  # of our environment, what commands may see
+# Set by the shell itself, so that no child of it can be faster than we are. The unit is 512 bytes.
+_LIMITS = f"ulimit -c 0 2>/dev/null; ulimit -f {FILE_LIMIT // 512} 2>/dev/null; "
+
+
+_FOUND = re.compile(rb"[0-9a-f]{40,64} (\w+) (\d+)\n")
 
 
 class NoCommand(Exception):
@@ -70,7 +81,7 @@ class Workspace:
         named = " ".join(shlex.quote(f"./{path}") for path in paths)
         with tempfile.TemporaryDirectory(prefix="umbau-") as home:
             done = run(
-                ["/bin/sh", "-c", command.replace("{paths}", named)],
+                ["/bin/sh", "-c", _LIMITS + command.replace("{paths}", named)],
                 cwd=own.folder,
                 env={**self._env(own.folder), "HOME": home, "TMPDIR": home, **env},
                 timeout=timeout,
@@ -110,19 +121,26 @@ class _Blobs:
         self._lock = threading.Lock()
 
     def read(self, commit: str, path: str) -> bytes | None:
-        if "\n" in path:
-            return None  # planning leaves such names out, and git's answer could not be told from another
+        """Return the bytes of a file, None when there is no such file. Raises GitError."""
+        # Git would take `./a` for relative to something; a newline would end the question.
+        if "\n" in path or normpath(path) != path or path.startswith(("/", "..")) or path == ".":
+            return None
         with self._lock:
             if self._git is None or self._git.poll() is not None:
                 self._git = git_child(Path(self._mirror), "cat-file", "--batch")
             asks, answers = self._git.stdin, self._git.stdout
             assert asks and answers
-            asks.write(f"{commit}:{path}\n".encode())
-            asks.flush()
+            with contextlib.suppress(BrokenPipeError):
+                asks.write(f"{commit}:{path}\n".encode(errors="surrogateescape"))
+                asks.flush()
             head = answers.readline()
-            if head.rstrip().endswith(b" missing"):
-                return None
-            return answers.read(int(head.split()[2]) + 1)[:-1]
+            if not head:
+                raise GitError(f"git cannot read {self._mirror}")
+            found = _FOUND.fullmatch(head)
+            if not found:
+                return None  # `missing`, or `submodule`
+            data = answers.read(int(found[2]) + 1)[:-1]
+            return data if found[1] == b"blob" else None
 
 
 @lru_cache(maxsize=8)

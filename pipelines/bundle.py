@@ -1,4 +1,4 @@
-"""Takes a repository to a node that does not have it, as a git bundle."""
+"""Takes one commit of a repository to a node that does not have it: its files without its history."""
 
 from __future__ import annotations
 
@@ -9,34 +9,45 @@ from dataclasses import replace
 from pathlib import Path
 
 from operators.data import Base
-from operators.proc import git
+from operators.proc import GitError, git
+from pipelines.bare import bare
 
 
 def bundle(base: Base) -> bytes:
-    """Return one commit and its history as a bundle. Raises GitError."""
-    with tempfile.TemporaryDirectory(prefix="umbau-") as folder:
-        ref = f"refs/umbau/{base.commit}"
-        git(Path(base.mirror), "update-ref", ref, base.commit)
-        git(Path(base.mirror), "bundle", "create", "--quiet", f"{folder}/bundle", ref)
-        return (Path(folder) / "bundle").read_bytes()
+    """Return the commit and its files as a git pack. Raises GitError."""
+    mirror = Path(base.mirror)
+    objects = git(mirror, "rev-list", "--objects", "--no-walk", base.commit)
+    return git(mirror, "pack-objects", "--stdout", "--quiet", stdin=objects)
 
 
 def unbundled(base: Base, data: bytes) -> Base:
     """Return `base` with a mirror on this node, unpacked unless another process did it. Raises GitError."""
-    mirrors = Path(tempfile.gettempdir()) / f"umbau-{os.getuid()}" / "mirrors"
+    mirrors = _own(Path(tempfile.gettempdir()) / f"umbau-{os.getuid()}") / "mirrors"
+    mirrors.mkdir(exist_ok=True)
     mirror = mirrors / Path(base.mirror).name
-    mirrors.mkdir(parents=True, exist_ok=True)
-    with mirror.with_suffix(".lock").open("w") as lock, tempfile.NamedTemporaryFile(dir=mirrors) as file:
+    with mirror.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        ref = f"refs/umbau/{base.commit}"
-        if not (mirror / "HEAD").exists():
-            git(None, "init", "--quiet", "--bare", "--template=", "--", str(mirror))
-        if not git(mirror, "for-each-ref", ref):
-            file.write(data)
-            file.flush()
-            git(
-                *(mirror, "-c", "protocol.file.allow=always", "-c", "fetch.unpackLimit=1"),
-                *("fetch", "--quiet", "--no-tags", "--", file.name, f"+{ref}:{ref}"),
-                env={"GIT_ALLOW_PROTOCOL": "file"},
-            )
+        bare(mirror)
+        if not _has(mirror, base.commit):
+            # The commit is named before it is there: without its history, git must know that none is to be looked for.
+            with (mirror / "shallow").open("a") as shallow:
+                shallow.write(f"{base.commit}\n")
+            git(mirror, "index-pack", "--stdin", stdin=data)
     return replace(base, mirror=str(mirror))
+
+
+def _own(folder: Path) -> Path:
+    """Return a folder of ours below one that everybody may write to. Raises GitError when somebody else was there."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if found.st_uid != os.getuid() or found.st_mode & 0o022 or folder.is_symlink():
+        raise GitError(f"{folder} can be written to by others: remove it")
+    return folder
+
+
+def _has(mirror: Path, commit: str) -> bool:
+    try:
+        git(mirror, "cat-file", "-e", commit)
+    except GitError:
+        return False
+    return True

@@ -45,6 +45,7 @@ Address = Annotated[str, typer.Option(help="Ray cluster to run on. Without it on
 def init(
     file: Annotated[Path, typer.Argument(help="Where to write.")] = Path("job.yaml"),
     like: Annotated[str, typer.Option("--from", help="A job that comes with Umbau.")] = "",
+    json: Json = False,
 ) -> None:
     """Write a job file to start from."""
     with told():
@@ -54,7 +55,8 @@ def init(
                 new.write(text)
         except OSError as error:
             fail(f"{file} cannot be written: {error.strerror}. Nothing was changed.")
-        print(f"{file} is written. Edit it, then: umbau validate {file}; umbau try {file} PATH")
+        told_so = f"{file} is written. Edit it, then: umbau validate {file}; umbau try {file} PATH"
+        out({"file": str(file)} if json else told_so, json)
 
 
 @app.command()
@@ -173,11 +175,14 @@ def show(shard: Annotated[str, typer.Argument(help="Beginning of its key, or its
 def retry(
     job: JobArgument,
     shard: Annotated[list[str] | None, typer.Argument(help="By key or name; all rejected ones if none.")] = None,
+    json: Json = False,
 ) -> None:
     """Give rejected shards another go at the next run. Failed ones get it anyway."""
     with told(), driving(job, None, quiet=True) as driver:
+        from pipelines.report import counted
+
         count = driver.retry(driver.latest(), shard or [])
-        print(f"{count} shards will have another go: umbau run {job}")
+        out({"shards": count} if json else f"{counted(count, 'shard')} will have another go: umbau run {job}", json)
 
 
 @app.command()
@@ -188,6 +193,7 @@ def review(
     line: Annotated[int, typer.Option(help="The line it is about.", min=0)] = 0,
     approve: Annotated[bool, typer.Option("--approve", help="Approve what is there now.")] = False,
     close: Annotated[bool, typer.Option("--close", help="Close it for good.")] = False,
+    json: Json = False,
 ) -> None:
     """Review a merge request of the local forge."""
     with told():
@@ -201,7 +207,7 @@ def review(
         except KeyError:
             names = ", ".join(record.name for record in forge.records()) or "none yet"
             fail(f"there is no merge request {request}. There are: {names}")
-        print(forge.page(record))
+        out(record if json else str(forge.page(record)), json)
 
 
 def main() -> None:

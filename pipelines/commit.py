@@ -34,7 +34,11 @@ def commit(repo: Repo, files: Mapping[str, str | None], message: str) -> str:
 
 def quoted(path: str) -> bytes:
     """Return a path as fast-import reads it, whatever characters it has."""
-    return b'"' + path.encode().replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n") + b'"'
+    return (
+        b'"'
+        + path.encode(errors="surrogateescape").replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
+        + b'"'
+    )
 
 
 def checked(name: bytes) -> str:

@@ -29,26 +29,32 @@ class Stage:
     bar: Progress | None = None
     task: TaskID | None = None
     kinds: Counter[str] = field(default_factory=Counter)
+    last: str = ""
     start: float = field(default_factory=time.monotonic)
     told: float = field(default_factory=time.monotonic)
+    told_at: int = -1
 
     def advance(self, count: int, what: str) -> None:
         """Say that `count` more are done, and what became of them (a status), or which it was."""
         self.done += count
         self.kinds[what] += count
+        self.last = what
         if self.bar and self.task is not None:
-            self.bar.update(self.task, completed=self.done, told=self.summary(what))
+            self.bar.update(self.task, completed=self.done, told=self.summary())
         elif not self.quiet and time.monotonic() - self.told > EVERY:
             self.tell()
 
     def tell(self) -> None:
+        """Print a line, unless the last one said the same."""
         self.told = time.monotonic()
-        of = f"/{self.total}" if self.total is not None else ""
-        print(f"{self.name:8} {self.done}{of} {self.summary('')}".rstrip(), file=self.out, flush=True)
+        if self.told_at != self.done:
+            self.told_at = self.done
+            of = f"/{self.total}" if self.total is not None else ""
+            print(f"{self.name:8} {self.done}{of} {self.summary()}".rstrip(), file=self.out, flush=True)
 
-    def summary(self, last: str) -> str:
+    def summary(self) -> str:
         counted = [f"{self.kinds[status]} {status}" for status in STATUSES if self.kinds[status]]
-        return ", ".join(counted) or last
+        return ", ".join(counted) or self.last
 
 
 @dataclass(slots=True)

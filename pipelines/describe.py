@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 
 from operators.data import Finding, Outcome
 from pipelines.data import Change, Description
 from pipelines.job import Job
-from pipelines.text import render
+from pipelines.text import BadTemplate, render
 
-SHOWN = 1500  # characters of a finding
-LISTED = 20  # shards whose findings are listed
+# Characters. A body has to stay below 65,536, which is what GitHub takes.
+SHOWN = 1500  # of one finding
+HISTORY = 8000  # of the findings of one shard
+SECTION = 20_000  # of the job's own words, and of all findings
+LIST = 6000  # of a list of files, proofs or shards
+NAME = 200  # of a title or name
 UNSANDBOXED = "Commands of the job and the repository's tests ran without a sandbox."
+
+_ORDINARY = re.compile(r"[A-Za-z0-9./ :-]*(_[A-Za-z0-9./ :-]+)*")  # means nothing to Markdown
+_ACTING = frozenset({"Cc", "Cf", "Co", "Cs"})  # categories of characters that act on a terminal or reorder a line
 
 
 def describe(job: Job, change: Change) -> Description:
@@ -31,23 +38,27 @@ def describe(job: Job, change: Change) -> Description:
 
 def wording(job: Job, *, group: str, repo: str, files: list[str]) -> tuple[str, str]:
     """Return the job's own title and body. Raises BadTemplate."""
-    facts = {"job": job.name, "group": group, "repo": repo, "files": files}
-    title = _line(render(job.merge_request.title, **facts))
-    return title, render(job.merge_request.body or job.description, **facts).strip()
+    settings = job.merge_request
+    title = _line(render(settings.title, job=job.name, group=group, repo=repo, files=files))
+    if not title:
+        raise BadTemplate("merge_request.title is empty")
+    named = {"group": _named(group), "repo": _named(repo), "files": [_named(file) for file in files]}
+    body = render(settings.body, job=job.name, **named) if settings.body else job.description
+    return title, body.strip()[:SECTION]
 
 
 def _sections(job: Job, change: Change) -> Iterator[str]:
     shards = f", in {len(change.parts)} parts" if len(change.parts) > 1 else ""
-    yield f"## What changed\n\n{_listed([f'`{path}`' for path in sorted(change.whole)])}\n\n{_files(change)}{shards}."
+    yield f"## What changed\n\n{_listed([code(path) for path in sorted(change.whole)])}\n\n{_files(change)}{shards}."
     proof = list(change.proof)
     if any(line.startswith(("tests:", "command:")) for line in proof) or any(step.shell for step in job.steps):
         proof.append(UNSANDBOXED)
     yield f"## Proof\n\n{_listed(proof)}"
     overcome = [part for part in change.parts if any(not verdict.passed for verdict in part.verdicts)]
     if overcome:
-        yield "## Findings overcome\n\n" + "\n\n".join(_history(part) for part in overcome[:LISTED])
+        yield "## Findings overcome\n\n" + "\n\n".join(_fitting([_history(part) for part in overcome], SECTION))
     if change.left_out:
-        names = _listed([f"`{part.shard.name}`" for part in change.left_out])
+        names = _listed([code(part.shard.name) for part in change.left_out])
         yield f"## Left out\n\nAccepted alone, but not together with the rest:\n\n{names}"
     notes = [note for part in change.parts for verdict in part.verdicts[-1:] for note in verdict.edit.notes]
     if notes:
@@ -58,13 +69,12 @@ def _sections(job: Job, change: Change) -> Iterator[str]:
 
 
 def _history(part: Outcome) -> str:
-    tries = len(part.verdicts)
-    found = [finding for verdict in part.verdicts for finding in verdict.findings]
-    return f"`{part.shard.name}` took {tries} attempts:\n\n" + "\n\n".join(_told(finding) for finding in found)
+    told = [_told(finding) for verdict in part.verdicts for finding in verdict.findings]
+    return "\n\n".join([f"{code(part.shard.name)} took {len(part.verdicts)} attempts:", *_fitting(told, HISTORY)])
 
 
 def _told(finding: Finding) -> str:
-    return f"{finding.judge}{f' ({finding.place})' if finding.place else ''}:\n\n{fenced(finding.message)}"
+    return f"{finding.judge}{f' ({code(finding.place)})' if finding.place else ''}:\n\n{fenced(finding.message)}"
 
 
 def fenced(text: str) -> str:
@@ -73,20 +83,50 @@ def fenced(text: str) -> str:
     text = text.strip()
     if len(text) > SHOWN:
         text = text[:SHOWN] + "\n..."
-    plain = "".join(one for one in text if one in "\n\t" or unicodedata.category(one) not in {"Cc", "Cf", "Co", "Cs"})
-    runs = [len(run) for run in re.findall(r"`+", plain)]
-    fence = "`" * max(3, *(run + 1 for run in runs), 3)
+    plain = _plain(text)
+    fence = "`" * max(3, _ticks(plain) + 1)
     return f"{fence}\n{plain}\n{fence}"
+
+
+def code(name: str) -> str:
+    """Return a foreign name as code within a line, which it cannot end."""
+    text = _line(name)
+    mark = "`" * (_ticks(text) + 1)
+    space = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{mark}{space}{text}{space}{mark}" if text else ""
+
+
+def _named(name: str) -> str:
+    """Return a foreign name for a template of Markdown: as it is, or as code if it has signs that mean something."""
+    return name if _ORDINARY.fullmatch(name) else code(name)
+
+
+def _ticks(text: str) -> int:
+    return max(map(len, re.findall(r"`+", text)), default=0)
 
 
 def _files(change: Change) -> str:
     return f"{len(change.whole)} file{'s' * (len(change.whole) != 1)}"
 
 
-def _listed(items: list[str]) -> str:
-    shown = [f"- {item}" for item in items[:100]]
-    return "\n".join([*shown, *([f"- ... and {len(items) - 100} more"] if len(items) > 100 else [])])
+def _listed(items: Sequence[str]) -> str:
+    return "\n".join(f"- {item}" for item in _fitting(items, LIST))
+
+
+def _fitting(items: Sequence[str], most: int) -> list[str]:
+    """Return as many items as fit into `most` characters, and how many more there are."""
+    shown: list[str] = []
+    for item in items:
+        most -= len(item)
+        if most < 0:
+            return [*shown, f"... and {len(items) - len(shown)} more"]
+        shown.append(item)
+    return shown
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())[:200]
+    return " ".join(_plain(text).split())[:NAME].strip()
+
+
+def _plain(text: str) -> str:
+    return "".join(one for one in text if one in "\n\t" or unicodedata.category(one) not in _ACTING)

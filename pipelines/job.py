@@ -3,81 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-Shape = Callable[[dict[str, Any]], None]
+from pipelines.strict import Glob, OneOf, Regex, Short, Strict
 
-
-def _regex(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        where = f" at character {error.pos + 1}" if error.pos is not None else ""
-        raise PydanticCustomError("regex", "not a regular expression: {why}", {"why": f"{error.msg}{where}"}) from None
-    return pattern
-
-
-def _glob(pattern: str) -> str:
-    if not pattern.strip() or ".." in pattern.split("/"):
-        raise PydanticCustomError("glob", "not a path pattern within the repository, such as `**/test_*.py`")
-    return pattern
-
-
-Regex = Annotated[str, AfterValidator(_regex), Field(json_schema_extra={"format": "regex"})]
-Glob = Annotated[str, AfterValidator(_glob)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
-
-
-class Strict(BaseModel):
-    """Keys and types are taken by the letter; an unknown key is answered with the nearest known one."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, validate_default=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known(cls, data: Any) -> Any:
-        for key in data if isinstance(data, dict) else ():
-            if key in cls.model_fields:
-                continue
-            near = get_close_matches(str(key), cls.model_fields, n=1)
-            hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(cls.model_fields)}"
-            raise PydanticCustomError("unknown_key", "unknown key `{key}`; {hint}", {"key": key, "hint": hint})
-        return data
-
-
-class OneOf(Strict):
-    """A mapping of which exactly one key is used."""
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if len(self.model_fields_set) != 1:
-            raise PydanticCustomError(
-                "one_of", "one key is needed here, of {known}", {"known": ", ".join(type(self).model_fields)}
-            )
-        return self
-
-
-def _or_text(schema: dict[str, Any]) -> None:
-    original = dict(schema)
-    schema.clear()
-    schema["anyOf"] = [{"type": "string"}, original]
-
-
-class Short(Strict):
-    """May be written as its first field alone."""
-
-    model_config = ConfigDict(json_schema_extra=_or_text)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _long(cls, data: Any) -> Any:
-        return {next(iter(cls.model_fields)): data} if isinstance(data, str) else data
 
 
 class Source(Strict):
@@ -94,6 +28,8 @@ class Source(Strict):
     def _one(self) -> Self:
         if bool(self.git) == bool(self.pypi):
             raise PydanticCustomError("one_of", "one key is needed here, of git, pypi")
+        if re.search(r"[\0-\x20\x7f~^:?*\[\\]|\.\.|@\{|^-", self.branch):
+            raise PydanticCustomError("branch", "`branch` is the name of one branch, such as `main`")
         if self.pypi and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.!+_-]+", self.pypi):
             raise PydanticCustomError("pypi", "a name and an exact version are needed, such as `python-slugify==9.2.0`")
         return self
@@ -102,7 +38,7 @@ class Source(Strict):
 class Select(Strict):
     files: list[Glob] = Field(default=["**/*.py"], min_length=1)
     """Patterns as in .gitignore."""
-    exclude: list[Glob] = []
+    exclude: list[Glob] = Field(default=[])
     contains: Regex = ""
     """The detector: only files with a line that this matches."""
 
@@ -116,7 +52,7 @@ class Cut(Strict):
     """For directory and owner."""
 
 
-class ModelSettings(Strict):
+class ModelSettings(Short):
     """An OpenAI-compatible endpoint; what is left out comes from UMBAU_MODEL_URL and UMBAU_MODEL."""
 
     name: str = ""
@@ -128,18 +64,11 @@ class ModelSettings(Strict):
     timeout: Seconds = 600.0
     concurrency: int = Field(default=32, ge=1, le=4096)
 
-    model_config = ConfigDict(json_schema_extra=_or_text)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _long(cls, data: Any) -> Any:
-        return {"name": data} if isinstance(data, str) else data
-
 
 class CodemodStep(Short):
     name: str
     """Dotted path of any LibCST codemod; `libcst.codemod.commands.` may be left out."""
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] = Field(default={})
     reach: Literal["module", "symbol"] = "module"
     """What the codemod must see: the module, or only the function or class around a hit (faster)."""
 
@@ -149,12 +78,20 @@ class Example(Strict):
     after: str
 
 
+def _text_or_list(data: Any) -> str:
+    return "text" if isinstance(data, str) else "list"
+
+
+# Told apart first, so that one fault in a list of examples is one message.
+Examples = Annotated[Annotated[str, Tag("text")] | Annotated[list[Example], Tag("list")], Discriminator(_text_or_list)]
+
+
 class RewriteStep(Strict):
     prompt: str = Field(min_length=1)
     model: ModelSettings | None = None
-    examples: list[Example] | str = []
+    examples: Examples = Field(default=[])
     """Pairs, or the dotted path of a module with EXAMPLES."""
-    context: list[Glob] = []
+    context: list[Glob] = Field(default=[])
     """Files that the model is shown as well."""
     reply: Literal["blocks", "whole"] = "blocks"
     left: Regex | None = None
@@ -176,7 +113,7 @@ class Plugin(Short):
     """A class of your own, by dotted path, and its settings."""
 
     path: str = Field(pattern=r"^[A-Za-z_][\w.]*\.[A-Za-z_]\w*$")
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default={})
 
 
 class Step(OneOf):
@@ -187,7 +124,7 @@ class Step(OneOf):
 
 
 class InsideCheck(Strict):
-    allow: list[Glob] = []
+    allow: list[Glob] = Field(default=[])
     """CI files that the job may change."""
 
 
@@ -198,12 +135,24 @@ class Nothing(Strict):
 class ScopeCheck(Strict):
     """What may change in the syntax tree; everything else stays the same, comments and whitespace included."""
 
-    nodes: list[str] = []
+    nodes: list[str] = Field(default=[])
     """LibCST node classes."""
-    names: list[str] = []
+    names: list[str] = Field(default=[])
     """Globs of qualified names of functions and classes."""
     statements: Regex = ""
     imports: bool = False
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not (self.nodes or self.names or self.statements or self.imports):
+            raise PydanticCustomError("scope", "one of nodes, names, statements, imports must say what may change")
+        return self
+
+
+def _or_word(schema: dict[str, Any]) -> None:
+    original = {**schema, "minProperties": 1, "maxProperties": 1}
+    schema.clear()
+    schema["anyOf"] = [{"enum": ["inside", "parses", "idempotent"]}, original]
 
 
 class Check(OneOf):
@@ -215,7 +164,7 @@ class Check(OneOf):
     tests: Tests | None = None
     use: Plugin | None = None
 
-    model_config = ConfigDict(json_schema_extra=_or_text)
+    model_config = ConfigDict(json_schema_extra=_or_word)
 
     @model_validator(mode="before")
     @classmethod
@@ -226,7 +175,7 @@ class Check(OneOf):
 class Environment(Strict):
     python: str = Field(default="", pattern=r"^(3\.\d+(\.\d+)?)?$")
     """Version; that of Umbau's own interpreter when not given."""
-    install: list[str] = []
+    install: list[str] = Field(default=[])
     """What `uv pip install` is given; "." is the repository itself."""
 
 
@@ -241,7 +190,7 @@ class MergeRequest(Strict):
     title: str = "{{ job }}: {{ group }}"
     body: str = ""
     """Template of what stands above the facts; `description` when not given."""
-    labels: list[str] = []
+    labels: list[str] = Field(default=[])
     draft: bool = False
     merge: Literal["never", "approved"] = "never"
     """Whether Umbau merges what is approved and green."""
@@ -256,8 +205,10 @@ class Job(Strict):
     select: Select = Select()
     shard: Cut = Cut()
     steps: list[Step] = Field(min_length=1)
-    checks: list[Check] = [Check(inside=InsideCheck()), Check(parses=Nothing()), Check(idempotent=Nothing())]
-    final: list[Check] = []
+    checks: list[Check] = Field(
+        default=[Check(inside=InsideCheck()), Check(parses=Nothing()), Check(idempotent=Nothing())]
+    )
+    final: list[Check] = Field(default=[])
     """Judged once per merge request, on the sum of its edits."""
     attempts: int = Field(default=4, ge=1, le=100)
     environment: Environment | None = None

@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from pipelines.errors import Refused
 from pipelines.job import Job
+from pipelines.marked import MAX_BYTES, Fault, Loc, Marked, Place
+from pipelines.strict import Short
 
-MAX_BYTES = 256 << 10
-MAX_DEPTH = 40
-Loc = tuple[str | int, ...]
+WIDTH = 120  # characters of a line that are shown
 
-# Scalars mean what they look like: no YAML 1.1 surprises such as `no` (False), 1:30 (90) or 2026-11-24 (a date).
-_SCALARS: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
-    (re.compile(r"true|false"), lambda text: text == "true"),
-    (re.compile(r"-?[0-9]{1,18}"), int),
-    (re.compile(r"-?[0-9]+\.[0-9]+(?:[eE][-+]?[0-9]+)?"), float),
-    (re.compile(r"~|null|"), lambda text: None),
-)
+_NEEDED = {
+    "list_type": "a list is needed here: begin each entry with `- `",
+    "dict_type": "keys and values are needed here",
+    "model_type": "keys and values are needed here",
+    "bool_type": "true or false is needed here",
+    "int_type": "a whole number is needed here",
+    "float_type": "a number is needed here",
+    "too_short": "at least one entry is needed here",
+    "string_too_short": "this must not be empty",
+    "greater_than_equal": "{ge:g} or more is needed here",
+    "greater_than": "more than {gt:g} is needed here",
+    "less_than_equal": "{le:g} or less is needed here",
+}
+_FORMS = {
+    "name": "lower-case letters, digits, `.`, `_` and `-` are needed here, at most 80",
+    "url": "an http or https URL is needed here",
+    "key_from": "the name of an environment variable is needed here, such as `UMBAU_MODEL_KEY`",
+    "path": "a dotted path is needed here, such as `package.module.Class`",
+    "python": 'a version of Python 3 is needed here, such as "3.11"',
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +53,10 @@ class Problem:
         """Return `file:line:column: message`, then the line and a mark below the place."""
         if not self.line:
             return f"{file}: {self.message}"
-        mark = "      | " + " " * (self.column - 1) + "^"
-        return f"{file}:{self.line}:{self.column}: {self.message}\n{self.line:>5} | {self.text}\n{mark}"
+        begin = max(0, self.column - WIDTH // 2) if len(self.text) > WIDTH else 0
+        shown = _printable(self.text[begin : begin + WIDTH])
+        mark = re.sub(r"[^\t]", " ", shown[: self.column - 1 - begin]) + "^"
+        return f"{file}:{self.line}:{self.column}: {self.message}\n{self.line:>5} | {shown}\n      | {mark}"
 
 
 class BadJob(Refused):
@@ -50,7 +64,7 @@ class BadJob(Refused):
 
     code = 64
 
-    def __init__(self, file: str, problems: list[Problem]) -> None:
+    def __init__(self, file: str, problems: Sequence[Problem]) -> None:
         super().__init__("\n\n".join(problem.told(file) for problem in problems))
         self.file, self.problems = file, problems
 
@@ -67,148 +81,74 @@ def load(path: Path) -> Job:
 
 def parse(data: bytes, file: str) -> Job:
     """Make a Job of YAML bytes. Raises BadJob."""
-    reader = _Reader()
+    marked = Marked()
     try:
-        return Job.model_validate(reader.read(data))
-    except _Fault as fault:
-        raise BadJob(file, [reader.problem(fault.message, fault.mark)]) from None
+        value = marked.read(data)
+        if value is None:
+            raise Fault("is empty: a job needs name, repos and steps; `umbau init` writes one to start from")
+        if not isinstance(value, dict):
+            raise Fault("a job is keys and values: name, repos, steps ...", marked.values[()])
+        return Job.model_validate(value)
+    except Fault as fault:
+        raise BadJob(file, [_problem(marked, fault.message, fault.place)]) from None
     except ValidationError as error:
-        found = {(problem.line, problem.column): problem for problem in reversed(reader.problems(error))}
-        raise BadJob(file, [found[place] for place in sorted(found)]) from None
+        raise BadJob(file, _problems(marked, error)) from None
 
 
-class _Fault(Exception):
-    def __init__(self, message: str, mark: Any = None) -> None:
-        super().__init__(message)
-        self.message, self.mark = message, mark
+def _problems(marked: Marked, error: ValidationError) -> list[Problem]:
+    """Return what is wrong, in the order of the file."""
+    found = []
+    for fault in error.errors(include_url=False):
+        loc = _known(marked, fault["loc"])
+        place = marked.values[loc]
+        if fault["type"] == "unknown_key":
+            place = marked.keys.get((*loc, fault["ctx"]["key"]), place)
+        found.append(_problem(marked, _told(fault, marked.texts.get(loc, "")), place))
+    return sorted(dict.fromkeys(found), key=lambda problem: (problem.line, problem.column))
 
 
-class _Reader:
-    """Reads one file and remembers where each key and each value stood."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.keys: dict[Loc, yaml.Mark] = {}
-        self.values: dict[Loc, yaml.Mark] = {}
-
-    def read(self, data: bytes) -> Any:
-        if len(data) > MAX_BYTES:
-            raise _Fault(f"larger than {MAX_BYTES >> 10} kB: a job file holds settings, not data")
-        try:
-            text = data.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise _Fault(f"not UTF-8 (byte {error.start})") from None
-        self.lines = text.splitlines()
-        try:
-            _surveyed(text)
-            root = yaml.compose(text, Loader=yaml.SafeLoader)
-        except yaml.MarkedYAMLError as error:
-            raise _Fault(f"not YAML: {error.problem}", error.problem_mark or error.context_mark) from None
-        except yaml.YAMLError as error:
-            raise _Fault(f"not YAML: {str(error).splitlines()[0]}") from None
-        if root is None:
-            raise _Fault("is empty: a job needs name, repos and steps; `umbau init` writes one to start from")
-        if not isinstance(root, yaml.MappingNode):
-            raise _Fault("a job is keys and values: name, repos, steps ...", root.start_mark)
-        return self.value(root, ())
-
-    def value(self, node: yaml.Node, loc: Loc) -> Any:
-        self.values[loc] = node.start_mark
-        if not node.tag.startswith("tag:yaml.org,2002:"):
-            raise _Fault(f"the tag {node.tag} means nothing here: take it out", node.start_mark)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.value(item, (*loc, number)) for number, item in enumerate(node.value)]
-        if isinstance(node, yaml.MappingNode):
-            return self.mapping(node, loc)
-        return _scalar(node.value, plain=isinstance(node, yaml.ScalarNode) and node.style is None)
-
-    def mapping(self, node: yaml.MappingNode, loc: Loc) -> dict[str, Any]:
-        result: dict[str, Any] = {}
-        for key, item in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise _Fault("a key is one word", key.start_mark)
-            if key.value in result:
-                first = self.keys[*loc, key.value].line + 1
-                raise _Fault(f"`{key.value}` stands here twice, first on line {first}: take one out", key.start_mark)
-            self.keys[*loc, key.value] = key.start_mark
-            result[key.value] = self.value(item, (*loc, key.value))
-        return result
-
-    def problems(self, error: ValidationError) -> list[Problem]:
-        found = []
-        for fault in error.errors(include_url=False):
-            loc = self.known(fault["loc"])
-            mark = self.values[loc]
-            if fault["type"] == "unknown_key":
-                mark = self.keys.get((*loc, fault["ctx"]["key"]), mark)
-            found.append(self.problem(_told(fault), mark))
-        return found
-
-    def known(self, loc: Loc) -> Loc:
-        """Return the nearest place in the file: pydantic also names what is missing, and branches of unions."""
-        place: Loc = ()
-        for part in loc:
-            if (*place, part) in self.values:
-                place = (*place, part)
-        return place
-
-    def problem(self, message: str, mark: yaml.Mark | None) -> Problem:
-        if mark is None:
-            return Problem(message)
-        line = self.lines[mark.line] if mark.line < len(self.lines) else ""
-        return Problem(message, mark.line + 1, mark.column + 1, line)
+def _known(marked: Marked, loc: Loc) -> Loc:
+    """Return the nearest place in the file: pydantic also names what is missing, and branches of unions."""
+    place: Loc = ()
+    for part in loc:
+        if (*place, part) in marked.values:
+            place = (*place, part)
+    return place
 
 
-def _surveyed(text: str) -> None:
-    """Refuse what a few bytes can make endless, before anything is built of it."""
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        if isinstance(event, yaml.AliasEvent):
-            raise _Fault(f"the alias *{event.anchor} is not supported: write the value out", event.start_mark)
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        if isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > MAX_DEPTH:
-            raise _Fault(f"nested more than {MAX_DEPTH} levels deep", event.start_mark)
+def _problem(marked: Marked, message: str, place: Place | None) -> Problem:
+    if place is None:
+        return Problem(message)
+    line, column = place
+    text = marked.lines[line] if line < len(marked.lines) else ""
+    return Problem(_printable(message), line + 1, column + 1, text)
 
 
-def _scalar(text: str, *, plain: bool) -> Any:
-    if plain:
-        for pattern, made in _SCALARS:
-            if pattern.fullmatch(text):
-                return made(text)
-    return text
-
-
-def _told(fault: Mapping[str, Any]) -> str:
-    """Say what is wrong and what to write instead."""
+def _told(fault: Mapping[str, Any], written: str) -> str:
+    """Say what is wrong and what to write instead; `written`: the scalar as it stands in the file."""
     kind, given, context = fault["type"], fault["input"], fault.get("ctx", {})
     last = fault["loc"][-1] if fault["loc"] else ""
+    plain = isinstance(given, bool | int | float)
     if kind == "missing":
         return f"`{last}` is missing"
-    if kind == "string_type":
-        simple = isinstance(given, bool | int | float)
-        return f'text is needed here: write "{_yaml(given)}" in quotes' if simple else "text is needed here"
+    if kind == "string_type" or (kind == "model_type" and plain and context["class_name"] in _short()):
+        return f'text is needed here: write "{written}" in quotes' if plain else "text is needed here"
     if kind == "literal_error":
         allowed = re.findall(r"'([^']*)'", context.get("expected", ""))
         near = get_close_matches(str(given), allowed, n=1)
         return f"one of {', '.join(allowed)} is needed here" + (f"; did you mean {near[0]}?" if near else "")
-    if kind == "string_pattern_mismatch":
-        return f"`{given}` does not have the form {context['pattern']}"
-    needed = {
-        "list_type": "a list is needed here: begin each entry with `- `",
-        "dict_type": "keys and values are needed here",
-        "model_type": "keys and values are needed here",
-        "model_attributes_type": "keys and values are needed here",
-        "bool_type": "true or false is needed here",
-        "int_type": "a whole number is needed here",
-        "float_type": "a number is needed here",
-        "too_short": "at least one entry is needed here",
-        "string_too_short": "this must not be empty",
-    }
-    return needed.get(kind) or str(fault["msg"][:1].lower() + fault["msg"][1:])
+    if kind == "string_pattern_mismatch" and last in _FORMS:
+        return _FORMS[last]
+    if kind in _NEEDED:
+        return _NEEDED[kind].format(**context)
+    return str(fault["msg"][:1].lower() + fault["msg"][1:])
 
 
-def _yaml(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _short() -> set[str]:
+    return {cls.__name__ for cls in Short.__subclasses__()}
+
+
+def _printable(text: str) -> str:
+    """Return text as one line of it can be shown, character for character."""
+    shown = "".join(character if character.isprintable() or character == "\t" else "\ufffd" for character in text)
+    return shown if len(shown) <= 4 * WIDTH else f"{shown[: 4 * WIDTH]} ..."

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -27,15 +26,16 @@ from operators.shell import Shell
 from pipelines import job as spec
 from pipelines.data import Recipe, digest
 from pipelines.describe import wording
-from pipelines.group import branch
+from pipelines.group import distinct
 from pipelines.jobfile import BadJob, Problem
+from pipelines.sources import sources
 
 
 def recipe(job: spec.Job, file: Path) -> Recipe:
     """Build what the job asks for. Raises BadJob when a codemod or plugin is not there or refuses its settings."""
     home = str(file.resolve().parent)
     try:
-        branch(job, "any")
+        distinct(job)
         wording(job, group="any", repo="any", files=[])
         steps = tuple(_step(step, job, home) for step in job.steps)
         chain = Chain(steps)
@@ -44,13 +44,11 @@ def recipe(job: spec.Job, file: Path) -> Recipe:
         final = tuple(_check(check, still, home) for check in job.final)
     except (ValueError, Skip) as error:
         raise BadJob(str(file), [Problem(str(error))]) from None
+    except guard.Broken as error:  # the job author's module cannot be imported; the last line says why
+        raise BadJob(str(file), [Problem(str(error).strip().rpartition("\n")[2])]) from None
     if not any(isinstance(check, Inside) for check in checks):
         checks = (Inside(), *checks)  # no job can do without
-    said = job.model_dump(mode="json", include={"steps", "checks", "final", "environment"})
-    versions = {name: version(name) for name in ("umbau", "libcst")}
-    prompts = [step.system() for step in steps if isinstance(step, Rewrite)]
-    models = [str(step.model) for step in steps if isinstance(step, Rewrite)]
-    return Recipe(chain, checks, final, job.attempts, digest([said, versions, prompts, models, _sources(job, home)]))
+    return Recipe(chain, checks, final, job.attempts, _fingerprint(job, home, steps))
 
 
 def _step(step: spec.Step, job: spec.Job, home: str) -> Operator:
@@ -60,7 +58,7 @@ def _step(step: spec.Step, job: spec.Job, home: str) -> Operator:
         return _rewrite(step.rewrite, job, home)
     if step.shell:
         return Shell(step.shell.run, step.shell.timeout)
-    plugin: Operator = _plugin(step.use, home)
+    plugin: Operator = _plugin(step.use, home, "propose", "waits")
     return plugin
 
 
@@ -113,35 +111,41 @@ def _check(check: spec.Check, still: Operator, home: str) -> Check:
         return Command(check.command.run, check.command.timeout)
     if check.tests:
         return Tests(check.tests.run, check.tests.timeout)
-    plugin: Check = _plugin(check.use, home)
+    plugin: Check = _plugin(check.use, home, "judge", "local")
     return plugin
 
 
-def _plugin(plugin: spec.Plugin | None, home: str) -> Any:
-    """Build a class of the job author's own. Raises ValueError."""
+def _plugin(plugin: spec.Plugin | None, home: str, *needs: str) -> Any:
+    """Build a class of the job author's own, which has what the protocol `needs`. Raises ValueError."""
     assert plugin, "OneOf has checked that one key is there"
     if home not in sys.path:
         sys.path.append(home)
     module, _, name = plugin.path.rpartition(".")
     try:
-        return getattr(import_module(module), name)(**plugin.settings)
-    except (ImportError, AttributeError, TypeError) as error:
-        raise ValueError(f"{plugin.path}: {error}") from None
+        built = getattr(import_module(module), name)(**plugin.settings)
+    except Exception as error:  # somebody else's program: it can fail in any way
+        raise ValueError(f"{plugin.path}: {type(error).__name__}: {error}") from None
+    missing = [need for need in needs if not hasattr(built, need)]
+    if missing:
+        raise ValueError(f"{plugin.path} has no {' and no '.join(missing)}: see operators/data.py")
+    return built
 
 
-def _sources(job: spec.Job, home: str) -> Mapping[str, str]:
-    """Return the digest of each codemod's and plugin's source, so that an edited one is run again."""
-    names = [step.codemod.name for step in job.steps if step.codemod]
+def _fingerprint(job: spec.Job, home: str, steps: Sequence[Operator]) -> str:
+    """Digest what an outcome depends on besides the shard. Where the model is served, how many calls it takes at a
+    time and how long one may last is not part of it: another endpoint of the same model does not redo the job."""
+    rewrites = [step for step in steps if isinstance(step, Rewrite)]
+    models = [
+        (step.model.name, step.model.temperature, step.model.max_tokens) if isinstance(step.model, Endpoint) else None
+        for step in rewrites
+    ]
+    said = job.model_dump(
+        mode="json",
+        include={"select": {"contains"}, "steps": True, "checks": True, "final": True, "environment": True},
+        exclude={"steps": {"__all__": {"rewrite": {"model"}}}},
+    )
+    versions = {name: version(name) for name in ("umbau", "libcst")}
     parts: list[spec.Step | spec.Check] = [*job.steps, *job.checks, *job.final]
-    names += [part.use.path for part in parts if part.use]
-    return {name: digest(_source(name.rpartition(".")[0], home)) for name in names}
-
-
-def _source(module: str, home: str) -> str:
-    """Return the text of a module without importing it; "" when it is none of the job author's or ours."""
-    ours = Path(inspect.getfile(Chain)).parent
-    for folder in (Path(home), ours.parent, ours / "codemods"):
-        file = Path(folder, *module.split(".")).with_suffix(".py")
-        if file.is_file():
-            return file.read_text(errors="replace")
-    return ""
+    names = [step.codemod.name for step in job.steps if step.codemod] + [part.use.path for part in parts if part.use]
+    own = {name: sources(name.rpartition(".")[0], home) for name in names}
+    return digest([said, versions, [step.system() for step in rewrites], models, own])

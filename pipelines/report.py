@@ -74,18 +74,18 @@ def plan_text(plan: Plan, *, all_files: bool) -> Iterator[str]:
     for one in plan.planned:
         groups[one.shard.repo, one.branch].append(one.shard.name)
     yield (
-        _counted(len(plan.repos), "repository", "repositories")
+        counted(len(plan.repos), "repository", "repositories")
         + ", "
         + ", ".join(
             [
-                _counted(len(plan.planned), "shard"),
-                _counted(len(groups), "merge request"),
+                counted(len(plan.planned), "shard"),
+                counted(len(groups), "merge request"),
                 f"{len(plan.left_out)} left out",
             ]
         )
     )
     for (repo, branch), names in groups.items():
-        yield f"\n{repo}  {branch}  ({_counted(len(names), 'shard')})"
+        yield f"\n{repo}  {branch}  ({counted(len(names), 'shard')})"
         yield from (f"  {name}" for name in _some(names, all_files))
     if plan.left_out:
         yield "\nleft out"
@@ -119,7 +119,7 @@ def outcome_text(outcome: Outcome, ws: Workspace) -> Iterator[str]:
     tokens_in, tokens_out = outcome.tokens
     spent = f", {tokens_in} tokens read and {tokens_out} written" if tokens_out else ""
     yield f"{outcome.shard.repo}  {outcome.shard.name}  {outcome.shard.key[:12]}"
-    yield f"{outcome.status} after {_counted(len(outcome.verdicts), 'attempt')}, {outcome.seconds:.1f} s{spent}"
+    yield f"{outcome.status} after {counted(len(outcome.verdicts), 'attempt')}, {outcome.seconds:.1f} s{spent}"
     for number, verdict in enumerate(outcome.verdicts, 1):
         yield f"\n--- attempt {number} ---"
         if verdict.edit.said:
@@ -161,7 +161,8 @@ def _some(names: Sequence[str], all_of_them: bool) -> Iterable[str]:
     return [*names[:LISTED], f"... and {len(names) - LISTED} more"]
 
 
-def _counted(number: int, one: str, many: str = "") -> str:
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return `3 shards`, `1 repository`."""
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +12,24 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from operators.proc import GitError, git
+from pipelines.bare import bare
 from pipelines.data import Repo
 from pipelines.job import Source
 from pipelines.sdist import sdist
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+# What fsck finds in the history of honest old repositories, and what can do no harm. The rest stays an error.
+OLD_SINS = (
+    *("badDate", "badDateOverflow", "badEmail", "badName", "badTimezone", "missingEmail", "missingNameBeforeEmail"),
+    *(
+        "missingSpaceBeforeDate",
+        "missingSpaceBeforeEmail",
+        "missingTaggerEntry",
+        "zeroPaddedDate",
+        "zeroPaddedFilemode",
+    ),
+)
+TOLERANT = tuple(part for sin in OLD_SINS for part in ("-c", f"fetch.fsck.{sin}=ignore"))
 
 
 class NoRepo(Exception):
@@ -23,12 +37,16 @@ class NoRepo(Exception):
 
 
 def named(source: Source, folder: Path) -> str:
-    """Return the name a repository goes by, known before it is fetched."""
+    """Return the name a repository goes by, known before it is fetched and whatever stands in the job."""
     if source.pypi:
         return source.pypi.partition("==")[0]
-    path = urlsplit(source.git).path if "://" in source.git else str((folder / source.git).resolve())
+    remote = "://" in source.git
+    if remote:
+        path = re.split("[?#]", source.git.partition("://")[2].partition("/")[2])[0]
+    else:
+        path = os.path.abspath(folder / source.git)  # noqa: PTH100 (Path.resolve raises for links in a circle)
     parts = [part for part in path.removesuffix("/").removesuffix(".git").split("/") if part]
-    return "/".join(parts[-2:] if "://" in source.git else parts[-1:]) or "repository"
+    return "/".join(parts[-2:] if remote else parts[-1:]) or "repository"
 
 
 def resolve(source: Source, home: Path, folder: Path) -> Repo:
@@ -41,8 +59,10 @@ def resolve(source: Source, home: Path, folder: Path) -> Repo:
         url = _url(source.git, folder)
         with _mirror(home, url) as mirror:
             branch = source.branch or _default_branch(url)
-            ref = f"refs/heads/{branch}"
-            _git_with(url, mirror, "fetch", "--quiet", "--no-tags", "--force", "--", url, f"+{ref}:{ref}")
+            # Not under its own name: where there was a branch `a`, git would not take `a/b`.
+            ref = f"refs/umbau/heads/{hashlib.sha256(branch.encode()).hexdigest()[:16]}"
+            fetch = ("fetch", "--quiet", "--no-tags", "--force", "--update-shallow", "--")
+            _git_with(url, mirror, *TOLERANT, *fetch, url, f"+refs/heads/{branch}:{ref}")
             return Repo(name, str(mirror), git(mirror, "rev-parse", "--verify", ref).decode().strip(), branch)
     except GitError as error:
         raise NoRepo(_advice(str(error), source)) from None
@@ -56,39 +76,46 @@ def _mirror(home: Path, identity: str) -> Iterator[Path]:
     mirror.parent.mkdir(parents=True, exist_ok=True)
     with mirror.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (mirror / "HEAD").exists():
-            git(None, "init", "--quiet", "--bare", "--template=", "--", str(mirror))
-            # Packed objects are searched four times as fast as loose ones.
-            git(mirror, "config", "fetch.unpackLimit", "1")
-        yield mirror
+        yield bare(mirror, fetch_unpackLimit="1")  # packed objects are searched four times as fast as loose ones
 
 
 def _url(given: str, folder: Path) -> str:
     """Return what git may be told to fetch from. Raises NoRepo for everything that is not https or a local path."""
-    if any(ord(character) < 32 for character in given) or given.startswith("-"):
+    if re.search(r"[\0-\x1f\x7f]", given) or given.startswith("-"):
         raise NoRepo("not a URL or path")
     if "://" not in given:
-        if re.match(r"^[\w.-]+@[\w.-]+:", given) or "::" in given:
+        if re.match(r"[\w.-]+@[\w.-]+:", given) or "::" in given:
             raise NoRepo(f"{given}: only https URLs and local paths are supported")
-        path = (folder / given).resolve()
-        if not path.is_dir():
-            raise NoRepo(f"there is no folder {path}")
-        return str(path)
-    parts = urlsplit(given)
+        return str(_folder(folder / given))
+    try:
+        parts = urlsplit(given)
+    except ValueError:
+        raise NoRepo("not a URL or path") from None
     if parts.username or parts.password:
         raise NoRepo("a URL must not hold a user name or password: it would end up in logs and in the store")
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOCAL_HOSTS):
+    allowed = ("https://", "http://") if parts.hostname in LOCAL_HOSTS else ("https://",)
+    if not parts.hostname or not given.startswith(allowed):
         raise NoRepo(f"{given}: only https URLs and local paths are supported")
     return given
+
+
+def _folder(path: Path) -> Path:
+    try:
+        found = path.resolve(strict=True)
+    except (OSError, RuntimeError):  # it is not there, its name is too long, links lead in a circle
+        found = None
+    if not found or not found.is_dir():
+        raise NoRepo(f"there is no folder {path}")
+    return found
 
 
 def _default_branch(url: str) -> str:
     listed = _git_with(url, None, "ls-remote", "--symref", "--", url, "HEAD").decode(errors="replace")
     found = re.search(r"^ref: refs/heads/(\S+)\tHEAD$", listed, re.M)
-    if not found:
-        raise NoRepo("has no commit yet" if not listed.strip() else "has no default branch: name one with `branch`")
     if not re.search(r"^[0-9a-f]{40,64}\tHEAD$", listed, re.M):
-        raise NoRepo("has no commit yet")
+        raise NoRepo("offers no commit: it, or its default branch, is empty (name another with `branch`)")
+    if not found:
+        raise NoRepo("has no default branch: name one with `branch`")
     return found.group(1)
 
 
@@ -104,8 +131,14 @@ def _advice(said: str, source: Source) -> str:
         return f"{where} belongs to another user, so git does not read it: run as its owner, or clone it first"
     if "couldn't find remote ref" in said:
         return f"{where} has no branch {source.branch}"
-    if "not found" in said or "does not appear to be a git repository" in said or "does not exist" in said:
-        return f"{where} is not a git repository that can be read ({said.splitlines()[0]})"
     if "Authentication failed" in said or "could not read Username" in said:
         return f"{where} asks for a password: only repositories that can be read without one are supported so far"
+    if "mismatched algorithms" in said:
+        return f"{where} names its objects by SHA-256, which is not supported so far"
+    if "redirect" in said or "error: 30" in said:
+        return f"{where} has moved: write the address that it redirects to"
+    if bad := re.search(r"error: object \S+: (.*)", said):
+        return f"{where} holds what git takes for an attack: {bad[1]}"
+    if "not found" in said or "does not appear to be a git repository" in said or "does not exist" in said:
+        return f"{where} is not a git repository that can be read ({said.splitlines()[0]})"
     return f"{where}: {said.splitlines()[-1] if said else 'git failed'}"

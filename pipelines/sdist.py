@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
+import re
 import ssl
 import tarfile
 import tempfile
+import unicodedata
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -15,12 +19,15 @@ from urllib.parse import urljoin
 from operators.proc import GitError, git
 from pipelines.commit import quoted
 
-MAX_BYTES = 300 << 20  # of the archive, and ten times that unpacked
+MAX_BYTES = 300 << 20  # of the archive
+MAX_UNPACKED = 512 << 20  # bytes, headers and padding included
 MAX_FILES = 100_000
 INDEX_FROM = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 INDEX = "https://pypi.org/simple"
 SIMPLE = "application/vnd.pypi.simple.v1+json"  # https://packaging.python.org/specifications/simple-repository-api/
 BRANCH = "refs/heads/main"
+
+_DOT_GIT = re.compile(r"(\.git|git~1)[ .]*(:.*)?")  # what .git may be called on Windows and macOS
 
 
 def sdist(requirement: str, mirror: Path) -> str:
@@ -43,16 +50,28 @@ def _download(requirement: str, archive: IO[bytes]) -> None:
     name, _, version = requirement.partition("==")
     index = next((os.environ[variable] for variable in INDEX_FROM if os.environ.get(variable)), INDEX)
     page = f"{index.rstrip('/')}/{_normal(name)}/"
-    # The system's certificates, not a bundle: an index in the house has a certificate of the house.
-    with httpx.Client(verify=ssl.create_default_context(), timeout=60.0, follow_redirects=True) as client:
-        try:
+    # No coding of the transfer: a server that calls an archive one would have us hash what is in it.
+    plain = {"Accept-Encoding": "identity"}
+    try:
+        # The system's certificates, not a bundle: an index in the house has a certificate of the house.
+        with httpx.Client(verify=ssl.create_default_context(), timeout=60.0, follow_redirects=True) as client:
             answer = client.get(page, headers={"Accept": SIMPLE})
             if answer.status_code == 404:
                 raise GitError(f"the package index has no project {name}")
-            found = _file(answer.raise_for_status().json()["files"], name, version)
-            _save(client.stream("GET", urljoin(str(answer.url), found["url"])), found, archive)
-        except (httpx.HTTPError, ValueError, KeyError) as error:
-            raise GitError(f"the package index gave no source of {requirement}: {error}") from None
+            _succeeded(answer, "the package index")
+            if "json" not in answer.headers.get("content-type", ""):
+                raise GitError("the package index has no JSON interface (PEP 691), which Umbau needs")
+            found = _file(answer.json()["files"], name, version)
+            with client.stream("GET", urljoin(str(answer.url), found["url"]), headers=plain) as response:
+                _succeeded(response, found["filename"])
+                _save(response.iter_raw(), found, archive)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError) as error:
+        raise GitError(f"the package index gave no source of {requirement}: {error}") from None
+
+
+def _succeeded(response: Any, what: str) -> None:
+    if not response.is_success:  # httpx's own message would name the address, which may hold a password
+        raise GitError(f"{what}: the server answered {response.status_code}")
 
 
 def _file(files: list[dict[str, Any]], name: str, version: str) -> dict[str, Any]:
@@ -64,19 +83,31 @@ def _file(files: list[dict[str, Any]], name: str, version: str) -> dict[str, Any
     raise GitError(f"there is no source distribution (.tar.gz) of {name} {version}")
 
 
-def _save(stream: Any, file: dict[str, Any], archive: IO[bytes]) -> None:
+def _save(chunks: Iterator[bytes], file: dict[str, Any], archive: IO[bytes]) -> None:
     seen, size = hashlib.sha256(), 0
-    with stream as response:
-        response.raise_for_status()
-        for chunk in response.iter_bytes():
-            size += len(chunk)
-            if size > MAX_BYTES:
-                raise GitError(f"{file['filename']} is larger than {MAX_BYTES >> 20} MB")
-            seen.update(chunk)
-            archive.write(chunk)
-    if seen.hexdigest() != file["hashes"]["sha256"]:
+    for chunk in chunks:
+        size += len(chunk)
+        if size > MAX_BYTES:
+            raise GitError(f"{file['filename']} is larger than {MAX_BYTES >> 20} MB")
+        seen.update(chunk)
+        archive.write(chunk)
+    if seen.hexdigest() != file["hashes"].get("sha256"):
         raise GitError(f"{file['filename']} is not what the index says it is (its SHA-256 differs)")
     archive.seek(0)
+
+
+class _Unpacked:
+    """Reads what a gzip stream holds, and no more of it than may be worked on."""
+
+    def __init__(self, archive: IO[bytes]) -> None:
+        self._plain, self._left = gzip.GzipFile(fileobj=archive), MAX_UNPACKED
+
+    def read(self, size: int) -> bytes:
+        data = self._plain.read(min(size, self._left + 1))
+        self._left -= len(data)
+        if self._left < 0:
+            raise GitError(f"the source distribution unpacks to more than {MAX_UNPACKED >> 20} MB")
+        return data
 
 
 def _imported(archive: IO[bytes], requirement: str, mirror: Path) -> None:
@@ -85,10 +116,10 @@ def _imported(archive: IO[bytes], requirement: str, mirror: Path) -> None:
         who = "Umbau <umbau@localhost> 0 +0000"
         stream.write(f"commit {BRANCH}\ncommitter {who}\ndata <<END\n{requirement}\nEND\n\n".encode())
         try:
-            with tarfile.open(fileobj=archive, mode="r:gz") as tar:
+            with tarfile.open(fileobj=_Unpacked(archive), mode="r|") as tar:  # type: ignore[call-overload]
                 for part in _entries(tar):
                     stream.write(part)
-        except (tarfile.TarError, EOFError, OSError) as error:
+        except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
             raise GitError(f"the source distribution of {requirement} cannot be read: {error}") from None
         stream.seek(0)
         git(mirror, "-c", "fastimport.unpackLimit=1", "fast-import", "--quiet", stdin=stream.read())
@@ -96,21 +127,29 @@ def _imported(archive: IO[bytes], requirement: str, mirror: Path) -> None:
 
 def _entries(tar: tarfile.TarFile) -> Iterator[bytes]:
     """Yield git fast-import commands for the regular files, without the archive's top folder."""
-    count = size = 0
+    count = 0
     for member in tar:
         path = member.name.removeprefix("./").partition("/")[2]
-        parts = path.split("/")
-        if not member.isreg() or not path or {"", ".", ".."} & set(parts):
+        if not member.isreg() or member.name.startswith("/") or not _harmless(path):
             continue
-        if any(part.lower() == ".git" for part in parts) or any(ord(character) < 32 for character in path):
-            continue
-        count, size = count + 1, size + member.size
-        if count > MAX_FILES or size > 10 * MAX_BYTES:
-            raise GitError("the source distribution unpacks to more than may be worked on")
+        count += 1
+        if count > MAX_FILES:
+            raise GitError(f"the source distribution holds more than {MAX_FILES:,} files")
         file = tar.extractfile(member)
         data = file.read() if file else b""
         mode = b"100755" if member.mode & 0o100 else b"100644"
-        yield b"M %s inline %s\ndata %d\n%s\n" % (mode, quoted(path), len(data), data)
+        yield b"M %s inline %s\ndata %d\n" % (mode, quoted(path), len(data))
+        yield data
+        yield b"\n"
+
+
+def _harmless(path: str) -> bool:
+    """Say whether git takes a path as one of the working tree, on any system."""
+    if any(ord(character) < 32 for character in path):
+        return False
+    visible = "".join(character for character in path if unicodedata.category(character) != "Cf").lower()
+    parts = re.split(r"[/\\]", visible)
+    return not {"", ".", ".."} & {*parts} and not any(map(_DOT_GIT.fullmatch, parts))
 
 
 def _normal(name: str) -> str:

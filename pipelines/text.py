@@ -15,12 +15,10 @@ class BadTemplate(ValueError):
 
 def render(template: str, **facts: Any) -> str:
     """Fill in a job's template; a name that is not known is an error. Raises BadTemplate."""
-    from jinja2 import TemplateError
-
     try:
         return _templates().from_string(template).render(facts)
-    except TemplateError as error:
-        raise BadTemplate(f"{template!r}: {error}") from None
+    except Exception as error:  # a template is a program: it can divide by zero
+        raise BadTemplate(f"{template!r}: {error or type(error).__name__}") from None
 
 
 @lru_cache(maxsize=1)

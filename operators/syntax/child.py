@@ -13,7 +13,7 @@ import struct
 import sys
 import threading
 import traceback
-from typing import Any
+from typing import BinaryIO
 
 from operators.data import Skip
 from operators.syntax import quicker
@@ -27,33 +27,36 @@ def main() -> None:
     threading.stack_size(STACK)
     sys.setrecursionlimit(RECURSION)
     quicker.install()
-    answers = os.fdopen(os.dup(1), "wb")
+    # What a codemod reads or prints, and whatever it starts, must not come between.
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
-    thread = threading.Thread(target=_serve, args=(answers,))
+    thread = threading.Thread(target=_serve, args=(requests, answers))
     thread.start()
     thread.join()
 
 
-def _serve(answers: Any) -> None:
-    while head := sys.stdin.buffer.read(4):
+def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
+    while head := requests.read(4):
         (length,) = struct.unpack(">I", head)
-        request = json.loads(sys.stdin.buffer.read(length))
-        answer = json.dumps(_answer(request)).encode()
+        answer = _answer(requests.read(length))
         answers.write(struct.pack(">I", len(answer)) + answer)
         answers.flush()
 
 
-def _answer(request: dict[str, Any]) -> dict[str, Any]:
+def _answer(asked: bytes) -> bytes:
     try:
+        request = json.loads(asked)
         module, function = request["call"].split(":")
         call = getattr(importlib.import_module(f"operators.syntax.{module}"), function)
-        return {"gives": call(**request["with"])}
+        return json.dumps({"gives": call(**request["with"])}).encode()
     except Skip as why:
-        return {"skip": str(why)}
+        answer = {"skip": str(why)}
     except (RecursionError, MemoryError) as error:
-        return {"skip": f"too deep or too large to parse ({type(error).__name__})"}
-    except Exception:
-        return {"error": traceback.format_exc(limit=-6)}
+        answer = {"skip": f"too deep or too large to parse ({type(error).__name__})"}
+    except BaseException:  # a codemod that calls sys.exit() has failed, nothing else
+        answer = {"error": traceback.format_exc(limit=-6)}
+    return json.dumps(answer).encode()
 
 
 if __name__ == "__main__":

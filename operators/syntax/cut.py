@@ -36,22 +36,26 @@ def part(text: str, spans: Sequence[Lines]) -> dict[str, Any]:
 def stray(before: str, after: str, spans: Sequence[Lines]) -> list[int]:
     """Return the lines of `before` at which something was changed that is neither within `spans` nor a top-level
     import that was added."""
-    lines, tree = split(before), parse(after)
-    imported = {
-        number
-        for node in tree.body
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for number in range(node.lineno, (node.end_lineno or node.lineno) + 1)
-    }
-    new, shift, found = split(after), 0, []
-    for hunk in diff(lines, new):
+    imported = _imported(parse(after))
+    shift, found = 0, []
+    for hunk in diff(split(before), split(after)):
         at = hunk.first + shift
         added = [number for number, line in enumerate(hunk.lines, at + 1) if line.strip()]
         shift += hunk.grows
         inside = any(first - 1 <= hunk.first and hunk.last <= last for first, last in spans)
-        if not inside and not (hunk.first == hunk.last and imported.issuperset(added)):
+        if not inside and not (hunk.first == hunk.last and added and imported.issuperset(added)):
             found.append(hunk.first + 1)
     return found
+
+
+def _imported(tree: ast.Module) -> set[int]:
+    """Return the lines on which top-level imports stand and nothing else."""
+    imports: set[int] = set()
+    others: set[int] = set()
+    for node in tree.body:
+        lines = imports if isinstance(node, ast.Import | ast.ImportFrom) else others
+        lines.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return imports - others
 
 
 def _within(unit: Unit, spans: Sequence[Lines]) -> bool:

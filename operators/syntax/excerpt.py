@@ -45,16 +45,50 @@ def excerpt(text: str, outline: Outline, units: Iterable[Unit]) -> Excerpt:
     return Excerpt(tuple(lines[number - 1] for number in numbers), tuple(numbers), free)
 
 
+def whole(text: str) -> Excerpt:
+    """Return the excerpt that shows everything, and lets everything change."""
+    lines = tuple(split(text))
+    numbers = tuple(range(1, len(lines) + 1))
+    return Excerpt(lines, numbers, frozenset(numbers))
+
+
+def carried(part: Excerpt, before: str, now: str) -> Excerpt:
+    """Return the excerpt of `now` that shows what `part` shows of `before`, and what has been changed there since.
+
+    `now` need not parse. What has been changed may be changed again, imports that were added too.
+    """
+    lines, numbers = split(now), frozenset(part.numbers)
+    shown: list[int] = []
+    free: set[int] = set()
+    at, shift = 0, 0
+    for hunk in [*diff(split(before), lines), None]:
+        stop = hunk.first if hunk else max(numbers, default=0)
+        kept = [number for number in range(at + 1, stop + 1) if number in numbers]
+        shown += [number + shift for number in kept]
+        free.update(number + shift for number in kept if number in part.free)
+        if hunk:
+            around = range(hunk.first + 1, hunk.last + 1) or (hunk.first, hunk.first + 1)
+            if not numbers.isdisjoint(around):
+                new = range(hunk.first + shift + 1, hunk.first + shift + 1 + len(hunk.lines))
+                shown += new
+                free.update(new)
+            at, shift = hunk.last, shift + hunk.grows
+    return Excerpt(tuple(lines[number - 1] for number in shown), tuple(shown), frozenset(free))
+
+
 def put_back(text: str, part: Excerpt, after: str) -> tuple[str, list[int]]:
     """Return `text` with the excerpt's new text in it, and the numbers of lines where a change was left out because
     it was neither within the free lines nor an added import."""
+    lines = split(text)
+    if len(part.free) == len(lines):
+        return after, []
     hunks, left_out = [], []
     for hunk in diff(part.lines, split(after)):
         if _may(part, hunk):
             hunks.append(_moved(part, hunk))
         else:
             left_out.append(part.numbers[min(hunk.first, len(part.numbers) - 1)])
-    return "".join(apply(split(text), sorted(hunks))), left_out
+    return "".join(apply(lines, hunks)), left_out
 
 
 def _may(part: Excerpt, hunk: Hunk) -> bool:

@@ -61,15 +61,15 @@ def parse(text: str) -> ast.Module:
 @lru_cache(maxsize=4)  # the checks of one edit ask for the same two texts in turn
 def outline(text: str) -> Outline:
     """Cut a module into its imports and units. Raises Skip when it does not parse."""
-    tree = parse(text)
+    tree, lines = parse(text), split(text)
     imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     others = [node for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom)]
     if ast.get_docstring(tree, clean=False) is not None:
         head = (1, _last(others.pop(0)))
     else:
-        head = (1, _first(tree.body[0]) - 1 if tree.body else 0)
+        head = (1, _first(tree.body[0], lines) - 1 if tree.body else 0)
     ranges = tuple((node.lineno, _last(node)) for node in imports)
-    return Outline(head, ranges, tuple(_units(others, "", (), split(text))))
+    return Outline(head, ranges, tuple(_units(others, "", (), lines)))
 
 
 def innermost(units: tuple[Unit, ...], wanted: Callable[[int, int], bool], most: int = 0) -> Iterator[Unit]:
@@ -87,28 +87,34 @@ def innermost(units: tuple[Unit, ...], wanted: Callable[[int, int], bool], most:
 
 
 def _units(body: list[ast.stmt], prefix: str, headers: tuple[Lines, ...], lines: list[str]) -> Iterator[Unit]:
-    done = 0
+    units: list[Unit] = []
     for node in body:
+        first, last = _first(node, lines), _last(node)
+        if units and first <= units[-1].last:  # `a = 1; b = 2` cannot be told apart by lines
+            units[-1] = replace(units[-1], last=last)
+            continue
         name = prefix + (node.name if isinstance(node, _NAMED) else f"line {node.lineno}")
-        first, last = max(_first(node), done + 1), _last(node)
-        if first > last:
-            continue  # `a = 1; b = 2` is one line, hence one unit
-        done = last
         members: tuple[Unit, ...] = ()
         if isinstance(node, ast.ClassDef) and _starts_line(node.body[0], lines):
-            header = (first, _first(node.body[0]) - 1)
+            header = (first, _first(node.body[0], lines) - 1)
             members = tuple(_units(node.body, f"{name}.", (*headers, header), lines))
-        yield Unit(name, first, last, headers, members)
+        units.append(Unit(name, first, last, headers, members))
+    yield from units
 
 
 def _starts_line(node: ast.stmt, lines: list[str]) -> bool:
-    line = lines[_first(node) - 1]
+    line = lines[_first(node, lines) - 1]
     return line.lstrip().startswith("@") or len(line) - len(line.lstrip()) == node.col_offset
 
 
-def _first(node: ast.stmt) -> int:
+def _first(node: ast.stmt, lines: list[str]) -> int:
     decorators: list[ast.expr] = getattr(node, "decorator_list", [])
-    return min([node.lineno, *(decorator.lineno for decorator in decorators)])
+    if not decorators:
+        return node.lineno
+    first = decorators[0].lineno
+    while first > 1 and not lines[first - 1].lstrip().startswith("@"):  # `@(` on a line of its own
+        first -= 1
+    return first
 
 
 def _last(node: ast.stmt) -> int:

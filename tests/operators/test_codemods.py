@@ -1,0 +1,313 @@
+from __future__ import annotations
+
+import re
+import sysconfig
+import unittest
+import warnings
+from pathlib import Path
+from typing import Any
+
+import libcst as cst
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from libcst.codemod import Codemod, CodemodContext
+
+from operators.codemods import modernise_typing, unittest_to_pytest
+from operators.codemods.modernise_typing import ModerniseTyping
+from operators.codemods.unittest_to_pytest import UnittestToPytest
+
+EXAMPLES = [
+    pytest.param(command, before, after, id=f"{command.__name__}-{number}")
+    for command, examples in (
+        (UnittestToPytest, unittest_to_pytest.EXAMPLES),
+        (ModerniseTyping, modernise_typing.EXAMPLES),
+    )
+    for number, (before, after) in enumerate(examples)
+]
+
+
+def transformed(command: type[Codemod], source: str, **arguments: Any) -> str:
+    return command(CodemodContext(), **arguments).transform_module(cst.parse_module(source)).code
+
+
+def compiled(source: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return compile(source, "<codemod>", "exec", dont_inherit=True)
+
+
+@pytest.mark.parametrize(("command", "before", "after"), EXAMPLES)
+def test_example(command: type[Codemod], before: str, after: str) -> None:
+    compiled(before)
+    compiled(after)
+    assert transformed(command, before) == after
+    assert transformed(command, after) == after
+
+
+# Single statements: what becomes of them in a test, and what is left alone
+
+
+def in_test(statement: str, head: str = "import unittest\n\n\n") -> str:
+    indented = "".join(f"        {line}\n" for line in statement.split("\n"))
+    return f"{head}class CaseTests(unittest.TestCase):\n    def test(self):\n{indented}"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("self.assertEqual(first=a, second=b)", "assert a == b"),
+        ("self.assertEqual(a, b, None)", "assert a == b"),
+        ("self.assertEqual((yield), b)", "assert (yield) == b"),
+        ("self.assertEqual(*pair)", None),
+        ("self.assertEqual(second=b, first=a)", None),
+        ("self.assertEqual(a, b, (m := 1))", None),
+        ("self.assertEqual(a, b, c, d)", None),
+        ("self.assertEquals(a, b)", "assert a == b"),
+        ("self.assert_(a)", "assert a"),
+        ("self.failIf(a)", "assert not a"),
+        ("self.assertTrue((a, b))", None),
+        ("self.assertTrue(x for x in y)", "assert (x for x in y)"),
+        ("self.assertFalse(not a)", "assert not not a"),
+        ("self.assertIs(a, 'b')", None),
+        ("self.assertSequenceEqual(a, [1])", None),
+        ("self.assertCountEqual(a, [1])", None),
+        ("self.assertAlmostEqual(a, 1e999)", "assert a == 1e999 or round(abs(a - 1e999), 7) == 0"),
+        ("self.assertAlmostEqual(a + 1, b.c, 3)", "assert a + 1 == b.c or round(abs((a + 1) - b.c), 3) == 0"),
+        ("self.assertAlmostEqual(a, 1.5, delta=eps)", None),
+        ("self.assertAlmostEqual(a, 1.5, places=2, delta=0.1)", None),
+        ("self.assertAlmostEqual(f(), 1.5, delta=0.1)", "assert abs(f() - 1.5) <= 0.1"),
+        ("self.assertNotAlmostEqual(a, b)", "assert not a == b and round(abs(a - b), 7) != 0"),
+        ("self.assertRegex(f(), g())", None),
+        ("self.assertRegex(a, '')", None),
+        ("x = self.assertEqual(a, b)", None),
+        ("other.assertEqual(a, b)", None),
+        ("self.assertRaises(())", None),
+        ("self.assertRaises(E, None)", None),
+        ("self.assertRaises(*args)", None),
+        ("self.assertRaises(E, f, *a, msg=b, **c)", "with pytest.raises(E):\n    f(*a, msg=b, **c)"),
+        ("self.assertRaises(E, lambda x: x, 1)", "pytest.raises(E, lambda x: x, 1)"),
+        ("self.assertRaisesRegex(E, 'x', f, g())", None),
+        ("with self.assertRaisesRegex(E, ''): f()", None),
+        ("with self.assertRaises(E) as self.cm: f()", None),
+        ("with self.assertWarns(W) as cm: f()", None),
+        ("with self.assertRaises(E): f()", "with pytest.raises(E): f()"),
+        ("self.fail()", "pytest.fail()"),
+        ("self.fail(msg=reason)", "pytest.fail(str(reason))"),
+        ("self.skipTest('%s' % x)", "pytest.skip('%s' % x)"),
+    ],
+)
+def test_statement(before: str, after: str | None) -> None:
+    result = transformed(UnittestToPytest, in_test(before))
+    assert result[result.index("class") :] == in_test(after or before, "")
+
+
+@pytest.mark.parametrize(
+    ("statement", "kept"),
+    [
+        ("with self.assertRaises(AssertionError):\n    self.fail('x')", "self.fail"),
+        ("with contextlib.suppress(Exception):\n    self.assertRaises(E, f)", "self.assertRaises(E, f)"),
+        ("try:\n    self.skipTest('x')\nexcept mod.error:\n    pass", "self.skipTest"),
+        ("def later():\n    self.fail('x')\nself.assertRaises(AssertionError, later)", "self.fail"),
+        ("with self.assertRaises(E):\n    with self.assertWarns(W):\n        f()", "self.assertWarns"),
+        ("with self.assertRaises(E), self.assertWarns(W):\n    f()", "self.assertWarns"),
+        ("pytest = None\nself.fail('x')", "self.fail"),
+        ("with self.assertRaises(E) as cm:\n    f()\ncm.exception = None", "self.assertRaises(E)"),
+        ("with self.assertRaises(E) as cm:\n    f()\ncheck(cm)\nprint(cm.exception)", "cm.exception"),
+        ("with self.assertRaises(E) as cm:\n    f()\nwith g() as cm:\n    cm.exception", "self.assertRaises(E)"),
+    ],
+)
+def test_what_something_else_waits_for_stays(statement: str, kept: str) -> None:
+    assert kept in transformed(UnittestToPytest, in_test(statement))
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        "maxDiff = None",
+        "test_alias = something",
+        "def setUp(self):\n        super().setUp()",
+        "def id(self):\n        return 1",
+        "def __init__(self, *args):\n        pass",
+        "def test_more(self):\n        self.addCleanup(f)",
+        "def test_more(self):\n        check(self)",
+        "def test_more(self):\n        return 1",
+        "def test_more(self):\n        yield 1",
+        "def test_more(self, fixture):\n        pass",
+        "async def test_more(self):\n        pass",
+        "@decorated\n    def test_more(self):\n        pass",
+        "@classmethod\n    def setUpClass(cls):\n        cls.enterClassContext(f())",
+        "class TestInner:\n        pass",
+        "def setup(self):\n        pass",
+        "def tearDown(self, more=None):\n        pass",
+    ],
+)
+def test_a_class_that_needs_its_base_keeps_it(member: str) -> None:
+    source = (
+        f"import unittest\n\n\nclass TestIt(unittest.TestCase):\n    def test(self):\n        pass\n\n    {member}\n"
+    )
+    assert transformed(UnittestToPytest, source) == source
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "class More(TestIt):\n    pass",
+        "unittest.main(verbosity=2)",
+        "suite = unittest.makeSuite(TestIt)",
+        "names = ['TestIt']",
+    ],
+)
+def test_a_class_that_something_else_uses_keeps_its_base(rest: str) -> None:
+    source = f"import unittest\n\n\nclass TestIt(unittest.TestCase):\n    def test(self):\n        pass\n\n\n{rest}\n"
+    assert transformed(UnittestToPytest, source) == source
+
+
+def test_an_excerpt_only_gains_imports_and_loses_no_base() -> None:
+    source = (
+        "import unittest\n\n\nclass TestIt(unittest.TestCase):\n    def setUp(self):\n        self.fail('x')\n\n"
+        "    def test(self):\n        pass\n"
+    )
+    excerpt = source.replace("self.fail", "pytest.fail").replace(
+        "import unittest\n", "import unittest\n\nimport pytest\n"
+    )
+    assert transformed(UnittestToPytest, source, whole=False) == excerpt
+
+
+def test_comments_beside_imports_stay() -> None:
+    head = "# licence\n\n# ours\nimport unittest\n# theirs\nimport os\n\n\n"
+    source = head + "class TestIt(unittest.TestCase):\n    def test(self):\n        os\n"
+    result = transformed(UnittestToPytest, source)
+    assert result.startswith("# licence\n\n# ours\n# theirs\nimport os\n")
+    kept = source.replace("import unittest\n", "import unittest  # noqa\n")
+    assert "import unittest  # noqa\n" in transformed(UnittestToPytest, kept)
+
+
+def test_another_order_is_told() -> None:
+    context = CodemodContext()
+    tests = "".join(f"    def test_{name}(self):\n        pass\n\n" for name in "ba")
+    tree = cst.parse_module(f"from unittest import TestCase\n\n\nclass TestIt(TestCase):\n{tests}")
+    UnittestToPytest(context).transform_module(tree)
+    assert context.warnings == ["TestIt: tests now run as they stand, no longer sorted by name"]
+
+
+# The same tests pass, before and after
+
+VALUES = """
+1; 1.00000001; -2; 0.1 + 0.2; 0.3; float("inf"); float("nan"); None; True; "a"; "ab"; "a" "b"; b"a"; [1]; [1, 2]; (1, 2)
+{1}; {"a": 1}; int; str; (int, str); a; a + 1; items[0]; len(items); 1j; lambda: 0; a if a else 1; not a; a == 1
+a or items; a in items; [x for x in items]; (x for x in items)
+"""
+METHODS = {
+    name: count
+    for count, names in (
+        (1, "assertTrue assertFalse assertIsNone assertIsNotNone"),
+        (
+            2,
+            """assertEqual assertNotEqual assertIs assertIsNot assertIn assertNotIn assertIsInstance assertNotIsInstance
+            assertGreater assertGreaterEqual assertLess assertLessEqual assertAlmostEqual assertNotAlmostEqual
+            assertRegex assertNotRegex""",
+        ),
+    )
+    for name in names.split()
+}
+
+
+@st.composite
+def statements(draw: st.DrawFn) -> str:
+    method = draw(st.sampled_from(sorted(METHODS)))
+    values = st.sampled_from(re.split(r"[;\n] *", VALUES.strip()))
+    args = [draw(values) for _ in range(METHODS[method])]
+    if "Almost" in method:
+        args += draw(st.sampled_from([[], ["2"], ["places=0"], ["delta=0.5"], ["delta=None"]]))
+    elif draw(st.booleans()):
+        args.append(draw(st.sampled_from(["'why'", "msg='why'", "msg=None"])))
+    gap = draw(st.sampled_from([", ", ",\n            ", ",  # note\n            "]))
+    return f"self.{method}({draw(st.sampled_from(['', chr(10) + ' ' * 12]))}{gap.join(args)})"
+
+
+def passes(source: str) -> bool:
+    names: dict[str, Any] = {}
+    exec(compiled(source), names)
+    case = names["TestIt"]
+    test = case("test") if issubclass(case, unittest.TestCase) else case()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            test.test()
+        except Exception:
+            return False
+    return True
+
+
+@given(statements())
+def test_converted_assertions_pass_and_fail_alike(statement: str) -> None:
+    source = (
+        "import unittest\n\na, items = 1, [1, 1.5]\n\n\nclass TestIt(unittest.TestCase):\n"
+        f"    def test(self):\n        {statement}\n"
+    )
+    result = transformed(UnittestToPytest, source)
+    assert result.count("#") == source.count("#")
+    assert transformed(UnittestToPytest, result) == result
+    assert passes(result) == passes(source)
+
+
+# ModerniseTyping
+
+
+@pytest.mark.parametrize(
+    ("python", "after"),
+    [
+        ("3.8", "from typing import Dict, Optional\n\nx: Optional[Dict[str, 'X']]\n"),
+        ("3.9", "from typing import Dict, Optional\n\nx: Optional[Dict[str, 'X']]\n"),
+        ("3.10", "from typing import Dict\n\nx: Dict[str, 'X'] | None\n"),
+        ("3.11", "\nx: dict[str, 'X'] | None\n"),
+    ],
+)
+def test_what_the_oldest_python_knows(python: str, after: str) -> None:
+    source = "from typing import Dict, Optional\n\nx: Optional[Dict[str, 'X']]\n"
+    assert transformed(ModerniseTyping, source, python=python) == after.lstrip("\n")
+
+
+def test_a_version_that_yaml_took_for_a_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="quoted"):
+        ModerniseTyping(CodemodContext(), python=3.1)  # type: ignore[arg-type]
+
+
+def test_an_excerpt_keeps_its_imports_and_what_a_class_may_redefine() -> None:
+    source = (
+        "from typing import List, Iterable, Optional\n\n\nclass A:\n"
+        "    def f(self, x: List[int]) -> Optional[int]:\n        y: List[Iterable[int]]\n"
+    )
+    after = source.replace("Optional[int]:", "int | None:").replace("y: List", "y: list")
+    assert transformed(ModerniseTyping, source, whole=False) == after
+
+
+# Real code
+
+STANDARD = sorted(Path(sysconfig.get_path("stdlib"), "test").glob("test_*.py"))
+TYPED = sorted(path for path in Path(cst.__file__).parent.rglob("*.py") if "import" in path.name or "code" in str(path))
+
+
+def sample(paths: list[Path], word: str) -> list[Path]:
+    fit = [path for path in paths if path.stat().st_size < 30_000 and word in path.read_text("utf-8", "replace")]
+    return fit[:: max(len(fit) // 30, 1)][:30]
+
+
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [
+        pytest.param(command, path, id=f"{command.__name__}-{path.name}")
+        for command, paths in (
+            (UnittestToPytest, sample(STANDARD, "self.assert")),
+            (ModerniseTyping, sample(TYPED, "typing")),
+        )
+        for path in paths
+    ],
+)
+def test_real_code(command: type[Codemod], path: Path) -> None:
+    source = path.read_bytes().decode()
+    result = transformed(command, source)
+    compiled(result)
+    assert transformed(command, result) == result
+    assert result.count("#") == source.count("#")

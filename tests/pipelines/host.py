@@ -1,0 +1,98 @@
+"""HTTP servers for tests: a git host (git's own http-backend behind a small CGI) and a package index."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
+
+BACKEND = Path("/usr/lib/git-core/git-http-backend")
+
+
+@dataclass
+class Answer:
+    body: bytes = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Server:
+    """Answers each request as a function of method, path, headers and body says; keeps the paths asked for."""
+
+    def __init__(self, answer: Callable[[str, str, dict[str, str], bytes], Answer]) -> None:
+        self.asked: list[str] = []
+        owner = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                owner.asked.append(self.path)
+                body = self.rfile.read(int(self.headers.get("content-length") or 0))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                found = answer(self.command, self.path, headers, body)
+                self.send_response(found.status)
+                for name, value in {"content-length": str(len(found.body)), **found.headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(found.body)
+
+            do_POST = do_GET
+
+            def log_message(self, *args: Any) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def __enter__(self) -> Self:
+        Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def smart(root: Path) -> Callable[[str, str, dict[str, str], bytes], Answer]:
+    """Serve the repositories below `root` as GitLab and GitHub do."""
+
+    def answer(method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        parts = urlsplit(path)
+        env = {
+            "PATH": os.environ["PATH"],
+            "GIT_PROJECT_ROOT": str(root),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "GIT_PROTOCOL": headers.get("git-protocol", ""),
+            "PATH_INFO": unquote(parts.path),
+            "QUERY_STRING": parts.query,
+            "REQUEST_METHOD": method,
+            "CONTENT_TYPE": headers.get("content-type", ""),
+            "CONTENT_LENGTH": str(len(body)),
+            "HTTP_CONTENT_ENCODING": headers.get("content-encoding", ""),
+        }
+        done = subprocess.run([BACKEND], input=body, env=env, capture_output=True, check=False)
+        head, _, content = done.stdout.partition(b"\r\n\r\n")
+        told = dict(line.split(": ", 1) for line in head.decode().splitlines())
+        return Answer(content, int(told.pop("Status", "200").split()[0]), told)
+
+    return answer
+
+
+def files(root: Path) -> Callable[[str, str, dict[str, str], bytes], Answer]:
+    """Serve the files below `root`, as any web server does."""
+
+    def answer(method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        file = root / unquote(urlsplit(path).path).lstrip("/")
+        return Answer(file.read_bytes()) if file.is_file() else Answer(status=404)
+
+    return answer

@@ -1,0 +1,280 @@
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from operators import guard
+from operators.checks.inside import Inside
+from operators.checks.scope import Scope
+from operators.checks.tests import Tests as NewlyFailing
+from operators.codemod import Codemod
+from operators.model import Endpoint
+from operators.rewrite import Rewrite
+from operators.shell import Shell
+from pipelines.data import Recipe
+from pipelines.job import Job
+from pipelines.jobfile import BadJob
+from pipelines.recipe import recipe
+
+Make = Callable[..., Recipe]
+SHELL = {"shell": "ruff format {paths}"}
+REWRITE = {"rewrite": {"prompt": "Greet.", "model": {"name": "devstral", "url": "http://one/v1"}}}
+CODEMOD = """\
+from libcst.codemod import VisitorBasedCodemodCommand
+
+
+class Mine(VisitorBasedCodemodCommand):
+    def __init__(self, context, word="x"):
+        super().__init__(context)
+"""
+PLUGIN = """\
+class Op:
+    waits = False
+
+    def __init__(self, word=""):
+        self.word = word
+
+    def propose(self, ws, shard, past): ...
+
+
+class Judge:
+    local = True
+
+    def judge(self, ws, shard, edit): ...
+
+
+class Neither: ...
+
+
+class Broken:
+    def __init__(self):
+        raise LookupError("no luck")
+"""
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    for name in ("UMBAU_MODEL_URL", "UMBAU_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.path", [*__import__("sys").path])
+    (tmp_path / "mine.py").write_text(CODEMOD)
+    (tmp_path / "own_plugin.py").write_text(PLUGIN)
+
+    def made(*steps: dict[str, Any], file: str = "job.yaml", **more: Any) -> Recipe:
+        spec = {"name": "j", "repos": [{"git": "."}], "steps": list(steps) or [SHELL], **more}
+        return recipe(Job.model_validate(spec), tmp_path / file)
+
+    return made
+
+
+def refused(make: Make, *steps: dict[str, Any], **more: Any) -> str:
+    with pytest.raises(BadJob) as caught:
+        make(*steps, **more)
+    return str(caught.value)
+
+
+def test_steps_and_checks_are_built_in_order(make: Make) -> None:
+    found = make(
+        {"codemod": "convert_format_to_fstring.ConvertFormatStringCommand"},
+        REWRITE,
+        SHELL,
+        select={"contains": "hello"},
+        checks=["parses", {"scope": {"nodes": ["Call"]}}, {"tests": "pytest -q"}],
+        final=[{"tests": "pytest"}],
+    )
+    codemod, rewrite, shell = found.operator.steps  # type: ignore[attr-defined]
+    assert (type(codemod), type(rewrite), type(shell)) == (Codemod, Rewrite, Shell)
+    assert codemod.hits == rewrite.hits == "hello"
+    assert [type(check).__name__ for check in found.checks] == ["Inside", "Parses", "Scope", "Tests"]
+    assert found.checks[2] == Scope(("Call",))
+    assert found.final == (NewlyFailing("pytest"),)
+
+
+def test_no_job_can_do_without_inside(make: Make) -> None:
+    assert make(checks=[]).checks == (Inside(),)
+    assert make(checks=["parses", {"inside": {"allow": ["*.yml"]}}]).checks[1] == Inside(("*.yml",))
+
+
+def test_what_the_job_leaves_out_of_the_model_comes_from_the_environment(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = {"rewrite": {"prompt": "x"}}
+    assert make(step).operator.steps[0].model is None  # type: ignore[attr-defined]
+    monkeypatch.setenv("UMBAU_MODEL_URL", "http://two/v1")
+    monkeypatch.setenv("UMBAU_MODEL", "small")
+    assert make(step).operator.steps[0].model == Endpoint("http://two/v1", "small")  # type: ignore[attr-defined]
+    assert make(REWRITE).operator.steps[0].model.url == "http://one/v1"  # type: ignore[attr-defined]
+
+
+def test_a_recipe_can_be_sent(make: Make) -> None:
+    found = make({"codemod": {"name": "mine.Mine", "arguments": {"word": "y"}}}, REWRITE)
+    assert pickle.loads(pickle.dumps(found)) == found
+
+
+BAD_STEPS = {
+    "no codemod": ({"codemod": "nobody.Nothing"}, "no LibCST codemod is called nobody.Nothing"),
+    "no dotted path": ({"codemod": "nobody"}, "no LibCST codemod is called nobody"),
+    "no codemod class": ({"codemod": "json.JSONDecoder"}, "no LibCST codemod is called json.JSONDecoder"),
+    "argument": ({"codemod": {"name": "mine.Mine", "arguments": {"wrod": "y"}}}, "unexpected keyword argument 'wrod'"),
+    "examples": ({"rewrite": {"prompt": "x", "examples": "nobody"}}, "no module nobody with EXAMPLES"),
+    "no plugin": ({"use": "nobody.Nothing"}, "nobody.Nothing: ModuleNotFoundError: No module named 'nobody'"),
+    "no plugin class": ({"use": "own_plugin.Nothing"}, "has no attribute 'Nothing'"),
+    "plugin setting": (
+        {"use": {"path": "own_plugin.Op", "settings": {"wrod": 1}}},
+        "unexpected keyword argument 'wrod'",
+    ),
+    "plugin fails": ({"use": "own_plugin.Broken"}, "own_plugin.Broken: LookupError: no luck"),
+    "plugin is no operator": ({"use": "own_plugin.Neither"}, "own_plugin.Neither has no propose and no waits"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_STEPS)
+def test_steps_that_cannot_be_built(name: str, make: Make) -> None:
+    step, why = BAD_STEPS[name]
+    assert why in refused(make, step)
+
+
+BAD_SETTINGS = {
+    "branch": ({"branch": "umbau"}, "must hold {{ job }}/ and then {{ group }}"),
+    "branch name": ({"branch": "{{ job }}/a b/{{ group }}"}, "which is no branch name"),
+    "branch template": ({"branch": "{{ job }}/{{ grup }}"}, "'grup' is undefined"),
+    "title": ({"title": "{{ nobody }}"}, "'nobody' is undefined"),
+    "title that fails": ({"title": "{{ 1 / 0 }}"}, "division by zero"),
+    "empty title": ({"title": "{{ '' }}"}, "merge_request.title is empty"),
+    "body": ({"body": "{% for x in files %}"}, "merge_request|Unexpected end of template"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_SETTINGS)
+def test_templates_that_do_not_work(name: str, make: Make) -> None:
+    settings, why = BAD_SETTINGS[name]
+    said = refused(make, merge_request=settings)
+    assert any(part in said for part in why.split("|"))
+    assert said.partition(": ")[0].endswith("job.yaml")
+
+
+def test_a_check_that_is_none(make: Make) -> None:
+    assert "own_plugin.Op has no judge and no local" in refused(make, checks=[{"use": "own_plugin.Op"}])
+    assert type(make(checks=[{"use": "own_plugin.Judge"}]).checks[1]).__name__ == "Judge"
+
+
+def test_a_module_that_cannot_be_imported(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "half.py").write_text("def (:\n")
+    (tmp_path / "dies.py").write_text("1 / 0\n")
+    assert "SyntaxError" in refused(make, {"codemod": "half.Half"})
+    assert "ZeroDivisionError" in refused(make, {"use": "dies.Dies"})
+
+
+def same(one: Recipe, other: Recipe) -> bool:
+    return one.fingerprint == other.fingerprint
+
+
+def test_the_fingerprint_does_not_change_by_itself(make: Make) -> None:
+    assert same(make(REWRITE), make(REWRITE))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"merge_request": {"title": "x", "group": {"by": "file"}}},
+        {"description": "x"},
+        {"repos": [{"pypi": "six==1.0"}]},
+        {"select": {"files": ["a/*.py"], "exclude": ["b"]}},
+        {"attempts": 9},
+        {"name": "other"},
+    ],
+)
+def test_what_the_outcome_does_not_depend_on(more: dict[str, Any], make: Make) -> None:
+    assert same(make(REWRITE), make(REWRITE, **more))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [{"url": "http://two/v1"}, {"timeout": 5.0}, {"concurrency": 1}, {"key_from": "OTHER_KEY"}],
+)
+def test_where_a_model_is_served_does_not_matter(model: dict[str, Any], make: Make) -> None:
+    assert same(
+        make(REWRITE), make({"rewrite": {**REWRITE["rewrite"], "model": {**REWRITE["rewrite"]["model"], **model}}})
+    )
+
+
+def test_the_same_model_by_job_and_by_environment(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_job = make(REWRITE)
+    monkeypatch.setenv("UMBAU_MODEL_URL", "http://one/v1")
+    monkeypatch.setenv("UMBAU_MODEL", "devstral")
+    assert same(by_job, make({"rewrite": {"prompt": "Greet."}}))
+
+
+@pytest.mark.parametrize(
+    "rewrite",
+    [
+        {"prompt": "Greet!"},
+        {"examples": [{"before": "a", "after": "b"}]},
+        {"model": {"name": "other", "url": "http://one/v1"}},
+        {"model": {"name": "devstral", "url": "http://one/v1", "temperature": 1.0}},
+        {"model": None},
+        {"reply": "whole"},
+        {"left": "x"},
+        {"context": ["a.py"]},
+    ],
+)
+def test_what_a_rewrite_depends_on(rewrite: dict[str, Any], make: Make) -> None:
+    assert not same(make(REWRITE), make({"rewrite": {**REWRITE["rewrite"], **rewrite}}))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"checks": ["parses"]},
+        {"checks": [{"scope": {"nodes": ["Call"]}}]},
+        {"final": [{"tests": "pytest"}]},
+        {"environment": {"python": "3.12"}},
+        {"select": {"contains": "hello"}},  # what a codemod of reach `symbol` and a rewrite look for
+    ],
+)
+def test_what_any_outcome_depends_on(more: dict[str, Any], make: Make) -> None:
+    assert not same(make(REWRITE), make(REWRITE, **more))
+
+
+def test_an_edited_codemod_is_run_again(make: Make, tmp_path: Path) -> None:
+    step = {"codemod": "mine.Mine"}
+    before = make(step)
+    (tmp_path / "unrelated.py").write_text("x = 1\n")
+    assert same(before, make(step))
+    (tmp_path / "mine.py").write_text(f"import part_of_mine\n{CODEMOD}")
+    (tmp_path / "part_of_mine.py").write_text("x = 1\n")
+    guard._guard.close()  # whose child has imported the old one
+    edited = make(step)
+    assert not same(before, edited)
+    (tmp_path / "part_of_mine.py").write_text("x = 2\n")
+    assert not same(edited, make(step))
+
+
+def test_an_edited_plugin_is_run_again(make: Make, tmp_path: Path) -> None:
+    before = make({"use": "own_plugin.Op"})
+    assert not same(before, make({"use": {"path": "own_plugin.Op", "settings": {"word": "x"}}}))
+    (tmp_path / "own_plugin.py").write_text(PLUGIN + "# edited\n")
+    assert not same(before, make({"use": "own_plugin.Op"}))
+
+
+def test_edited_examples_are_run_again(make: Make, tmp_path: Path) -> None:
+    step = {"rewrite": {"prompt": "x", "examples": "pairs"}}
+    (tmp_path / "pairs.py").write_text("EXAMPLES = [('a', 'b')]\n")
+    before = make(step)
+    assert before.operator.steps[0].examples == (("a", "b"),)  # type: ignore[attr-defined]
+    (tmp_path / "pairs.py").write_text("EXAMPLES = [('a', 'c')]\n")
+    guard._guard.close()
+    assert not same(before, make(step))
+
+
+def test_where_the_job_file_lies_does_not_matter(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "mine.py").write_text(CODEMOD)
+    one, other = make({"codemod": "mine.Mine"}), make({"codemod": "mine.Mine"}, file="below/job.yaml")
+    assert same(one, other)
+    assert one.operator.steps[0] == replace(other.operator.steps[0], home=str(tmp_path))  # type: ignore[attr-defined]

@@ -1,0 +1,136 @@
+"""The command line as a person meets it: what is printed, where, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Checkout
+
+JOB = """\
+name: fstrings
+description: Use f-strings.
+repos: [{{git: {repo}}}]
+select: {{contains: '\\.format\\('}}
+steps: [{{codemod: convert_format_to_fstring.ConvertFormatStringCommand}}]
+merge_request: {{group: {{by: file}}}}
+"""
+
+
+def umbau(*args: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-c", "from pipelines.cli import main; main()", *args]
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300, cwd=cwd)
+
+
+@pytest.fixture
+def job(home: Path, tmp_path: Path, checkout: Callable[..., Checkout]) -> Path:
+    files = {"a.py": "x = '{}'.format(1)\n", "b.py": "print('{}'.format(1)\n", "c.py": "y = 1\n"}
+    file = tmp_path / "job.yaml"
+    file.write_text(JOB.format(repo=checkout(files).folder))
+    return file
+
+
+def test_help_is_quick() -> None:
+    took = []
+    for _ in range(3):
+        start = time.perf_counter()
+        assert "unknown" not in umbau("--help").stdout
+        took.append(time.perf_counter() - start)
+    heavy = ("ray", "libcst", "sqlalchemy", "pydantic", "httpx", "git", "jinja2", "rich")
+    code = f"import sys, pipelines.cli; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]", f"imported at start-up, which took {min(took):.2f} s"
+
+
+def test_init_writes_a_job_that_is_good_and_never_overwrites(tmp_path: Path, home: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    assert umbau("init", str(file)).returncode == 0
+    assert umbau("validate", str(file)).returncode == 0
+    file.write_text("name: mine\n")
+    again = umbau("init", str(file))
+    assert again.returncode == 2
+    assert file.read_text() == "name: mine\n"
+    assert umbau("init", str(tmp_path / "other.yaml"), "--from", "modernise-typing").returncode == 0
+
+
+@pytest.mark.parametrize("name", ["format-to-fstring", "unittest-to-pytest", "modernise-typing"])
+def test_shipped_jobs_are_good(name: str, home: Path) -> None:
+    done = umbau("validate", name)
+    assert done.returncode == 0, done.stderr
+
+
+def test_bad_job_is_told_by_line(tmp_path: Path, home: Path) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text("name: x\nrepos: [{git: .}]\nsteps:\n  - codmod: a.B\n")
+    done = umbau("run", str(file))
+    assert done.returncode == 64
+    assert f"{file}:4:5: unknown key `codmod`; did you mean `codemod`?" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert umbau("plan", "no-such-job").returncode == 64
+
+
+def test_schema_is_json(home: Path) -> None:
+    schema = json.loads(umbau("schema").stdout)
+    assert schema["additionalProperties"] is False
+    assert {"name", "repos", "steps"} <= schema["properties"].keys()
+
+
+def test_plan_try_run_status_show_retry(job: Path) -> None:
+    plan = umbau("plan", str(job))
+    assert plan.returncode == 0
+    assert "2 shards" in plan.stdout
+
+    tried = umbau("try", str(job), "a.py")
+    assert tried.returncode == 0
+    assert "+x = f'{1}'" in tried.stdout
+    assert "passed   idempotent" in tried.stdout
+    assert "select.contains" in umbau("try", str(job), "c.py").stderr
+
+    assert umbau("status", str(job)).returncode == 0
+    ran = umbau("run", str(job))
+    assert ran.returncode == 0, ran.stderr
+    assert "1 accepted, 1 skipped" in ran.stdout
+    assert "skipped: syntax error on line 1" in ran.stdout
+
+    status = json.loads(umbau("status", str(job), "--json").stdout)
+    assert status["counts"] == {"accepted": 1, "skipped": 1}
+    shown = umbau("show", "a.py")
+    assert "accepted after 1 attempt" in shown.stdout
+    assert umbau("show", "nowhere.py").returncode == 2
+    assert "0 shards" in umbau("retry", str(job)).stdout
+    assert "1 shard " in umbau("retry", str(job), "a.py").stdout
+    assert "1 accepted, 1 skipped" in umbau("run", str(job)).stdout
+
+
+def test_needs_a_model_is_a_rejection(home: Path, tmp_path: Path, checkout: Callable[..., Checkout]) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text(
+        f"name: m\nrepos: [{{git: {checkout({'a.py': 'x = 1', 'b.py': 'y = 1'}).folder}}}]\n"
+        "select: {contains: x}\nsteps: [{rewrite: {prompt: Do it.}}]\n"
+    )
+    done = umbau("try", str(file), "a.py")
+    assert done.returncode == 1
+    assert "needs a model: set UMBAU_MODEL_URL" in done.stdout
+
+
+def test_a_repository_in_trouble_does_not_stop_the_others(job: Path) -> None:
+    job.write_text(job.read_text().replace("repos: [", "repos: [{git: ./missing}, "))
+    ran = umbau("run", str(job))
+    assert ran.returncode == 2
+    assert "there is no folder" in ran.stdout
+    assert "1 accepted" in ran.stdout
+
+
+def test_one_run_at_a_time(job: Path, home: Path) -> None:
+    from pipelines.driver import alone
+
+    with alone(home, "fstrings"):
+        done = umbau("run", str(job))
+    assert done.returncode == 2
+    assert "is being run by another process" in done.stderr
