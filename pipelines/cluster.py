@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -21,6 +22,7 @@ from operators.chain import Chain
 from operators.data import Outcome
 from operators.model import CONCURRENCY, Endpoint
 from operators.rewrite import Rewrite
+from operators.workspace import Workspace
 from pipelines.bundle import bundle, unbundled
 from pipelines.data import Task
 from pipelines.errors import Refused
@@ -50,19 +52,17 @@ class OnRay:
         os.environ.update({name: value for name, value in RAY_ENV.items() if name not in os.environ})
         import ray
 
-        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        settings: dict[str, Any] = {"address": self._address, "log_to_driver": False, "logging_level": logging.ERROR}
         if self._address:
-            try:
-                ray.init(address=self._address, **quiet)
-            except ConnectionError as error:
-                raise Refused(f"no Ray cluster answers at {self._address}: {error}") from None
+            _reachable(self._address)  # Ray itself would go on trying for minutes
         else:
-            here: dict[str, Any] = {
-                "num_cpus": self._cores_here,
-                "include_dashboard": False,
-                "object_store_memory": OBJECT_STORE,
-            }
-            ray.init(address="local", **here, **quiet)
+            here = {"num_cpus": self._cores_here, "include_dashboard": False, "object_store_memory": OBJECT_STORE}
+            settings |= {"address": "local", **here}
+        try:
+            ray.init(**settings)
+        except (OSError, RuntimeError, ValueError) as error:
+            what = f"no Ray cluster answers at {self._address}" if self._address else "Ray cannot start here"
+            raise Refused(f"{what}: {_first(error)}") from None
         return ray
 
     def start(self) -> None:
@@ -191,17 +191,20 @@ class _WaitingLane:
     def work(self, holder: list[Any], task: Task) -> Outcome:
         import ray
 
-        def call(function: Callable[..., Any], *args: Any) -> Any:
+        def call(function: Callable[..., Any], ws: Workspace, *args: Any) -> Any:
             try:
-                return ray.get(self._call.remote(function, *args))
+                return ray.get(self._call.remote(holder, function, ws.base.repo, ws.files, *args))
             except ray.exceptions.RayTaskError as error:
                 raise error.cause from None
 
         return work(_kit(holder[0]), task, call)
 
 
-def _called(function: Callable[..., Any], *args: Any) -> Any:
-    return function(*args)
+def _called(
+    holder: list[Any], function: Callable[..., Any], repo: str, files: Mapping[str, str | None], *args: Any
+) -> Any:
+    """The base is the kit's: what checks saw on it may be large, and need not travel with each call."""
+    return function(Workspace(_kit(holder[0]).base(repo), files), *args)
 
 
 def _work(holder: list[Any], tasks: list[Task]) -> list[Outcome]:
@@ -226,6 +229,17 @@ def _kit(ref: Any) -> Kit:
     return own
 
 
+def _reachable(address: str) -> None:
+    """Raise Refused when nobody listens at `host:port`; other ways to name a cluster are Ray's business."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise Refused(f"no Ray cluster answers at {address}: {error.strerror or error}") from None
+
+
 def _concurrency(kit: Kit) -> int:
     steps = kit.recipe.operator.steps if isinstance(kit.recipe.operator, Chain) else ()
     models = [step.model for step in steps if isinstance(step, Rewrite)]
@@ -238,5 +252,8 @@ def _chained(first: list[Task], rest: Iterator[Task]) -> Iterator[Task]:
 
 
 def _died(error: Exception) -> str:
-    said = str(error).strip().splitlines()
-    return f"the worker died {TRIES} times ({type(error).__name__}: {said[0] if said else 'no reason given'})"
+    return f"the worker died {TRIES} times ({type(error).__name__}: {_first(error)})"
+
+
+def _first(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), "no reason given")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import unified_diff
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -33,8 +34,11 @@ class Standing:
     requests: Sequence[Tended] = ()
     left_out: Sequence[str] = ()
     """Shards accepted alone, but not together with the others."""
-    trouble: Mapping[str, str] | None = None
+    trouble: Mapping[str, str] = field(default_factory=dict)
     """Repository, or repository and branch, to what stopped it."""
+    files_left_out: Mapping[str, int] = field(default_factory=dict)
+    """By reason; `umbau plan` names them."""
+    notes: Sequence[str] = ()
 
     @property
     def code(self) -> int:
@@ -58,7 +62,8 @@ def standing(
             failures[f"{status}: {reason(found[-1])}"].append(one.shard.name)
     left_out = [part.shard.name for change in gathered.changes for part in change.left_out]
     trouble = {**plan.trouble, **{" ".join(place): why for place, why in gathered.trouble.items()}}
-    return Standing(counts, failures, tended, left_out, trouble)
+    files = Counter(left_out.reason for left_out in plan.left_out)
+    return Standing(counts, failures, tended, left_out, trouble, files, plan.notes)
 
 
 def reason(outcome: Outcome) -> str:
@@ -99,6 +104,9 @@ def plan_text(plan: Plan, *, all_files: bool) -> Iterator[str]:
 def standing_text(standing: Standing) -> Iterator[str]:
     told = [f"{standing.counts[status]} {status}" for status in (*STATUSES, "waiting") if standing.counts.get(status)]
     yield f"shards   {', '.join(told) or 'none'}"
+    if standing.files_left_out:
+        yield "left out " + ", ".join(f"{count} {why}" for why, count in standing.files_left_out.items())
+    yield from (f"\n{note}" for note in standing.notes)
     for why, names in sorted(standing.failures.items(), key=lambda item: -len(item[1])):
         yield f"\n{why} ({len(names)})"
         yield from (f"  {name}" for name in _some(names, False))
@@ -110,8 +118,8 @@ def standing_text(standing: Standing) -> Iterator[str]:
         yield "\nmerge requests"
     for done in requests:
         yield f"  {done.repo}  {done.branch}\n    {done.action.verb}: {done.action.why}"
-        yield from (f"    {line}" for line in (done.url, _first(done.trouble)) if line)
-    yield from (f"\n{place}: {why}" for place, why in (standing.trouble or {}).items())
+        yield from (f"    {line}" for line in (_near(done.url), _first(done.trouble)) if line)
+    yield from (f"\n{place}: {why}" for place, why in standing.trouble.items())
 
 
 def outcome_text(outcome: Outcome, ws: Workspace) -> Iterator[str]:
@@ -164,6 +172,12 @@ def _some(names: Sequence[str], all_of_them: bool) -> Iterable[str]:
 def counted(number: int, one: str, many: str = "") -> str:
     """Return `3 shards`, `1 repository`."""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def _near(url: str) -> str:
+    """Return a path as it is seen from here; a URL stays as it is."""
+    path = Path(url)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else url
 
 
 def _first(text: str) -> str:

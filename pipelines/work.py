@@ -15,7 +15,8 @@ from operators.workspace import Workspace
 from pipelines.data import Recipe, Task
 
 Call = Callable[..., Any]
-"""Calls a function with arguments, here or on a core elsewhere, and returns what it gives."""
+"""`call(function, ws, *args)` calls the function on a core elsewhere, with its own view of the same workspace, and
+returns what it gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +88,11 @@ class _Elsewhere:
     waits = False
 
     def propose(self, ws: Workspace, shard: Shard, past: Sequence[Verdict]) -> Edit | None:
-        edit: Edit | None = self.call(_propose, self.step, ws, shard, past)
+        edit: Edit | None = self.call(_propose, ws, self.step, shard, past)
         return edit
 
 
-def _propose(step: Operator, ws: Workspace, shard: Shard, past: Sequence[Verdict]) -> Edit | None:
+def _propose(ws: Workspace, step: Operator, shard: Shard, past: Sequence[Verdict]) -> Edit | None:
     return step.propose(ws, shard, past)
 
 
