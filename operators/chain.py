@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from operators.data import Edit, Operator, Shard, Verdict
+from operators.data import Edit, Operator, Shard, Skip, Verdict
 from operators.workspace import Workspace
 
 
@@ -21,11 +21,17 @@ class Chain:
         return any(step.waits for step in self.steps)
 
     def propose(self, ws: Workspace, shard: Shard, past: Sequence[Verdict]) -> Edit | None:
+        """Raise Skip when the first step that has anything to say cannot work on the shard's files."""
         now, told = ws, False
         said, trouble, tokens_in, tokens_out = "", "", 0, 0
         notes: list[str] = []
         for step in self.steps:
-            edit = step.propose(now, shard, past if step.waits else ())
+            try:
+                edit = step.propose(now, shard, past if step.waits else ())
+            except Skip as why:
+                if now is ws:
+                    raise
+                edit = Edit({}, trouble=f"What the steps before made cannot be worked on: {why}.")
             if edit is None:
                 continue
             told = told or step.waits or not past

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from operators import guard
-from operators.data import Edit, Shard, Verdict
+from operators.data import Edit, Shard, Skip, Verdict
 from operators.workspace import Workspace
 
 
@@ -27,28 +27,38 @@ class Codemod:
     waits = False
 
     def propose(self, ws: Workspace, shard: Shard, past: Sequence[Verdict]) -> Edit | None:
-        """Raise Skip when the first of the files cannot be parsed."""
+        """Raise Skip when none of the files can be worked on; one of several is left out with a note."""
         if past:
             return None  # it would say the same again
+        paths = [path for path in shard.paths if path.endswith((".py", ".pyi"))]
         files: dict[str, str | None] = {}
         notes: list[str] = []
-        for path in shard.paths:
-            text = ws.text(path)
-            if text is None or not path.endswith((".py", ".pyi")):
+        left_out: list[str] = []
+        for path in paths:
+            try:
+                text = ws.text(path)
+                after, warnings = self._transformed(ws, shard, path, text) if text is not None else (None, [])
+            except Skip as why:
+                left_out.append(f"{path}: {why}" if len(paths) > 1 else str(why))
                 continue
-            after, warnings = guard.call(
-                "transform:transform",
-                name=self.name,
-                arguments=dict(self.arguments),
-                path=path,
-                text=text,
-                reach=self.reach,
-                hits=self.hits,
-                spans=[ws.lines(span) for span in shard.spans if span.path == path],
-                python=ws.base.parser,
-                home=self.home,
-            )
             notes += warnings
             if after != text:
                 files[path] = after
-        return Edit(files, notes=tuple(notes)) if files else None
+        if left_out and len(left_out) == len(paths):
+            raise Skip("; ".join(left_out))
+        return Edit(files, notes=(*notes, *left_out)) if files or left_out else None
+
+    def _transformed(self, ws: Workspace, shard: Shard, path: str, text: str) -> tuple[str, list[str]]:
+        after, warnings = guard.call(
+            "transform:transform",
+            name=self.name,
+            arguments=dict(self.arguments),
+            path=path,
+            text=text,
+            reach=self.reach,
+            hits=self.hits,
+            spans=[ws.lines(span) for span in shard.spans if span.path == path],
+            python=ws.base.parser,
+            home=self.home,
+        )
+        return after, warnings

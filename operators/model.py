@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from operators.data import Completion, Message
 
@@ -58,27 +59,40 @@ class Endpoint:
             "messages": list(messages),
             "temperature": self.temperature if attempt else 0.0,
             "max_tokens": self.max_tokens,
-            "seed": (int(shard[:8] or "0", 16) + attempt) % (1 << 31),
+            "seed": (crc32(shard.encode()) + attempt) % (1 << 31),
         }
-        with _slots(self.url, self.concurrency):
-            return _completion(self._post(body))
+        key = os.environ.get(self.key_from, "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise ModelError(f"the key in {self.key_from} holds characters that cannot be sent")
+        try:
+            with _slots(self.url, self.concurrency):
+                return self._post(body, {"Authorization": f"Bearer {key}"} if key else {})
+        except ModelError as error:  # what the server says may be kept and shown, a key that it repeats may not
+            raise ModelError(str(error).replace(key, "***") if key else str(error)) from None
 
-    def _post(self, body: dict[str, Any]) -> dict[str, Any]:
+    def _post(self, body: dict[str, Any], headers: dict[str, str]) -> Completion:
         import httpx
 
         why = ""
         for attempt in range(TRIES):
             pause = random.uniform(0.5, 1.0) * 2**attempt
             try:
-                response, data = self._send(body)
+                response, data = self._send(body, headers)
             except (httpx.ReadTimeout, httpx.PoolTimeout):
                 # Asking again would only queue the same work behind itself.
                 raise ModelError(f"{self.url} gave no answer within {self.timeout:.0f} s; see model.timeout") from None
+            except (
+                httpx.InvalidURL,
+                httpx.UnsupportedProtocol,
+                httpx.LocalProtocolError,
+                httpx.DecodingError,
+            ) as error:
+                raise ModelError(f"{self.url} cannot be reached ({error})") from None
             except httpx.TransportError as error:
                 why = f"cannot be reached ({error or type(error).__name__})"
             else:
                 if response.is_success:
-                    return _json(data, self.url)
+                    return _completion(data, self.url)
                 why = f"answered {response.status_code}: {data[:500].decode(errors='replace')}"
                 if response.status_code not in RETRIED:
                     break
@@ -87,48 +101,53 @@ class Endpoint:
                 time.sleep(min(pause, LONGEST_PAUSE))
         raise ModelError(f"{self.url} {why}")
 
-    def _send(self, body: dict[str, Any]) -> tuple[httpx.Response, bytes]:
+    def _send(self, body: dict[str, Any], headers: dict[str, str]) -> tuple[httpx.Response, bytes]:
         """Read the whole answer, however slowly it drips, within `timeout` and `LONGEST_ANSWER`."""
         import httpx
 
-        key = os.environ.get(self.key_from, "")
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
         deadline, data = time.monotonic() + self.timeout, bytearray()
         client = _client(self.url, self.timeout, self.concurrency)
         with client.stream("POST", "chat/completions", json=body, headers=headers) as response:
             for chunk in response.iter_bytes():
                 data += chunk
-                if time.monotonic() > deadline or len(data) > LONGEST_ANSWER:
+                if len(data) > LONGEST_ANSWER:
+                    raise ModelError(f"{self.url} answered with more than {LONGEST_ANSWER:,} bytes")
+                if time.monotonic() > deadline:
                     raise httpx.ReadTimeout("the answer does not end")
         return response, bytes(data)
 
 
-def _completion(answer: dict[str, Any]) -> Completion:
-    """Read what came back; a reply without words is a reply too."""
-    choice = (answer.get("choices") or [{}])[0]
-    usage = answer.get("usage") or {}
-    return Completion(
-        text=(choice.get("message") or {}).get("content") or "",
-        tokens_in=int(usage.get("prompt_tokens") or 0),
-        tokens_out=int(usage.get("completion_tokens") or 0),
-        cut=choice.get("finish_reason") == "length",
-    )
-
-
-def _json(data: bytes, url: str) -> dict[str, Any]:
+def _completion(data: bytes, url: str) -> Completion:
+    """Read what came back; a reply without words is a reply too. Raises ModelError for anything else."""
     try:
         answer = json.loads(data)
-    except ValueError:
-        answer = None
-    if not isinstance(answer, dict):
-        raise ModelError(f"{url} answered with something that is not a completion: {data[:200]!r}")
-    return answer
+        choice = answer["choices"][0] if answer["choices"] else {}
+        usage = answer.get("usage") or {}
+        return Completion(
+            text=_words((choice.get("message") or {}).get("content")),
+            tokens_in=_count(usage, "prompt_tokens"),
+            tokens_out=_count(usage, "completion_tokens"),
+            cut=choice.get("finish_reason") == "length",
+        )
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        raise ModelError(f"{url} answered with something that is not a completion: {data[:200]!r}") from None
+
+
+def _words(content: Any) -> str:
+    """Return the text of a message: a string, or parts of which some are text."""
+    parts = [content or ""] if isinstance(content, str | None) else [part.get("text", "") for part in content]
+    return "".join(parts).encode(errors="replace").decode()  # half a surrogate pair could be written nowhere
+
+
+def _count(usage: Any, name: str) -> int:
+    count = usage.get(name) if isinstance(usage, dict) else 0
+    return count if isinstance(count, int) else 0
 
 
 def _asked_for(response: httpx.Response) -> float:
     """Return the seconds that Retry-After asks for, 0 when it does not."""
     value = response.headers.get("retry-after", "")
-    return float(value) if value.isdigit() else 0.0
+    return float(value) if value.isdecimal() else 0.0
 
 
 @lru_cache(maxsize=8)

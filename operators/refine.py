@@ -26,9 +26,16 @@ def refine(
                 break
     except Skip as why:
         skipped = str(why)
-    except Exception as fault:
-        error = f"{type(fault).__name__}: {fault}"
+    except (Exception, SystemExit) as fault:
+        error = _told(fault)
     return Outcome(shard, tuple(verdicts), error, skipped, time.monotonic() - start)
+
+
+def _told(fault: BaseException) -> str:
+    try:
+        return f"{type(fault).__name__}: {fault}"
+    except Exception:  # a plugin's exception may not even know its own words
+        return type(fault).__name__
 
 
 def judged(ws: Workspace, shard: Shard, edit: Edit, checks: Sequence[Check]) -> Verdict:

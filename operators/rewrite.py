@@ -9,14 +9,16 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from operators import guard
-from operators.data import Edit, Message, Model, Shard, Verdict
+from operators.data import Edit, Message, Model, Shard, Skip, Verdict
 from operators.reply import blocks, whole
-from operators.source import split
-from operators.syntax.excerpt import Excerpt, put_back
+from operators.syntax.excerpt import Excerpt, carried, put_back
+from operators.syntax.excerpt import whole as whole_file
 from operators.workspace import Workspace
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+    from operators.syntax.outline import Lines
 
 NOTHING = "NO CHANGE NEEDED"
 NEEDS_MODEL = "needs a model: set UMBAU_MODEL_URL and UMBAU_MODEL, or `model` in the job"
@@ -57,7 +59,7 @@ class Rewrite:
         if reply.cut:
             trouble = f"{trouble}\n\nThe reply was cut at its length limit. Change less at a time.".strip()
         return Edit(
-            {**now.edit(), **texts},
+            now.over(Edit(texts)).edit(),
             said=reply.text,
             tokens_in=reply.tokens_in,
             tokens_out=reply.tokens_out,
@@ -65,13 +67,12 @@ class Rewrite:
         )
 
     def _wanted(self, ws: Workspace, shard: Shard) -> bool:
-        return not self.hits or any(
-            re.search(self.hits, line) for part in _parts(ws, shard).values() for line in _free(part)
-        )
+        lines = [line for part in _parts(ws, shard).values() for line in (_free(part) or [""])]
+        return any(re.search(self.hits, line) for line in lines)
 
     def _messages(self, ws: Workspace, shard: Shard, past: Sequence[Verdict]) -> list[Message]:
         code = {path: part.text for path, part in _parts(ws, shard).items()}
-        context = {path: text for path in shard.context if (text := ws.text(path)) is not None}
+        context = {path: text for path in shard.context if (text := _to_read(ws, path)) is not None}
         task = _templates().get_template("task.j2").render(code=code, context=context)
         messages = [("system", self.system()), ("user", task)]
         for verdict in past:
@@ -86,7 +87,7 @@ class Rewrite:
         return _templates().get_template("again.j2").render(findings=verdict.findings, code=code)
 
     def _applied(self, ws: Workspace, shard: Shard, reply: str) -> tuple[Mapping[str, str], str]:
-        if reply.strip().strip(".`*") == NOTHING:
+        if _nothing(reply):
             return {}, ""
         if not reply.strip():
             return {}, "The reply was empty."
@@ -106,21 +107,37 @@ class Rewrite:
 
 
 def _parts(ws: Workspace, shard: Shard) -> dict[str, Excerpt]:
-    """Return what of each of the shard's files is shown: all of it, or the shard's symbols."""
+    """Return what of each of the shard's files is shown: all of it, or the shard's symbols.
+
+    Symbols are cut out of the base and then followed: what a model made of them may not even parse.
+    """
     parts = {}
     for path in shard.paths:
-        text = ws.text(path)
-        if text is None:
-            continue
-        spans = [ws.lines(span) for span in shard.spans if span.path == path]
-        if spans:
-            found = guard.call("cut:part", text=text, spans=spans)
-            parts[path] = Excerpt(tuple(found["lines"]), tuple(found["numbers"]), frozenset(found["free"]))
-        else:
-            lines = split(text)
-            numbers = tuple(range(1, len(lines) + 1))
-            parts[path] = Excerpt(tuple(lines), numbers, frozenset(numbers))
+        text, spans = ws.text(path), tuple((span.first, span.last) for span in shard.spans if span.path == path)
+        if text is not None:
+            before = ws.base_text(path) or ""
+            parts[path] = carried(_cut(before, spans), before, text) if spans else whole_file(text)
     return parts
+
+
+@lru_cache(maxsize=256)
+def _cut(text: str, spans: tuple[Lines, ...]) -> Excerpt:
+    found = guard.call("cut:part", text=text, spans=spans)
+    return Excerpt(tuple(found["lines"]), tuple(found["numbers"]), frozenset(found["free"]))
+
+
+def _to_read(ws: Workspace, path: str) -> str | None:
+    """Return a text that the model is only shown; one that cannot be read is no reason to leave the shard alone."""
+    try:
+        return ws.text(path)
+    except Skip:
+        return None
+
+
+def _nothing(reply: str) -> bool:
+    """Say whether the model finds nothing to change; some add why."""
+    said = any(line.strip(" .`*\"'") == NOTHING for line in reply.splitlines())
+    return said and not re.search(r"^\s*(<{5}|```|~~~)", reply.replace(f"```\n{NOTHING}\n```", ""), re.M)
 
 
 def _free(part: Excerpt) -> list[str]:

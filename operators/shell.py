@@ -30,7 +30,14 @@ class Shell:
             return Edit({}, trouble=f"`{self.command}` {how}:\n{done.out[-4000:].strip()}")
         try:
             changed = own.changed()
+            if odd := [path for path in changed if _odd(path)]:
+                raise NotAFile(repr(odd[0]))
             files = {path: None if data is None else decode(data, path).text for path, data in changed.items()}
         except (NotAFile, Skip) as why:
             return Edit({}, trouble=f"`{self.command}` left something that is not source code: {why}")
         return Edit(files) if files else None
+
+
+def _odd(name: str) -> bool:
+    """Say whether planning would leave out a file of this name."""
+    return any(ord(character) < 32 or "\ud800" <= character <= "\udfff" for character in name)

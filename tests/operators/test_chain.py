@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import pytest
+
+from operators.chain import Chain
+from operators.codemod import Codemod
+from operators.data import Edit, Finding, Skip, Verdict
+from operators.rewrite import NEEDS_MODEL, Rewrite
+from operators.shell import Shell
+from tests.operators.conftest import MakeWorkspace, shard_of
+from tests.operators.scripted import Does, Proposes, Talks
+
+FORMAT = Codemod("convert_format_to_fstring.ConvertFormatStringCommand", reach="symbol", hits=r"\.format\(")
+
+
+def test_each_step_sees_what_the_steps_before_it_made(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": "1\n"})
+    chain = Chain((Does(lambda text: text + "2\n"), Does(lambda text: text + "3\n"), Shell("echo 4 >> a.py")))
+    edit = chain.propose(ws, shard_of(ws.base, "a.py"), ())
+    assert edit == Edit({"a.py": "1\n2\n3\n4\n"})
+
+
+def test_steps_that_undo_each_other_propose_nothing_to_change(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": "1\n"})
+    chain = Chain((Does(lambda text: text + "2\n"), Does(lambda text: text.removesuffix("2\n"))))
+    assert chain.propose(ws, shard_of(ws.base, "a.py"), ()) == Edit({})
+
+
+def test_words_notes_and_tokens_are_added_up(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": "1\n"})
+    first = Proposes([Edit({"a.py": "2\n"}, notes=("careful",))])
+    second = Proposes([Edit({"b.py": "3\n"}, "words", ("so",), 5, 6)], waits=True)
+    edit = Chain((first, second)).propose(ws, shard_of(ws.base, "a.py"), ())
+    assert edit == Edit({"a.py": "2\n", "b.py": "3\n"}, "words", ("careful", "so"), 5, 6)
+
+
+def test_a_chain_waits_when_a_step_does() -> None:
+    assert not Chain((FORMAT, Shell("true"))).waits
+    assert Chain((FORMAT, Rewrite("p"))).waits
+
+
+def test_trouble_ends_the_chain_and_keeps_what_was_made(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": "1\n"})
+    last = Does(lambda text: text + "never\n")
+    edit = Chain((Does(lambda text: text + "2\n"), Shell("exit 3"), last)).propose(ws, shard_of(ws.base, "a.py"), ())
+    assert edit
+    assert edit.files == {"a.py": "1\n2\n"}
+    assert "`exit 3` ended with exit code 3" in edit.trouble
+
+
+def test_only_a_step_that_waits_learns_from_what_is_past(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": "1\n"})
+    past = (Verdict(Edit({"a.py": "2\n"}, said="x"), (Finding("tests", "broken"),)),)
+    still, waiting = Proposes([None]), Proposes([Edit({"a.py": "3\n"})], waits=True)
+    edit = Chain((still, waiting)).propose(ws, shard_of(ws.base, "a.py"), past)
+    assert edit == Edit({"a.py": "3\n"})
+    assert still.seen[0][1] == ()
+    assert waiting.seen[0][1] == past
+
+
+def test_what_only_knows_one_answer_does_not_give_it_twice(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": "x = '{}'.format(1)\n"})
+    shard, chain = shard_of(ws.base, "a.py"), Chain((FORMAT, Shell("true")))
+    edit = chain.propose(ws, shard, ())
+    assert edit == Edit({"a.py": "x = f'{1}'\n"})
+    assert chain.propose(ws, shard, (Verdict(edit, (Finding("tests", "broken"),)),)) is None
+
+
+def test_a_model_repairs_what_a_codemod_made(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": "x = '{}'.format(1)\n"})
+    model = Talks(["a.py\n<<<<<<< SEARCH\nx = f'{1}'\n=======\nx = '1'\n>>>>>>> REPLACE\n"])
+    shard, chain = shard_of(ws.base, "a.py"), Chain((FORMAT, Rewrite("p", model, hits=r"\.format\(")))
+    first = chain.propose(ws, shard, ())
+    assert first == Edit({"a.py": "x = f'{1}'\n"})
+    assert model.asked == [], "nothing was left for it"
+    second = chain.propose(ws, shard, (Verdict(first, (Finding("tests", "broken"),)),))
+    assert second
+    assert second.files == {"a.py": "x = '1'\n"}
+    assert "broken" in model.asked[0][-1]["content"]
+
+
+def test_what_a_codemod_leaves_needs_a_model(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": "x = '{}'.format(1)\ny = '{}'.format(*z)\n"})
+    edit = Chain((FORMAT, Rewrite("p", hits=r"\.format\("))).propose(ws, shard_of(ws.base, "a.py"), ())
+    assert edit
+    assert edit.trouble == NEEDS_MODEL
+    assert edit.files == {"a.py": "x = f'{1}'\ny = '{}'.format(*z)\n"}
+
+
+def test_a_shard_that_no_step_can_work_on_is_skipped(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": "print 'a'.format()\n"})
+    with pytest.raises(Skip, match="syntax error on line 1"):
+        Chain((FORMAT, Shell("true"))).propose(ws, shard_of(ws.base, "a.py"), ())
+
+
+def test_what_a_model_broke_is_no_reason_to_skip_the_shard(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": "x = '{}'.format(1)\n"})
+    model = Talks(["a.py\n<<<<<<< SEARCH\nx = '{}'.format(1)\n=======\nx = '{}'.format(\n>>>>>>> REPLACE\n"])
+    edit = Chain((Rewrite("p", model), FORMAT)).propose(ws, shard_of(ws.base, "a.py"), ())
+    assert edit
+    assert edit.trouble.startswith("What the steps before made cannot be worked on: syntax error on line 1")
+    assert edit.said
+    assert (edit.tokens_in, edit.tokens_out) == (100, 10)
+    assert edit.files == {"a.py": "x = '{}'.format(\n"}
+
+
+def test_steps_without_anything_to_say_propose_nothing(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": "1\n"})
+    assert Chain((Proposes([None]), Shell("true"))).propose(ws, shard_of(ws.base, "a.py"), ()) is None
+    assert Chain(()).propose(ws, shard_of(ws.base, "a.py"), ()) is None

@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+
+import pytest
+
+from operators import model
+from operators.data import Completion
+from operators.model import TRIES, ModelError
+from operators.model import Endpoint as Model
+from tests.endpoint import Endpoint, Says
+
+MESSAGES = [{"role": "system", "content": "Do it."}, {"role": "user", "content": "Now."}]
+KEY = "sk-very-secret"
+Ask = Callable[..., Completion]
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    slept: list[float] = []
+    monkeypatch.setattr(model, "time", SimpleNamespace(monotonic=time.monotonic, sleep=slept.append))
+    return slept
+
+
+@pytest.fixture
+def ask(endpoint: Endpoint) -> Ask:
+    def complete(*says: Says | str, attempt: int = 0, shard: str = "00ff00ff", **settings: object) -> Completion:
+        endpoint.say(*says)
+        return Model(endpoint.url, "devstral", **settings).complete(MESSAGES, shard=shard, attempt=attempt)  # type: ignore[arg-type]
+
+    return complete
+
+
+def body(**answer: object) -> Says:
+    return Says(body=json.dumps(answer).encode())
+
+
+def said(content: object, **more: object) -> Says:
+    return body(choices=[{"message": {"role": "assistant", "content": content}, **more}], usage={"prompt_tokens": 7})
+
+
+def test_a_reply_comes_with_its_tokens(ask: Ask, endpoint: Endpoint) -> None:
+    assert ask("Done as you said.") == Completion("Done as you said.", 2, 4)
+    assert endpoint.requests[0]["messages"] == MESSAGES
+    assert endpoint.requests[0]["model"] == "devstral"
+
+
+def test_the_first_attempt_is_greedy_and_later_ones_are_drawn_anew(ask: Ask, endpoint: Endpoint) -> None:
+    for attempt in range(3):
+        ask("yes", attempt=attempt, temperature=0.3, max_tokens=99)
+    assert [request["temperature"] for request in endpoint.requests] == [0.0, 0.3, 0.3]
+    assert len({request["seed"] for request in endpoint.requests}) == 3
+    assert endpoint.requests[0]["max_tokens"] == 99
+
+
+def test_the_same_shard_asks_with_the_same_seed_and_another_with_another(ask: Ask, endpoint: Endpoint) -> None:
+    for shard in ("00ff00ff", "00ff00ff", "0badcafe", "not hex", ""):
+        ask("yes", shard=shard)
+    seeds = [request["seed"] for request in endpoint.requests]
+    assert seeds[0] == seeds[1] != seeds[2]
+    assert all(0 <= seed < 1 << 31 for seed in seeds)
+
+
+def test_a_reply_that_was_cut_says_so(ask: Ask) -> None:
+    assert ask(Says("half", finish="length")).cut
+    assert not ask(Says("whole")).cut
+
+
+@pytest.mark.parametrize(
+    ("says", "text"),
+    [
+        (body(choices=[], usage={"prompt_tokens": 7}), ""),
+        (said(None), ""),
+        (said("", finish_reason="content_filter"), ""),
+        (said([{"type": "text", "text": "in "}, {"type": "text", "text": "parts"}]), "in parts"),
+        (said([{"type": "thinking", "thinking": []}, {"type": "text", "text": "spoken"}]), "spoken"),
+        (said("odd \ud800 half"), "odd ? half"),
+    ],
+)
+def test_an_odd_reply_is_returned_as_far_as_it_has_words(ask: Ask, says: Says, text: str) -> None:
+    assert ask(says) == Completion(text, 7)
+
+
+@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": None}, {"prompt_tokens": "many"}, []])
+def test_tokens_that_were_not_counted_are_none(ask: Ask, usage: object) -> None:
+    assert ask(body(choices=[{"message": {"content": "x"}}], usage=usage)) == Completion("x")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"<html><body>Sign in</body></html>",
+        b"",
+        b"[1, 2]",
+        b'{"choices": [{"mess',
+        b'{"error": {"message": "overloaded"}}',
+        b'{"choices": {"0": 1}}',
+        b'{"choices": [3]}',
+        b'{"choices": [{"message": "text"}]}',
+        b"\xff\xfe",
+        b"[" * 100_000,
+    ],
+)
+def test_what_is_no_completion_is_an_error(ask: Ask, data: bytes) -> None:
+    with pytest.raises(ModelError, match="answered with something that is not a completion"):
+        ask(Says(body=data))
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 429, 408, 409])
+def test_what_passes_is_asked_again(ask: Ask, endpoint: Endpoint, pauses: list[float], status: int) -> None:
+    assert ask(Says(status=status, body=b"busy"), Says(status=status, body=b"busy"), "ok").text == "ok"
+    assert len(endpoint.requests) == 3
+    assert 0.5 <= pauses[0] <= 1.0 <= pauses[1] <= 2.0
+    assert endpoint.requests[0] == endpoint.requests[2]
+
+
+@pytest.mark.parametrize(
+    ("value", "least", "most"),
+    [("7", 7, 7), ("0", 0.5, 1), ("86400", 60, 60), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.5, 1), ("²", 0.5, 1)],
+)
+def test_the_server_may_say_how_long_to_wait(
+    ask: Ask, pauses: list[float], value: str, least: float, most: float
+) -> None:
+    assert ask(Says(status=429, headers={"retry-after": value}, body=b""), "ok").text == "ok"
+    assert least <= pauses[0] <= most
+
+
+def test_it_is_not_asked_for_ever(ask: Ask, endpoint: Endpoint, pauses: list[float]) -> None:
+    with pytest.raises(ModelError, match="answered 503: still starting"):
+        ask(Says(status=503, body=b"still starting"))
+    assert len(endpoint.requests) == TRIES
+    assert len(pauses) == TRIES - 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422, 301])
+def test_what_does_not_pass_is_final(ask: Ask, endpoint: Endpoint, pauses: list[float], status: int) -> None:
+    with pytest.raises(ModelError, match=f"answered {status}: no such model"):
+        ask(Says(status=status, body=b"no such model", headers={"location": "http://127.0.0.1:9/"}))
+    assert len(endpoint.requests) == 1
+    assert pauses == []
+
+
+def test_a_server_that_hangs_up_is_asked_again(ask: Ask, endpoint: Endpoint, pauses: list[float]) -> None:
+    assert ask(Says("half a reply", hang_up=True), "ok").text == "ok"
+    assert len(endpoint.requests) == 2
+
+
+def test_a_server_that_never_answers_is_asked_once(ask: Ask, endpoint: Endpoint, pauses: list[float]) -> None:
+    start = time.monotonic()
+    with pytest.raises(ModelError, match=r"gave no answer within 0 s; see model.timeout"):
+        ask(Says("too late", after=30.0), timeout=0.3)
+    assert time.monotonic() - start < 10
+    assert len(endpoint.requests) == 1
+
+
+@pytest.fixture
+def dripping() -> Iterator[str]:
+    """A server that sends a byte of its answer now and then, and never the last one."""
+    stop = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.send_header("content-length", "1000000")
+            self.end_headers()
+            while not stop.wait(0.05):
+                self.wfile.write(b" ")
+
+        def log_message(self, *args: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        stop.set()
+        server.shutdown()
+
+
+def test_an_answer_that_drips_is_not_waited_for(dripping: str) -> None:
+    start = time.monotonic()
+    with pytest.raises(ModelError, match="gave no answer within 1 s"):
+        Model(dripping, "devstral", timeout=0.6).complete(MESSAGES, shard="00", attempt=0)
+    assert time.monotonic() - start < 10
+
+
+def test_an_answer_without_end_is_not_read(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "LONGEST_ANSWER", 1000)
+    with pytest.raises(ModelError, match="answered with more than"):
+        ask("long " * 1000)
+
+
+def test_a_server_that_is_not_there_is_asked_again(pauses: list[float]) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    with pytest.raises(ModelError, match=f"{url} cannot be reached"):
+        Model(url, "devstral").complete(MESSAGES, shard="00", attempt=0)
+    assert len(pauses) == TRIES - 1
+
+
+@pytest.mark.parametrize("url", ["localhost:8000/v1", "ftp://127.0.0.1/v1", "http://[::1/v1"])
+def test_a_url_that_cannot_be_asked_is_final(url: str, pauses: list[float]) -> None:
+    with pytest.raises(ModelError, match="cannot be reached"):
+        Model(url, "devstral").complete(MESSAGES, shard="00", attempt=0)
+    assert pauses == []
+
+
+def test_the_key_is_sent_and_is_nowhere_else(ask: Ask, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask("without")
+    monkeypatch.setenv("UMBAU_MODEL_KEY", KEY)
+    ask("with")
+    monkeypatch.setenv("OTHER_KEY", f"{KEY}-2\n")
+    ask("with another, as it stands in a file", key_from="OTHER_KEY")
+    assert endpoint.keys == ["", f"Bearer {KEY}", f"Bearer {KEY}-2"]
+    own = Model(endpoint.url, "devstral")
+    assert KEY not in repr(own)
+    assert KEY not in json.dumps(endpoint.requests)
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\nx: y", f"{KEY}\r\n\r\n.", f"{KEY}é", f"{KEY}\0"])
+def test_a_key_that_cannot_be_sent_is_not_shown(
+    ask: Ask, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, pauses: list[float], key: str
+) -> None:
+    if "\0" in key:
+        monkeypatch.setattr(model.os, "environ", {"UMBAU_MODEL_KEY": key})  # type: ignore[attr-defined]
+    else:
+        monkeypatch.setenv("UMBAU_MODEL_KEY", key)
+    with pytest.raises(ModelError, match="UMBAU_MODEL_KEY") as error:
+        ask("never")
+    assert KEY not in str(error.value)
+    assert endpoint.requests == []
+
+
+def test_a_server_that_repeats_the_key_is_not_quoted(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UMBAU_MODEL_KEY", KEY)
+    for says in (Says(status=401, body=f"wrong key: {KEY}".encode()), Says(body=f"your key is {KEY}".encode())):
+        with pytest.raises(ModelError) as error:
+            ask(says)
+        assert KEY not in str(error.value)
+
+
+def test_no_more_calls_at_a_time_than_were_allowed(endpoint: Endpoint) -> None:
+    busy, most, lock = 0, 0, threading.Lock()
+
+    def script(_: object) -> str:
+        nonlocal busy, most
+        with lock:
+            busy += 1
+            most = max(most, busy)
+        time.sleep(0.05)
+        with lock:
+            busy -= 1
+        return "ok"
+
+    endpoint.script = script
+    own = Model(endpoint.url, "devstral", concurrency=3)
+    asks = [
+        threading.Thread(target=own.complete, args=(MESSAGES,), kwargs={"shard": "00", "attempt": 0}) for _ in range(12)
+    ]
+    for thread in asks:
+        thread.start()
+    for thread in asks:
+        thread.join()
+    assert most == 3
+    assert len(endpoint.requests) == 12
