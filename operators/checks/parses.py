@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from operators import guard
 from operators.data import Edit, Finding, Ruling, Shard, Skip
 from operators.hunks import diff
-from operators.source import Source, ending, split
+from operators.source import Source, decode, ending, split
 from operators.workspace import Workspace
 
 
@@ -32,11 +32,16 @@ class Parses:
 def _faults(ws: Workspace, path: str, text: str) -> Iterator[str]:
     source = ws.source(path) or Source("")
     try:
-        source.encode(text)
+        again = decode(source.encode(text), path)
     except UnicodeEncodeError as error:
         character = text[error.start : error.end]
         yield f"{character!r} cannot be written in the file's encoding, {source.encoding}."
         return
+    except Skip as why:
+        yield f"The file could not be read again: {why}."
+        return
+    if again.text != text:
+        yield f"The file is written in {source.encoding}; what says so must stay as it is."
     yield from _unkept(source.text, text)
     if path.endswith((".py", ".pyi")):
         try:

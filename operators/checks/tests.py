@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
@@ -48,8 +49,7 @@ class Tests:
     def baseline(self, ws: Workspace) -> dict[str, Any]:
         """Test the untouched commit; kept as `Base.facts[command]`. Raises BaseBroken, NoCommand."""
         run = self._run(ws)
-        reads = PYTEST.search(self.command)
-        if (reads and not run.results) or (not reads and run.code):
+        if not run.results and (run.code or PYTEST.search(self.command)):
             what = "finds no test" if run.code == 5 else f"ends with exit code {run.code}"
             raise BaseBroken(f"`{self.command}` {what} on the untouched commit:\n{run.out.strip()[-SHOWN:]}")
         return {"code": run.code, "results": run.results}
@@ -59,15 +59,15 @@ class Tests:
         run = self._run(ws)
         findings = _findings(before, run)
         if findings:
-            said = run.out.strip()[-SHOWN:]
-            return Ruling(tuple(Finding("tests", f"`{self.command}`: {text}\n{said}") for text in findings))
+            findings[-1] += f"\n{run.out.strip()[-SHOWN:]}"
+            return Ruling(tuple(Finding("tests", f"`{self.command}`: {text}") for text in findings))
         return Ruling((), f"tests: `{self.command}` {_told(before, run)}")
 
     def _run(self, ws: Workspace) -> Run:
         with tempfile.TemporaryDirectory(prefix="umbau-") as folder:
             report = Path(folder) / "report.xml"
-            options = f"-p no:cacheprovider --junitxml={report} -o junit_family=xunit2"
-            done = ws.run(ws.tree(), self.command, (), self.timeout, PYTEST_ADDOPTS=options)
+            given = [f"--junitxml={report}", "-o", "junit_family=xunit2", "-o", f"cache_dir={folder}/cache"]
+            done = ws.run(ws.tree(), self.command, (), self.timeout, PYTEST_ADDOPTS=shlex.join(given))
             out = f"{done.out}\n(took more than {self.timeout:.0f} s)" if done.timed_out else done.out
             return Run(done.code, out, _read(report))
 

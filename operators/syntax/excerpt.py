@@ -35,6 +35,9 @@ def excerpt(text: str, outline: Outline, units: Iterable[Unit]) -> Excerpt:
     free = frozenset(number for unit in units for number in range(unit.first, unit.last + 1))
     parts: set[Lines] = {outline.head, *outline.imports, *((unit.first, unit.last) for unit in units)}
     parts.update(header for unit in units for header in unit.headers)
+    for unit in units:
+        if unit.members and unit.last < unit.members[0].first:  # a class header, which does not parse alone
+            parts.add((unit.members[0].first, unit.members[0].last))
     shown: set[int] = set()
     for first, last in parts:
         start = first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,14 +16,17 @@ from operators.source import split
 from operators.syntax import outline
 from operators.syntax.excerpt import excerpt
 
-_PROGRAM = "import ast, sys; ast.parse(sys.stdin.buffer.read())"
+_PROGRAM = "import ast, sys; ast.parse(sys.stdin.buffer.read().decode())"  # as text, whatever its cookie says
 Part = tuple[libcst.Module, tuple[int, ...]]  # a tree and, for each line of it, the line's number in the file
 
 
 def check(before: str, after: str, python: str = "") -> None:
     """Raise Skip unless the interpreter parses `after` and LibCST what differs from `before`."""
     accepted(after, python)
-    changed(before, after)
+    try:
+        changed(before, after)
+    except Skip:
+        module(after)  # it may have mended what did not parse before
 
 
 def accepted(text: str, python: str = "") -> None:
@@ -48,25 +52,53 @@ def module(text: str) -> libcst.Module:
 
 @lru_cache(maxsize=1)  # `parses` asks first, then `scope`
 def changed(before: str, after: str) -> tuple[Part, Part]:
-    """Parse the innermost functions and top-level statements of both texts that differ: equal text is an equal tree,
-    and LibCST takes some 3 seconds for a megabyte. Raises Skip."""
-    old: list[outline.Lines] = []
-    new: list[outline.Lines] = []
+    """Parse what differs: the innermost functions and top-level statements that an edit touches, and those next to
+    it. Equal text is an equal tree, and LibCST takes some 3 seconds for a megabyte. Raises Skip."""
+    lines = split(before)
+    old, new = _Touched(), _Touched()
     shift = 0
-    for hunk in diff(split(before), split(after)):  # with a line around each, so that both sides show the neighbours
-        old.append((hunk.first, hunk.last + 1))
-        new.append((hunk.first + shift, hunk.first + shift + len(hunk.lines) + 1))
+    for hunk in diff(lines, split(after)):
+        above, below = _code(lines, hunk.first - 1, -1), _code(lines, hunk.last, 1)
+        old.add((above, below), range(hunk.first, hunk.last))
+        new.add((above + shift, below + shift + hunk.grows), range(hunk.first + shift, hunk.last + shift + hunk.grows))
         shift += hunk.grows
-    return _part(before, old), _part(after, new)
+    was, becomes = _part(before, old), _part(after, new)
+    return (was, becomes) if was and becomes else (_all(before), _all(after))
 
 
-def _part(text: str, ranges: Sequence[outline.Lines]) -> Part:
-    def touched(first: int, last: int) -> bool:
-        return any(first <= end and start <= last for start, end in ranges)
+@dataclass(slots=True)
+class _Touched:
+    lines: set[int] = field(default_factory=set)
+    """What differs. All numbers are 1-based."""
+    ranges: list[outline.Lines] = field(default_factory=list)
+    """With the code around it."""
+
+    def add(self, around: outline.Lines, inner: range) -> None:
+        self.ranges.append((around[0] + 1, around[1] + 1))
+        self.lines.update(number + 1 for number in inner)
+
+
+def _code(lines: Sequence[str], at: int, step: int) -> int:
+    """Return the place of the nearest line, from `at` on, that is neither blank nor a comment."""
+    while 0 <= at < len(lines) and lines[at].strip()[:1] in {"", "#"}:
+        at += step
+    return at
+
+
+def _part(text: str, touched: _Touched) -> Part | None:
+    """Return None when only the whole file will do."""
+
+    def wanted(first: int, last: int) -> bool:
+        return any(first <= end and start <= last for start, end in touched.ranges)
 
     try:
         found = outline.outline(text)
-        part = excerpt(text, found, outline.innermost(found.units, touched))
-        return module(part.text), part.numbers
-    except Skip:  # newer syntax than this Python's, or a class header without its body
-        return module(text), tuple(range(1, len(split(text)) + 1))
+        part = excerpt(text, found, outline.innermost(found.units, wanted))
+        # A comment between two functions belongs to neither.
+        return (module(part.text), part.numbers) if touched.lines.issubset(part.numbers) else None
+    except Skip:  # newer syntax than this Python's
+        return None
+
+
+def _all(text: str) -> Part:
+    return module(text), tuple(range(1, len(split(text)) + 1))

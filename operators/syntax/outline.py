@@ -51,7 +51,7 @@ def parse(text: str) -> ast.Module:
     try:
         return ast.parse(text)
     except SyntaxError as error:
-        raise Skip(f"syntax error on line {error.lineno}: {error.msg}") from None
+        raise Skip(f"syntax error{f' on line {error.lineno}' if error.lineno else ''}: {error.msg}") from None
     except (ValueError, LookupError, RecursionError, MemoryError) as error:
         raise Skip(f"cannot be parsed: {error or type(error).__name__}") from None
     finally:
@@ -73,14 +73,15 @@ def outline(text: str) -> Outline:
 
 
 def innermost(units: tuple[Unit, ...], wanted: Callable[[int, int], bool], most: int = 0) -> Iterator[Unit]:
-    """Yield the units that `wanted(first, last)` picks; a class longer than `most` lines is taken apart."""
+    """Yield the units that `wanted(first, last)` picks; a class longer than `most` lines is taken apart, into its
+    header and its members."""
     for unit in units:
         if not wanted(unit.first, unit.last):
             continue
         if not unit.members or unit.last - unit.first < most:
             yield unit
             continue
-        header = replace(unit, last=unit.members[0].first - 1, members=())
+        header = replace(unit, last=unit.members[0].first - 1)
         if wanted(header.first, header.last):
             yield header
         yield from innermost(unit.members, wanted, most)

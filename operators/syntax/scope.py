@@ -15,14 +15,25 @@ import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
 from operators.syntax.module import changed
+from operators.syntax.statements import (
+    INNER,
+    after_imports,
+    close,
+    code,
+    comments,
+    head,
+    imports,
+    inner,
+    shown,
+    statement,
+)
 
 Fault = tuple[int, str]  # line in the text before (0: unknown), what happened there
-_CODE = cst.Module([]).code_for_node
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What may change; what is left empty does not restrict, but nothing at all is allowed when all are."""
+    """What may change. What is left empty does not restrict, but nothing at all is allowed when all are."""
 
     nodes: tuple[str, ...] = ()
     """LibCST node classes: a node of one of these may become any node of one of these."""
@@ -31,7 +42,7 @@ class Allowed:
     statements: str = ""
     """Regular expression: only statements whose text matches; of a compound statement only its header."""
     imports: bool = False
-    """Top-level imports may come and go."""
+    """Top-level imports may come and go, with the blank lines below them."""
 
 
 def outside(before: str, after: str, allowed: Mapping[str, Any]) -> list[Fault]:
@@ -45,133 +56,142 @@ def outside(before: str, after: str, allowed: Mapping[str, Any]) -> list[Fault]:
         node: numbers[min(place.start.line, len(numbers)) - 1] if numbers else 0
         for node, place in wrapper.resolve(PositionProvider).items()
     }
-    return list(_Walk(Allowed(**allowed), lines).modules(was, becomes))
+    return list(_Walk(Allowed(**allowed), lines, was, becomes).modules())
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in the text before we are."""
+
+    names: tuple[str, ...] = ()
+    """Of the functions and classes around, outermost first."""
+    matches: bool = False
+    """Whether the innermost statement around matches `Allowed.statements`."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
     allowed: Allowed
-    lines: Mapping[cst.CSTNode, int]
+    lines: dict[cst.CSTNode, int]
+    before: cst.Module
+    after: cst.Module
 
-    def modules(self, was: cst.Module, becomes: cst.Module) -> Iterator[Fault]:
-        yield from self.sequence(was.header, becomes.header, was, ())
-        yield from self.statements(was.body, becomes.body, was, ())
-        yield from self.sequence(was.footer, becomes.footer, was, ())
+    def modules(self) -> Iterator[Fault]:
+        was, becomes = self.before, self.after
+        yield from self.sequence(was.header, becomes.header, was, _Place())
+        yield from self.statements(was.body, becomes.body, was, _Place())
+        yield from self.sequence(was.footer, becomes.footer, was, _Place())
 
-    def compare(self, was: Any, becomes: Any, parent: cst.CSTNode, names: tuple[str, ...]) -> Iterator[Fault]:
+    def compare(self, was: Any, becomes: Any, parent: cst.CSTNode, place: _Place) -> Iterator[Fault]:
         if isinstance(was, cst.CSTNode):
-            yield from self.node(was, becomes, parent, names)
+            yield from self.node(was, becomes, parent, place)
         elif isinstance(was, list | tuple):
-            yield from self.sequence(was, becomes, parent, names)
+            yield from self.sequence(was, becomes, parent, place)
         elif was != becomes:
-            yield self.fault(parent, f"{_shown(parent)} was changed")
+            yield self.fault(parent, f"{shown(parent)} was changed")
 
-    def node(self, was: cst.CSTNode, becomes: Any, parent: cst.CSTNode, names: tuple[str, ...]) -> Iterator[Fault]:
-        if isinstance(was, cst.FunctionDef | cst.ClassDef):
-            names = (*names, was.name.value)
-        if self.free(was, becomes, names):
-            yield from self.kept(was, becomes, names)
+    def node(self, was: cst.CSTNode, becomes: Any, parent: cst.CSTNode, around: _Place) -> Iterator[Fault]:
+        place = self.at(was, around)
+        if self.free(was, becomes, place):
+            yield from self.kept(was, becomes, place)
         elif type(was) is not type(becomes):
-            yield self.fault(was if was in self.lines else parent, f"{_shown(was)} became {_shown(becomes)}")
+            how = f"became {shown(becomes)}" if isinstance(becomes, cst.CSTNode) else "was removed"
+            yield self.fault(was if was in self.lines else parent, f"{shown(was)} {how}")
         elif isinstance(was, cst.IndentedBlock) and isinstance(becomes, cst.IndentedBlock):
-            yield from self.compare(was.header, becomes.header, was, names)
-            yield from self.statements(was.body, becomes.body, was, names)
-            yield from self.sequence(was.footer, becomes.footer, was, names)
+            if (was.indent or self.before.default_indent) != (becomes.indent or self.after.default_indent):
+                yield self.fault(parent, f"the indentation below {shown(parent)} was changed")
+            yield from self.compare(was.header, becomes.header, was, place)
+            yield from self.statements(was.body, becomes.body, was, place)
+            yield from self.sequence(was.footer, becomes.footer, was, place)
         else:
             for field in fields(was):
-                yield from self.compare(getattr(was, field.name), getattr(becomes, field.name), was, names)
+                yield from self.compare(getattr(was, field.name), getattr(becomes, field.name), was, place)
 
-    def free(self, was: cst.CSTNode, becomes: Any, names: tuple[str, ...]) -> bool:
-        """Say whether this node may become that one."""
+    def at(self, node: cst.CSTNode, around: _Place) -> _Place:
+        names, matches = around.names, around.matches
+        if isinstance(node, cst.FunctionDef | cst.ClassDef):
+            names = (*names, node.name.value)
+        if statement(node) and self.allowed.statements:
+            matches = bool(re.search(self.allowed.statements, head(node)))
+        return _Place(names, matches)
+
+    def free(self, was: cst.CSTNode, becomes: Any, place: _Place) -> bool:
+        """Say whether this node, which stands at `place`, may become that one."""
         rules = self.allowed
-        if rules.names and not self.named(names):
+        if (rules.names and not self.named(place.names)) or (rules.statements and not place.matches):
             return False
         if rules.nodes:
             return type(was).__name__ in rules.nodes and type(becomes).__name__ in rules.nodes
-        if not _statement(was) or not _statement(becomes):
-            return False
-        return bool(re.search(rules.statements, _head(was))) if rules.statements else bool(rules.names)
+        return bool(rules.names or rules.statements) and statement(was) and statement(becomes)
 
     def named(self, names: tuple[str, ...]) -> bool:
         ends = [".".join(names[: count + 1]) for count in range(len(names))]
         return any(fnmatchcase(name, glob) for name in (*ends, *names) for glob in self.allowed.names)
 
-    def kept(self, was: cst.CSTNode, becomes: cst.CSTNode, names: tuple[str, ...]) -> Iterator[Fault]:
-        """Check what a free node has to keep all the same: its comments and, for a compound statement, its body."""
-        lost = Counter(_comments(was)) - Counter(_comments(becomes))
-        if lost:
-            yield self.fault(was, f"the comment {next(iter(lost))!r} was lost")
-        body = getattr(was, "body", None)
-        if self.allowed.statements and not self.allowed.nodes and isinstance(body, cst.BaseSuite):
-            yield from self.compare(body, getattr(becomes, "body", None), was, names)
+    @property
+    def headers(self) -> bool:
+        """Whether of a compound statement only the header is free."""
+        return bool(self.allowed.statements) and not self.allowed.nodes
 
-    def sequence(
-        self, was: Sequence[Any], becomes: Any, parent: cst.CSTNode, names: tuple[str, ...]
-    ) -> Iterator[Fault]:
+    def kept(self, was: cst.CSTNode, becomes: cst.CSTNode, place: _Place) -> Iterator[Fault]:
+        """Check what a free node has to keep all the same: its comments and what is inside of it."""
+        yield from self.lost([was], [becomes])
+        if self.headers and isinstance(was, cst.BaseCompoundStatement):
+            for name in INNER:
+                if getattr(was, name, None) or getattr(becomes, name, None):
+                    yield from self.compare(getattr(was, name, None), getattr(becomes, name, None), was, place)
+
+    def lost(self, was: Sequence[cst.CSTNode], becomes: Sequence[cst.CSTNode]) -> Iterator[Fault]:
+        gone = Counter(text for node in was for text in comments(node))
+        gone -= Counter(text for node in becomes for text in comments(node))
+        if gone:
+            yield self.fault(was[0], f"the comment {next(iter(gone))!r} was lost")
+
+    def sequence(self, was: Sequence[Any], becomes: Any, parent: cst.CSTNode, place: _Place) -> Iterator[Fault]:
         if not isinstance(becomes, list | tuple) or len(was) != len(becomes):
             lines = any(isinstance(item, cst.EmptyLine) for item in (*was, *(becomes or ())))
             what = "comments or blank lines above" if lines else "parts of"
-            yield self.fault(parent, f"{what} {_shown(parent)} were added or removed")
+            yield self.fault(parent, f"{what} {shown(parent)} were added or removed")
             return
         for one, other in zip(was, becomes, strict=True):
-            yield from self.compare(one, other, parent, names)
+            yield from self.compare(one, other, parent, place)
 
     def statements(
-        self, was: Sequence[cst.CSTNode], becomes: Sequence[cst.CSTNode], parent: cst.CSTNode, names: tuple[str, ...]
+        self, was: Sequence[cst.CSTNode], becomes: Sequence[cst.CSTNode], parent: cst.CSTNode, place: _Place
     ) -> Iterator[Fault]:
-        if self.allowed.imports and not names:
-            was = [node for node in was if not _import(node)]
-            becomes = [node for node in becomes if not _import(node)]
-        old, new = [_CODE(node) for node in was], [_CODE(node) for node in becomes]
+        if self.allowed.imports and not place.names:
+            loose = {*after_imports(was), *after_imports(becomes)}
+            was, becomes = self.beyond_imports(was, loose), self.beyond_imports(becomes, loose)
+        old, new = list(map(self.before.code_for_node, was)), list(map(self.after.code_for_node, becomes))
         for tag, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
             if tag == "replace" and b - a == d - c:
-                yield from self.sequence(was[a:b], becomes[c:d], parent, names)
+                yield from self.sequence(was[a:b], becomes[c:d], parent, place)
             elif tag == "replace":
-                yield from self.block(was[a:b], becomes[c:d], names)
+                yield from self.block(was[a:b], becomes[c:d], place)
             elif tag != "equal":
                 nodes, what = (was[a:b], "removed") if tag == "delete" else (becomes[c:d], "added")
-                yield from (self.fault(node, f"{_shown(node)} was {what}") for node in nodes)
+                yield from (self.fault(node, f"{shown(node)} was {what}") for node in nodes)
 
-    def block(
-        self, was: Sequence[cst.CSTNode], becomes: Sequence[cst.CSTNode], names: tuple[str, ...]
-    ) -> Iterator[Fault]:
+    def beyond_imports(self, body: Sequence[cst.CSTNode], loose: set[str]) -> list[cst.CSTNode]:
+        """Return the statements that are no imports; those that stand below one, before or after, without the blank
+        lines between."""
+        rest = []
+        for node in body:
+            bare = close(node)
+            self.lines[bare] = self.lines.get(node, 0)
+            if not imports(node):
+                rest.append(bare if code(bare) in loose else node)
+        return rest
+
+    def block(self, was: Sequence[cst.CSTNode], becomes: Sequence[cst.CSTNode], around: _Place) -> Iterator[Fault]:
         """Some statements became more or fewer: each of the old ones must be free to become any of the new."""
         for node in was:
-            own = (*names, node.name.value) if isinstance(node, cst.FunctionDef | cst.ClassDef) else names
-            if not all(self.free(node, other, own) for other in becomes):
-                yield self.fault(node, f"{_shown(node)} was changed")
-        lost = Counter(text for node in was for text in _comments(node))
-        lost -= Counter(text for node in becomes for text in _comments(node))
-        if lost:
-            yield self.fault(was[0], f"the comment {next(iter(lost))!r} was lost")
+            place = self.at(node, around)
+            if not all(self.free(node, other, place) for other in becomes):
+                yield self.fault(node, f"{shown(node)} was changed")
+            elif self.headers and inner(node) and not any(inner(node) == inner(other) for other in becomes):
+                yield self.fault(node, f"what is inside of {shown(node)} was changed")
+        yield from self.lost(was, becomes)
 
     def fault(self, node: cst.CSTNode, message: str) -> Fault:
         return self.lines.get(node, 0), message
-
-
-def _statement(node: Any) -> bool:
-    return isinstance(node, cst.SimpleStatementLine | cst.BaseCompoundStatement)
-
-
-def _import(node: cst.CSTNode) -> bool:
-    return isinstance(node, cst.SimpleStatementLine) and all(
-        isinstance(part, cst.Import | cst.ImportFrom) for part in node.body
-    )
-
-
-def _head(node: cst.CSTNode) -> str:
-    """Return the text of a statement; of a compound one up to its body."""
-    if isinstance(node, cst.BaseCompoundStatement):
-        return _CODE(node.with_changes(body=cst.SimpleStatementSuite([])))
-    return _CODE(node)
-
-
-def _comments(node: cst.CSTNode) -> list[str]:
-    if isinstance(node, cst.Comment):
-        return [node.value]
-    return [text for child in node.children for text in _comments(child)]
-
-
-def _shown(node: Any) -> str:
-    text = " ".join(_CODE(node).split()) if isinstance(node, cst.CSTNode) else str(node)
-    return f"`{text[:60]}...`" if len(text) > 60 else f"`{text}`" if text else "white space"

@@ -6,8 +6,10 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
+from types import ModuleType
 from typing import Any
 
 from libcst import Module
@@ -15,9 +17,10 @@ from libcst.codemod import Codemod, CodemodContext, SkipFile
 
 from operators.data import Skip
 from operators.source import split
-from operators.syntax.excerpt import Excerpt, excerpt, put_back
+from operators.syntax.excerpt import Excerpt, excerpt, put_back, whole
+from operators.syntax.imports import gained, only
 from operators.syntax.module import accepted, module
-from operators.syntax.outline import Lines, Outline, innermost, outline
+from operators.syntax.outline import Lines, innermost, outline
 
 HOMES = ("", "operators.codemods.", "libcst.codemod.commands.")
 
@@ -44,13 +47,17 @@ def transform(
     apply = _codemod(load(name, home), arguments, path)
     if reach == "symbol" and (found := _part(text, hits, spans)):
         part, tree = found
-        after, warnings = apply(tree)
-        return put_back(text, part, after)[0], warnings
-    after, warnings = apply(module(text))
-    if spans:
-        everything = Excerpt(tuple(split(text)), tuple(range(1, len(split(text)) + 1)), _numbers(spans))
-        after = put_back(text, everything, after)[0]
-    return after, warnings
+        new, warnings = apply(tree)
+        after, left_out = put_back(text, part, new)
+        if spans:
+            return _alone(text, after, new), warnings
+        if not left_out:
+            return after, warnings
+        # It changed an import, and only the whole module shows who else needs that.
+    new, warnings = apply(module(text))
+    if not spans:
+        return new, warnings
+    return _alone(text, put_back(text, replace(whole(text), free=_numbers(spans)), new)[0], new), warnings
 
 
 def load(name: str, home: str = "") -> type[Codemod]:
@@ -58,14 +65,9 @@ def load(name: str, home: str = "") -> type[Codemod]:
 
     Raises ValueError when there is none.
     """
-    if home and home not in sys.path:
-        sys.path.append(home)
     module_name, _, attribute = name.rpartition(".")
-    for prefix in HOMES:
-        try:
-            found = getattr(importlib.import_module(prefix + module_name), attribute)
-        except (ImportError, AttributeError, ValueError):
-            continue
+    for own in _modules(module_name, home):
+        found = getattr(own, attribute, None)
         if isinstance(found, type) and issubclass(found, Codemod):
             return found
     raise ValueError(f"no LibCST codemod is called {name}")
@@ -82,15 +84,32 @@ def refused(name: str, arguments: Mapping[str, Any], home: str = "") -> str:
 
 def examples(name: str, home: str = "") -> list[tuple[str, str]]:
     """Return the EXAMPLES, pairs of before and after, of a module by dotted path. Raises Skip when it has none."""
+    try:
+        for own in _modules(name, home):
+            if hasattr(own, "EXAMPLES"):
+                return [(before, after) for before, after in own.EXAMPLES]
+    except ValueError as error:
+        raise Skip(str(error)) from None
+    raise Skip(f"no module {name} with EXAMPLES")
+
+
+def _modules(name: str, home: str) -> Iterator[ModuleType]:
+    """Yield the modules that `name` may stand for. Raises ValueError when one of them is there but broken."""
     if home and home not in sys.path:
         sys.path.append(home)
-    for prefix in HOMES:
+        sys.dont_write_bytecode = True  # a file that is edited twice within a second would be taken for the first
+    for path in (prefix + name for prefix in HOMES if name):
         try:
-            found = importlib.import_module(prefix + name).EXAMPLES
-        except (ImportError, AttributeError):
-            continue
-        return [(before, after) for before, after in found]
-    raise Skip(f"no module {name} with EXAMPLES")
+            yield importlib.import_module(path)
+        except Exception as error:
+            missing = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
+            if not missing or not f"{path}.".startswith(f"{missing}."):
+                raise ValueError(f"{name} cannot be imported: {type(error).__name__}: {error}") from None
+
+
+def _alone(text: str, after: str, new: str) -> str:
+    """Return what a symbol becomes by itself: the imports that it needs come with it, but never without it."""
+    return text if only(text, after) else gained(after, new)
 
 
 def _codemod(
@@ -118,29 +137,21 @@ def _context(path: str) -> CodemodContext:
 
 def _part(text: str, hits: str, spans: Sequence[Lines]) -> tuple[Excerpt, Module] | None:
     """Return the excerpt a codemod of reach "symbol" sees; None when only the whole file will do."""
-    try:
-        found = outline(text)
-    except Skip:
-        return None  # newer syntax than this Python's, which the environment's Python has accepted
     if not hits and not spans:
         return None
-    lines = split(text)
-    numbers = [number for number, line in enumerate(lines, 1) if not hits or re.search(hits, line)]
+    numbers = {number for number, line in enumerate(split(text), 1) if not hits or re.search(hits, line)}
     if spans:
-        free = _numbers(spans)
-        numbers = [number for number in numbers if number in free]
-    part = _cut(text, found, numbers)
-    try:
-        return part, module(part.text)
-    except Skip:
-        return None  # a class header alone does not parse
+        numbers &= _numbers(spans)
 
-
-def _cut(text: str, found: Outline, numbers: Sequence[int]) -> Excerpt:
     def wanted(first: int, last: int) -> bool:
         return any(first <= number <= last for number in numbers)
 
-    return excerpt(text, found, innermost(found.units, wanted))
+    try:
+        found = outline(text)
+        part = excerpt(text, found, innermost(found.units, wanted))
+        return part, module(part.text)
+    except Skip:
+        return None  # newer syntax than this Python's, which the environment's Python has accepted
 
 
 def _numbers(spans: Sequence[Lines]) -> frozenset[int]:

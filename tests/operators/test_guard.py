@@ -156,7 +156,9 @@ def test_whatever_is_asked_of_such_a_file_the_caller_lives(name: str, call: str,
     assert works(guard._guard)
 
 
-def test_what_a_codemod_prints_goes_nowhere(codemod: Callable[[str], object], capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_a_codemod_prints_goes_nowhere(
+    codemod: Callable[[str], object], capfd: pytest.CaptureFixture[str]
+) -> None:
     body = "import os; print('loud'); os.write(1, b'louder'); os.system('echo loudest')\nreturn tree"
     assert codemod(body) == ["x = 1\n", []]
     assert capfd.readouterr() == ("", "")
@@ -176,9 +178,7 @@ def test_what_a_codemod_reads_is_empty(codemod: Callable[[str], object]) -> None
         ("self.warn(object()); return tree", "not JSON serializable"),
     ],
 )
-def test_a_codemod_that_fails_is_to_blame(
-    codemod: Callable[[str], object], child: Guard, body: str, told: str
-) -> None:
+def test_a_codemod_that_fails_is_to_blame(codemod: Callable[[str], object], child: Guard, body: str, told: str) -> None:
     with pytest.raises(Broken, match=told):
         codemod(body)
     assert works(child)

@@ -6,7 +6,7 @@ from operators.data import Skip
 from operators.syntax.cut import cut, part, stray
 from tests.operators.syntax.samples import TRICKY
 
-BEFORE = '''\
+BEFORE = """\
 import os
 
 
@@ -19,7 +19,7 @@ def f():
 
 def g():
     return 2
-'''
+"""
 
 
 @pytest.mark.parametrize(

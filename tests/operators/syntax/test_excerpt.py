@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import ast
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 from operators.hunks import diff
 from operators.source import split
 from operators.syntax.excerpt import Excerpt, carried, excerpt, put_back, whole
-from operators.syntax.outline import Unit, outline
+from operators.syntax.outline import Unit, innermost, outline
 from tests.operators.syntax.samples import TRICKY, library, text_of
 
 MODULE = '''\
@@ -69,6 +68,17 @@ def test_excerpts_of_single_units_parse_and_unchanged_leave_the_file_as_it_is(na
         assert put_back(text, part, part.text) == (text, [])
 
 
+@pytest.mark.parametrize("name", ["tricky", "module"])
+def test_an_excerpt_of_a_class_header_parses_and_only_the_header_may_change(name: str) -> None:
+    found = outline(FILES[name])
+    line = next(unit.first for unit in found.units if unit.name == "A")
+    (header,) = innermost(found.units, lambda first, last: first <= line <= last)
+    part = excerpt(FILES[name], found, [header])
+    ast.parse(part.text)
+    assert part.free == set(range(header.first, header.last + 1))
+    assert "About the class" in part.text or "About A" in part.text
+
+
 @settings(max_examples=40)
 @given(st.data())
 def test_excerpts_of_any_units_parse_and_unchanged_leave_the_file_as_it_is(data: st.DataObject) -> None:
@@ -105,7 +115,10 @@ def test_nothing_but_imports_comes_from_outside_of_the_free_lines(new: list[str]
     hunks = diff(split(MODULE), split(after))
     for hunk in hunks:
         inside = first <= hunk.first and hunk.last <= first + 2
-        assert inside or (hunk.first == hunk.last and not "".join(hunk.lines).replace("import os", "").replace("import re", "").strip())
+        assert inside or (
+            hunk.first == hunk.last
+            and not "".join(hunk.lines).replace("import os", "").replace("import re", "").strip()
+        )
 
 
 @pytest.mark.parametrize(
@@ -149,7 +162,9 @@ def test_what_stays_within_the_unit_is_kept_when_something_else_is_left_out() ->
 def test_two_units_far_apart_stay_apart() -> None:
     part = shown(MODULE, "A.first", "g")
     after = part.text.replace("return 1\n", "return 1\n        # more\n").replace("return X", "return 0")
-    expected = MODULE.replace("return 1\n", "return 1\n        # more\n").replace("g():\n    return X", "g():\n    return 0")
+    expected = MODULE.replace("return 1\n", "return 1\n        # more\n").replace(
+        "g():\n    return X", "g():\n    return 0"
+    )
     assert put_back(MODULE, part, after) == (expected, [])
 
 
@@ -161,9 +176,13 @@ def test_in_a_whole_file_everything_may_change(text: str, after: str) -> None:
 
 def test_an_excerpt_is_found_again_in_a_text_that_does_not_parse() -> None:
     part = shown(MODULE, "f")
-    now = MODULE.replace("import os\n", "import os\nimport re\n").replace("f():\n    return X", "f():\n    return (X\n    # no")
+    now = MODULE.replace("import os\n", "import os\nimport re\n").replace(
+        "f():\n    return X", "f():\n    return (X\n    # no"
+    )
     again = carried(part, MODULE, now)
-    assert again.text == part.text.replace("import os\n", "import os\nimport re\n").replace("return X", "return (X\n    # no")
+    assert again.text == part.text.replace("import os\n", "import os\nimport re\n").replace(
+        "return X", "return (X\n    # no"
+    )
     assert [split(now)[number - 1] for number in again.numbers] == list(again.lines)
     free = "".join(line for line, number in zip(again.lines, again.numbers, strict=True) if number in again.free)
     assert free == "import re\ndef f():\n    return (X\n    # no\n"

@@ -89,8 +89,7 @@ def test_classes_are_taken_apart_where_they_are_too_large() -> None:
 
     def chosen(*numbers: int, most: int = 0) -> list[str]:
         return [
-            unit.name
-            for unit in innermost(units, lambda first, last: any(first <= n <= last for n in numbers), most)
+            unit.name for unit in innermost(units, lambda first, last: any(first <= n <= last for n in numbers), most)
         ]
 
     lines = split(TRICKY)

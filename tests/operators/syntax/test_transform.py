@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,8 @@ import pytest
 from operators import guard
 from operators.data import Skip
 from operators.guard import Broken
-from operators.syntax.outline import Lines, outline
+from operators.syntax.cut import cut
+from operators.syntax.outline import Lines
 from operators.syntax.transform import examples, load, refused
 from tests.operators.syntax.samples import LIBRARY, text_of
 
@@ -101,14 +101,13 @@ def test_what_sees_only_symbols_makes_the_same_bytes_as_what_sees_the_module(pat
     assert formatted(text, "symbol") == formatted(text, "module")
 
 
-def test_the_edits_of_all_symbols_make_the_edit_of_the_module() -> None:
-    text = text_of(LIBRARY / "dataclasses.py").replace("f'", "'{}'.format(x) + f'")
-    spans = [(unit.first, unit.last) for unit in outline(text).units]
-    after = text
-    for first, last in reversed(spans):  # from below, so that the lines above stay where they are
+@pytest.mark.parametrize("path", WITH_FORMAT[:6], ids=lambda path: path.stem)
+def test_the_edits_of_all_symbols_make_the_edit_of_the_module(path: Path) -> None:
+    text = after = text_of(path)
+    for name, first, last in reversed(cut(text, HITS, 50)):  # from below, so that the lines above stay where they are
+        assert name
         after = formatted(after, "symbol", ((first, last),))
     assert after == formatted(text, "module")
-    assert not re.search(HITS, after.replace("%", "")) or after != text
 
 
 @pytest.mark.parametrize("text", ["", "x = 1\n", "# only\n", "'{}'.format(1)", "x = '{}'.format(1)\r\ny = 2\r\n"])
@@ -119,15 +118,15 @@ def test_small_files_come_back_with_their_own_ends(text: str, reach: str) -> Non
 
 @pytest.mark.parametrize("reach", ["module", "symbol"])
 def test_a_whole_file_may_change_its_imports(home: str, reach: str) -> None:
-    after = MODULE.replace("old(", "new(").replace("kept, old", "kept, old, new")
+    after = MODULE.replace("old(", "new(").replace("kept, old", "new, kept, old")
     assert use(home, MODULE, reach=reach) == after
 
 
 @pytest.mark.parametrize("reach", ["module", "symbol"])
 def test_an_import_that_nothing_needs_any_more_goes_only_when_nothing_does(home: str, reach: str) -> None:
-    assert "import kept, new\n" in use(home, MODULE, reach=reach, drop=True)
+    assert "import new, kept\n" in use(home, MODULE, reach=reach, drop=True)
     used = MODULE + "\n\nlast = map(old, [])\n"
-    assert "import kept, old, new\n" in use(home, used, reach=reach, drop=True)
+    assert "import new, kept, old\n" in use(home, used, reach=reach, drop=True)
 
 
 @pytest.mark.parametrize("reach", ["module", "symbol"])
@@ -148,7 +147,7 @@ def test_a_symbol_changes_alone_and_what_it_needs_is_imported_on_a_line_of_its_o
 ) -> None:
     last = len(text.splitlines())
     after = use(home, text, reach=reach, spans=((last - 2, last),), source=source, drop=True)
-    rest = text[text.index("\n\n") :].replace("old(kept)", "new(kept)")
+    rest = text[text.index("\n\n") + 1 :].replace("old(kept)", "new(kept)")
     assert after == added + rest
 
 
@@ -191,7 +190,7 @@ def test_a_codemod_knows_which_module_it_sees_and_its_warnings_are_told(home: st
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("def f(:\n", "syntax error on line 1"), ("print 'a'\n", "syntax error on line 1"), ("x = '\0'\n", "cannot be")],
+    [("def f(:\n", "syntax error on line 1"), ("print 'a'\n", "syntax error on line 1"), ("x = '\0'\n", "null bytes")],
 )
 def test_a_file_that_does_not_parse_is_skipped(text: str, reason: str) -> None:
     with pytest.raises(Skip, match=reason):
@@ -199,7 +198,7 @@ def test_a_file_that_does_not_parse_is_skipped(text: str, reason: str) -> None:
 
 
 def test_a_codemod_that_fails_is_told_with_its_traceback(home: str) -> None:
-    with pytest.raises(Broken, match=r"own_codemods.py.*\n(.*\n)*.*TypeError"):
+    with pytest.raises(Broken, match=r"own_codemods.py.*\n(.*\n)*.*AttributeError"):
         use(home, MODULE, source=3)
 
 
@@ -224,7 +223,9 @@ def test_codemods_are_found_by_short_and_long_names(home: str) -> None:
         ("odd_codemods.Use", {}, "odd_codemods cannot be imported: invalid syntax (odd_codemods.py, line 1)"),
     ],
 )
-def test_a_job_is_told_why_it_cannot_use_a_codemod(home: str, name: str, arguments: dict[str, object], why: str) -> None:
+def test_a_job_is_told_why_it_cannot_use_a_codemod(
+    home: str, name: str, arguments: dict[str, object], why: str
+) -> None:
     assert guard.call("transform:refused", name=name, arguments=arguments, home=home) == why
     if name.startswith("own"):
         assert refused(name, arguments, home) == why

@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from operators.checks.tests import BaseBroken, Run, _findings
+from operators.checks.tests import Tests as Check
+from operators.data import Edit, Ruling
+from operators.workspace import NoCommand, Workspace
+from tests.operators.conftest import MakeWorkspace, shard_of
+
+APP = "def double(x):\n    return 2 * x\n"
+SUITE = """\
+import pytest
+from app import double
+
+
+@pytest.mark.parametrize("x", [1, 2])
+def test_double(x):
+    assert double(x) == 2 * x
+
+
+def test_known_to_fail():
+    assert double(1) == 3
+
+
+@pytest.mark.skip
+def test_skipped(): ...
+"""
+FILES = {"app.py": APP, "tests/test_app.py": SUITE}
+
+
+def judge(ws: Workspace, files: dict[str, str | None], command: str = "pytest -q", timeout: float = 60.0) -> Ruling:
+    edit = Edit(files)
+    return Check(command, timeout).judge(ws.over(edit), shard_of(ws.base, *files), edit)
+
+
+KNOWN = {
+    "code": 1,
+    "results": {
+        "tests.test_app::test_double[1]": "passed",
+        "tests.test_app::test_double[2]": "passed",
+        "tests.test_app::test_known_to_fail": "failed",
+        "tests.test_app::test_skipped": "skipped",
+    },
+}
+
+
+def known(ws: Workspace, command: str = "pytest -q") -> Workspace:
+    """The workspace with what the tests say of the untouched commit."""
+    return Workspace(replace(ws.base, facts={command: KNOWN}))
+
+
+def test_the_untouched_commit_is_looked_at_first(workspace: MakeWorkspace) -> None:
+    assert Check("pytest -q").baseline(workspace(FILES)) == KNOWN
+
+
+def test_without_that_knowledge_it_is_looked_at_now(workspace: MakeWorkspace) -> None:
+    assert "1 failing as on the untouched commit" in judge(workspace(FILES), {"app.py": APP + "\n"}).proof
+
+
+def test_what_failed_before_may_fail_and_what_passed_must_pass(workspace: MakeWorkspace) -> None:
+    ws = known(workspace(FILES))
+    fine = judge(ws, {"app.py": APP.replace("2 * x", "x + x")})
+    assert fine == Ruling((), "tests: `pytest -q` 2 passed, 1 failing as on the untouched commit (untouched: 2 passed)")
+    (broken,) = judge(ws, {"app.py": APP.replace("2 * x", "3 * x")}).findings
+    assert (
+        "`pytest -q`: 2 newly failing: tests.test_app::test_double[1], tests.test_app::test_double[2]\n"
+        in broken.message
+    )
+    assert "test_known_to_fail" not in broken.message.splitlines()[0]
+    new, lost = judge(ws, {"app.py": "import nowhere\n"}).findings
+    assert "newly failing" in new.message
+    assert "2 passed before and did not pass or run now: tests.test_app::test_double" in lost.message
+    assert "No module named 'nowhere'" in lost.message
+
+
+@pytest.mark.parametrize(
+    "cheat",
+    [
+        SUITE.replace("[1, 2]", "[1]"),
+        SUITE.replace("def test_double", "def double_is_not_tested"),
+        SUITE.replace("@pytest.mark.param", "@pytest.mark.skip\n@pytest.mark.param"),
+        SUITE.replace("assert double(x) == 2 * x", "pytest.skip('later')"),
+        "import pytest\n\npytest.skip(allow_module_level=True)\n",
+        "import os\n\nos._exit(0)\n",
+        "",
+    ],
+)
+def test_tests_may_not_get_lost(workspace: MakeWorkspace, cheat: str) -> None:
+    ws = known(workspace(FILES))
+    ruling = judge(ws, {"tests/test_app.py": cheat})
+    assert ruling.findings
+    messages = " ".join(finding.message for finding in ruling.findings)
+    assert re.search(r"passed before and did not pass or run now|without a report", messages)
+
+
+def test_a_command_without_a_report_is_judged_by_its_exit_code(workspace: MakeWorkspace) -> None:
+    command = "python -c 'import app; assert app.double(1) == 2'"
+    ws = workspace(FILES)
+    assert Check(command).baseline(ws) == {"code": 0, "results": None}
+    assert judge(ws, {"app.py": APP + "\n"}, command) == Ruling((), f"tests: `{command}` passed")
+    (finding,) = judge(ws, {"app.py": APP.replace("2 *", "3 *")}, command).findings
+    assert "ended with exit code 1\n" in finding.message
+    assert "AssertionError" in finding.message
+
+
+def test_pytest_behind_another_command_is_read_all_the_same(workspace: MakeWorkspace) -> None:
+    command = "sh run-tests.sh"
+    ws = workspace({**FILES, "run-tests.sh": "exec python -m pytest -q\n"})
+    assert Check(command).baseline(ws) == KNOWN
+    ws = known(ws, command)
+    assert "2 newly failing" in judge(ws, {"app.py": APP.replace("2 *", "3 *")}, command).findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("files", "command", "told"),
+    [
+        ({"app.py": APP}, "pytest -q", "`pytest -q` finds no test on the untouched commit:"),
+        (
+            {"app.py": APP},
+            "pytest -q missing.py",
+            "`pytest -q missing.py` ends with exit code 4 on the untouched commit",
+        ),
+        ({"app.py": APP}, "pytest --no-such-option", "unrecognized arguments: --no-such-option"),
+        ({"app.py": APP}, "python -c 'import nowhere'", "No module named 'nowhere'"),
+        ({"conftest.py": "raise RuntimeError('broken base')\n"}, "pytest -q", "RuntimeError: broken base"),
+    ],
+)
+def test_a_base_that_cannot_be_tested_is_an_error_of_ours(
+    workspace: MakeWorkspace, files: dict[str, str], command: str, told: str
+) -> None:
+    with pytest.raises(BaseBroken) as error:
+        Check(command).baseline(workspace(files))
+    assert told in str(error.value)
+
+
+def test_a_runner_that_is_not_installed_is_an_error_of_ours(workspace: MakeWorkspace) -> None:
+    with pytest.raises(NoCommand):
+        Check("no-such-runner").baseline(workspace(FILES))
+
+
+def test_tests_that_take_too_long_are_a_fault(workspace: MakeWorkspace) -> None:
+    ws = workspace(FILES)
+    known_ws = Workspace(replace(ws.base, facts={"pytest -q": {"code": 0, "results": {"a::b": "passed"}}}))
+    (finding,) = judge(known_ws, {"app.py": "import time\ntime.sleep(300)\n"}, timeout=3.0).findings
+    assert "ended with exit code -9 and without a report" in finding.message
+    assert "(took more than 3 s)" in finding.message
+
+
+def test_the_projects_own_options_are_kept(
+    workspace: MakeWorkspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    spaced = tmp_path / "a folder"
+    spaced.mkdir()
+    monkeypatch.setenv("TMPDIR", str(spaced))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    ws = workspace({**FILES, "pytest.ini": "[pytest]\naddopts = --lf -p no:randomly\njunit_family = legacy\n"})
+    assert Check("pytest -q").baseline(ws)["results"]["tests.test_app::test_double[1]"] == "passed"
+    left = {path.name for path in ws.tree().folder.iterdir()}
+    assert left == {"app.py", "tests", "pytest.ini"}
+
+
+def test_the_tests_of_a_src_layout_find_their_package(workspace: MakeWorkspace) -> None:
+    ws = workspace({"src/app.py": APP, "tests/test_app.py": SUITE})
+    assert Check("pytest -q").baseline(ws)["results"]["tests.test_app::test_double[1]"] == "passed"
+
+
+def found(before: dict[str, str], after: dict[str, str] | None, codes: Sequence[int] = (0, 0)) -> list[str]:
+    return _findings({"code": codes[0], "results": before}, Run(codes[1], "", after))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "codes", "messages"),
+    [
+        ({"a": "passed"}, {"a": "passed"}, (0, 0), []),
+        ({"a": "passed"}, {"a": "passed", "b": "passed"}, (0, 0), []),
+        ({"a": "failed"}, {"a": "passed"}, (1, 0), []),
+        ({"a": "failed"}, {"a": "error"}, (1, 1), []),
+        ({"a": "failed", "b": "passed"}, {"b": "passed"}, (1, 0), []),
+        ({"a": "passed"}, {"a": "failed"}, (0, 1), ["1 newly failing: a"]),
+        ({"a": "skipped"}, {"a": "failed"}, (0, 1), ["1 newly failing: a"]),
+        ({"a": "passed"}, {"a": "passed", "b": "failed"}, (0, 1), ["1 newly failing: b"]),
+        ({"a": "passed"}, {"a": "skipped"}, (0, 0), ["1 passed before and did not pass or run now: a"]),
+        ({"a[1]": "passed", "a[2]": "passed"}, {"a[x]": "passed", "a[y]": "passed"}, (0, 0), []),
+        (
+            {"a[1]": "passed", "a[2]": "passed"},
+            {"a[1]": "passed"},
+            (0, 0),
+            ["1 passed before and did not pass or run now: a"],
+        ),
+        ({"a": "passed"}, {}, (0, 5), ["ended with exit code 5 and without a report"]),
+        ({"a": "passed"}, None, (0, -11), ["ended with exit code -11 and without a report"]),
+        ({"a": "passed"}, {"a": "passed"}, (0, 3), ["ended with exit code 3 though every test in its report passed"]),
+        ({"a": "passed", "b": "failed"}, {"a": "passed", "b": "failed"}, (1, 1), []),
+    ],
+)
+def test_only_what_is_worse_than_before_is_a_fault(
+    before: dict[str, str], after: dict[str, str] | None, codes: tuple[int, int], messages: list[str]
+) -> None:
+    assert found(before, after, codes) == messages
+
+
+results = st.dictionaries(
+    st.sampled_from("abcde"), st.sampled_from(["passed", "skipped", "failed", "error"]), min_size=1
+)
+
+
+@given(results, results)
+def test_a_test_that_passed_and_does_not_is_always_a_fault(before: dict[str, str], after: dict[str, str]) -> None:
+    worse = [test for test, how in before.items() if how == "passed" and after.get(test) != "passed"]
+    new = [
+        test
+        for test, how in after.items()
+        if how in {"failed", "error"} and before.get(test) not in {"failed", "error"}
+    ]
+    assert bool(found(before, after)) is bool(worse or new)
