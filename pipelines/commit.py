@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from operators.proc import git
@@ -18,7 +18,8 @@ from pipelines.data import Repo
 
 WHO = "Umbau"
 MAIL = "umbau@localhost.invalid"
-REF = "refs/umbau/built"  # fast-import wants one; branches are made by pushing
+REF = "refs/umbau/built"  # fast-import wants one, which is gone again at its end: branches are made by pushing
+AT_ONCE = 500  # paths in one command; the system takes 2 MB of arguments
 _NAME = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
@@ -57,7 +58,7 @@ def person(date: str) -> dict[str, str]:
 def _commands(repo: Repo, ws: Workspace, files: Mapping[str, str | None], message: bytes, date: str) -> Iterator[bytes]:
     yield f"commit {REF}\nmark :1\ncommitter {WHO} <{MAIL}> {date} +0000\n".encode()
     yield b"data %d\n%s\nfrom %s\n" % (len(message), message, checked(repo.commit.encode()).encode())
-    modes = _modes(repo, files)
+    modes = _modes(repo, list(files))
     for path, text in sorted(files.items()):
         if text is None:
             yield b"D %s\n" % quoted(path)
@@ -65,10 +66,15 @@ def _commands(repo: Repo, ws: Workspace, files: Mapping[str, str | None], messag
         data = (ws.source(path) or Source("")).encode(text)
         mode = modes.get(path, "100644").encode()
         yield b"M %s inline %s\ndata %d\n%s\n" % (mode, quoted(path), len(data), data)
+    yield b"reset %s\nfrom %s\n" % (REF.encode(), b"0" * len(repo.commit))
 
 
-def _modes(repo: Repo, files: Mapping[str, str | None]) -> dict[str, str]:
-    mirror = Path(repo.mirror)
-    listed = git(mirror, "--literal-pathspecs", "ls-tree", "-z", "--full-tree", repo.commit, "--", *files)
-    entries = [entry.partition("\t") for entry in listed.decode().split("\0") if entry]
-    return {path: facts.split()[0] for facts, _, path in entries}
+def _modes(repo: Repo, paths: Sequence[str]) -> dict[str, str]:
+    """Return the modes that files have in the base; those it does not have are left out."""
+    found = {}
+    for at in range(0, len(paths), AT_ONCE):
+        asked = ("--literal-pathspecs", "ls-tree", "-z", "--full-tree", repo.commit, "--", *paths[at : at + AT_ONCE])
+        for entry in git(Path(repo.mirror), *asked).decode().split("\0")[:-1]:
+            facts, _, path = entry.partition("\t")
+            found[path] = facts.split()[0]
+    return found

@@ -100,6 +100,8 @@ class Change:
     proof: tuple[str, ...] = ()
     left_out: tuple[Outcome, ...] = ()
     """Accepted alone, but not together with the others."""
+    unfinished: int = 0
+    """Shards that have failed or have not been done yet: they may add to it."""
 
     @property
     def digest(self) -> str:

@@ -9,8 +9,8 @@ was not judged yet.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from operators.data import Edit, Outcome, Shard
 from operators.hunks import Conflict, add
@@ -30,26 +30,39 @@ class Gathered:
     """Repository and branch to the reason why the sum could not be judged."""
 
 
-def gather(job: str, recipe: Recipe, plan: Plan, accepted: Mapping[str, Outcome], judge: Judge) -> Gathered:
-    """Return a change for each merge request of the plan; `accepted`: outcomes by shard key."""
+def gather(
+    job: str,
+    recipe: Recipe,
+    plan: Plan,
+    accepted: Mapping[str, Outcome],
+    judge: Judge,
+    unfinished: Collection[str] = (),
+) -> Gathered:
+    """Return a change for each merge request of the plan.
+
+    `accepted`: outcomes by shard key. `unfinished`: keys of the shards that have failed or have not been done yet.
+    """
     repos = {repo.name: repo for repo in plan.repos}
     groups: dict[Place, list[Planned]] = defaultdict(list)
     for planned in plan.planned:
         groups[planned.shard.repo, planned.branch].append(planned)
-    sums = _Sums(recipe)
+    sums = _Sums(recipe, {one.shard.key: number for number, one in enumerate(plan.planned)})
     parts = {
         place: tuple(accepted[one.shard.key] for one in members if one.shard.key in accepted)
         for place, members in groups.items()
     }
     while True:
-        held = {place: sums.hold(repos[place[0]], parts[place]) for place in groups}
+        held = {place: sums.most(repos[place[0]], parts[place]) for place in groups}
         asked = sums.take()
         if not asked:
             break
         sums.learn(asked, judge(asked))
     changes = [
-        _change(job, repos[repo], groups[repo, branch][0], parts[repo, branch], found, sums)
-        for (repo, branch), found in held.items()
+        replace(
+            _change(job, repos[place[0]], groups[place][0], parts[place], found, sums),
+            unfinished=sum(one.shard.key in unfinished for one in groups[place]),
+        )
+        for place, found in held.items()
         if found is not None
     ]
     trouble = {place: sums.trouble(parts[place]) for place, found in held.items() if found is None}
@@ -61,12 +74,24 @@ class _Sums:
     """Which sums hold, as far as is known, and which have to be asked for."""
 
     recipe: Recipe
+    order: Mapping[str, int]
+    """Where each shard stands in the plan."""
     known: dict[str, Outcome] = field(default_factory=dict)
     asked: dict[str, Task] = field(default_factory=dict)
     made: dict[tuple[str, ...], Task | Conflict] = field(default_factory=dict)
 
+    def most(self, repo: Repo, parts: Parts) -> Parts | None:
+        """Return the parts that hold together, to which none can be added; None as long as a sum has to be judged."""
+        kept = self.hold(repo, parts)
+        if kept is None:
+            return None
+        keys = {part.shard.key for part in kept}
+        # What was left out because of another that was left out later: those it held with are not all here any more.
+        again = tuple(part for part in parts if part.shard.key not in keys and not self.fails(part))
+        return self.joined(repo, kept, again)
+
     def hold(self, repo: Repo, parts: Parts) -> Parts | None:
-        """Return the parts that hold together; None as long as a sum has to be judged first."""
+        """Return parts that hold together; None as long as a sum has to be judged first."""
         holds = self.holds(repo, parts)
         if holds is None or holds:
             return None if holds is None else parts
@@ -101,11 +126,18 @@ class _Sums:
             return None
         return None if outcome.error else outcome.status == "accepted"
 
+    def fails(self, part: Outcome) -> bool:
+        """Say whether a part is known not to hold alone."""
+        task = self.made.get((part.shard.key,))
+        outcome = self.known.get(task.shard.key) if isinstance(task, Task) else None
+        return outcome is not None and outcome.status != "accepted"
+
     def needs_judge(self, task: Task) -> bool:
         """Say whether a check has not seen this yet: one of the sum alone, or of files that several shards made."""
         return bool(task.merged or self.recipe.final or any(not check.local for check in self.recipe.checks))
 
     def task(self, repo: Repo, parts: Parts) -> Task | Conflict:
+        parts = tuple(sorted(parts, key=lambda part: self.order[part.shard.key]))  # one sum, one name
         name = tuple(part.shard.key for part in parts)
         if name not in self.made:
             try:
@@ -172,6 +204,8 @@ def _added(ws: Workspace, path: str, versions: Sequence[str | None]) -> str | No
 def _change(job: str, repo: Repo, first: Planned, parts: Parts, held: Parts, sums: _Sums) -> Change:
     task = sums.task(repo, held) if held else None
     whole = task.offered.files if isinstance(task, Task) and task.offered else {}
-    left_out = tuple(part for part in parts if part not in held)
+    kept = {part.shard.key for part in held}
+    left_out = tuple(part for part in parts if part.shard.key not in kept)
+    held = tuple(part for part in parts if part.shard.key in kept)
     group = first.group if first.number == 1 else f"{first.group} ({first.number})"
     return Change(job, repo, first.branch, group, held, whole, sums.proof(repo, held), left_out)

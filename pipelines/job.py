@@ -40,7 +40,7 @@ class Select(Strict):
     """Patterns as in .gitignore."""
     exclude: list[Glob] = Field(default=[])
     contains: Regex = ""
-    """The detector: only files with a line that this matches."""
+    """The detector: only files with a line that this matches, the line's ending left out."""
 
 
 class Cut(Strict):

@@ -2,39 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-from pathspec import GitIgnoreSpec
 
 PLACES = (".github/CODEOWNERS", ".gitlab/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
 NOBODY = "nobody"
+LONGEST = 1000  # characters of a pattern
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A pattern as GitHub and GitLab document it: like .gitignore's, but `docs/*` means the files in docs alone.
+
+    Matching takes at most quadratic time: the file comes with the repository, and may mean harm.
+    """
+
+    parts: tuple[str, ...]
+    names: str
+
+    def matches(self, path: Sequence[str]) -> bool:
+        """Say whether a path, in its parts, or a folder above it fits the pattern."""
+        first = self.parts[0]
+        if first != path[0] and "*" not in first and "?" not in first:
+            return False
+        return _fits(self.parts, path, "**", _part_fits)
 
 
 @dataclass(frozen=True, slots=True)
 class Owners:
     """Rules in file order: the last that matches a path names its owners (GitHub and GitLab agree on that)."""
 
-    rules: Sequence[tuple[GitIgnoreSpec, str]] = ()
+    rules: Sequence[Rule] = ()
 
     def of(self, path: str) -> str:
         """Return the owners of a path in one word, such as `@platform+@web`, or `nobody`."""
-        for pattern, names in reversed(self.rules):
-            if pattern.match_file(path):
-                return names
-        return NOBODY
+        parts = path.split("/")
+        return next((rule.names for rule in reversed(self.rules) if rule.matches(parts)), NOBODY)
 
 
 def owners(text: str) -> Owners:
     """Read a CODEOWNERS file. Section headers of GitLab give the owners of rules that name none."""
     rules, section = [], NOBODY
     for line in text.splitlines():
-        words = line.split("#")[0].strip().replace("\\ ", "\0").split()
-        if not words:
+        words = re.sub(r"(^|\s)#.*", "", line).replace("\\ ", "\0").split()
+        if not words or len(words[0]) > LONGEST:
             continue
         if words[0].startswith(("[", "^[")):
-            section = "+".join(line.rpartition("]")[2].split()) or NOBODY
+            section = "+".join(" ".join(words).rpartition("]")[2].split()) or NOBODY
             continue
-        pattern = words[0].replace("\0", " ")
-        rules.append((GitIgnoreSpec.from_lines([pattern]), "+".join(words[1:]) or section))
+        if parts := _parts(words[0].replace("\0", " ").replace("\\#", "#")):
+            rules.append(Rule(parts, "+".join(words[1:]) or section))
     return Owners(rules)
+
+
+def _parts(pattern: str) -> tuple[str, ...]:
+    parts = [part for part in pattern.split("/") if part]
+    if not parts:
+        return ()
+    above = () if "/" in pattern.rstrip("/") else ("**",)
+    below = ("*", "**") if pattern.endswith("/") else () if parts[-1] == "*" else ("**",)
+    return (*above, *parts, *below)
+
+
+def _part_fits(pattern: str, part: str) -> bool:
+    return pattern == part or _fits(pattern, part, "*", lambda one, other: one in ("?", other))
+
+
+def _fits(pattern: Sequence[str], text: Sequence[str], star: str, fits: Callable[[str, str], bool]) -> bool:
+    """Match, `star` standing for a run of anything: where something does not fit, it is enough to go back to the last
+    star and give it one more."""
+    at = number = 0
+    back: tuple[int, int] | None = None
+    while number < len(text):
+        if at < len(pattern) and pattern[at] == star:
+            back = (at, number)
+            at += 1
+        elif at < len(pattern) and fits(pattern[at], text[number]):
+            at, number = at + 1, number + 1
+        elif back:
+            back = (back[0], back[1] + 1)
+            at, number = back[0] + 1, back[1]
+        else:
+            return False
+    return all(one == star for one in pattern[at:])

@@ -15,11 +15,12 @@ from operators.data import Shard, Skip, Span
 from operators.proc import GitError
 from operators.workspace import Workspace
 from pipelines.data import LeftOut, Plan, Planned, Recipe, Repo, digest
-from pipelines.group import Grouping, grouped
+from pipelines.group import BadBranch, Grouping, grouped
 from pipelines.job import Job, Source
 from pipelines.owners import PLACES, Owners, owners
 from pipelines.repos import NoRepo, named, resolve
 from pipelines.select import Hit, Selection, select
+from pipelines.text import BadTemplate
 
 REPOS_AT_ONCE = 8
 CONTEXT_FILES = 20  # the most that a prompt may show besides the shard
@@ -31,10 +32,10 @@ class _Found:
 
     name: str
     repo: Repo | None = None
-    shards: tuple[Shard, ...] = ()
-    owners: Owners = field(default_factory=Owners)
+    planned: tuple[Planned, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
     trouble: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def plan(
@@ -53,7 +54,7 @@ def plan(
     """
 
     def one(source: Source) -> _Found:
-        found = _repository(job, recipe, source, home, folder)
+        found = _repository(job, recipe, source, home, folder, before or {})
         each(found.name)
         return found
 
@@ -61,35 +62,36 @@ def plan(
         results = list(pool.map(one, job.repos))
     twice = _twice([found.name for found in results])
     good = [found for found in results if found.repo and found.name not in twice]
-    planned: list[Planned] = []
-    for found in good:
-        planned += grouped(job, found.shards, found.owners, before or {})
     return Plan(
         tuple(found.repo for found in good if found.repo),
-        tuple(planned),
+        tuple(one for found in good for one in found.planned),
         tuple(LeftOut(found.name, path, why) for found in good for path, why in found.left_out.items()),
         {
             **{found.name: found.trouble for found in results if found.trouble},
             **dict.fromkeys(twice, "two repositories of the job go by this name"),
         },
-        tuple(f"{found.name}: no file matches `select`" for found in good if not found.shards and not found.left_out),
+        tuple(f"{found.name}: {note}" for found in good for note in found.notes),
     )
 
 
-def _repository(job: Job, recipe: Recipe, source: Source, home: Path, folder: Path) -> _Found:
+def _repository(job: Job, recipe: Recipe, source: Source, home: Path, folder: Path, before: Grouping) -> _Found:
     name = named(source, folder)
     try:
         repo = resolve(source, home, folder)
         chosen = select(Path(repo.mirror), repo.commit, job.select)
         left_out = dict(chosen.left_out)
         owned = _owners(repo, chosen) if "owner" in {job.shard.by, job.merge_request.group.by} else Owners()
-        context = _context(job, chosen)
+        context, notes = _context(job, chosen), []
+        if len(context) > CONTEXT_FILES:
+            notes.append(f"prompts show the first {CONTEXT_FILES} of the {len(context)} files of `context`")
         shards = tuple(
-            _shard(recipe, repo, hits, spans, chosen, context)
+            _shard(recipe, repo, hits, spans, chosen, context[:CONTEXT_FILES])
             for hits, spans in _cuts(job, chosen.hits, owned, left_out)
         )
-        return _Found(name, repo, shards, owned, left_out)
-    except (NoRepo, GitError) as why:
+        if not shards and not left_out:
+            notes.append("no file matches `select`")
+        return _Found(name, repo, tuple(grouped(job, shards, owned, before)), left_out, notes=tuple(notes))
+    except (NoRepo, GitError, BadBranch, BadTemplate) as why:
         return _Found(name, trouble=str(why))
 
 
@@ -119,6 +121,9 @@ def _symbols(job: Job, hit: Hit, left_out: dict[str, str]) -> list[Span]:
     except Skip as why:
         left_out[hit.path] = str(why)
         return []
+    except guard.Broken as fault:  # of Umbau's own: it costs this file, and no other
+        left_out[hit.path] = f"cannot be cut into symbols: {str(fault).strip().rpartition(chr(10))[2]}"
+        return []
     if not found:
         left_out[hit.path] = "only its imports match"
     return [Span(hit.path, name, first, last) for name, first, last in found]
@@ -147,13 +152,16 @@ def _shard(
 def _context(job: Job, chosen: Selection) -> list[str]:
     globs = [glob for step in job.steps if step.rewrite for glob in step.rewrite.context]
     wanted = GitIgnoreSpec.from_lines(globs)
-    return [path for path in chosen.entries if globs and wanted.match_file(path)][:CONTEXT_FILES]
+    return [path for path in chosen.entries if globs and wanted.match_file(path)]
 
 
 def _owners(repo: Repo, chosen: Selection) -> Owners:
     for place in PLACES:
         if place in chosen.entries:
-            return owners(Workspace(repo.base).text(place) or "")
+            try:
+                return owners(Workspace(repo.base).text(place) or "")
+            except Skip as why:
+                raise NoRepo(f"{place}, by which the job groups or cuts, cannot be read: {why}") from None
     return Owners()
 
 

@@ -129,8 +129,9 @@ def _entries(tar: tarfile.TarFile) -> Iterator[bytes]:
     """Yield git fast-import commands for the regular files, without the archive's top folder."""
     count = 0
     for member in tar:
-        path = member.name.removeprefix("./").partition("/")[2]
-        if not member.isreg() or member.name.startswith("/") or not _harmless(path):
+        name = member.name.removeprefix("./")
+        path = name.partition("/")[2]
+        if not member.isreg() or not path or not _harmless(name):
             continue
         count += 1
         if count > MAX_FILES:

@@ -16,7 +16,14 @@ from operators.source import MAX_BYTES, decode, generated, split
 from pipelines.job import Select
 
 MAX_FILES = 1_000_000  # in one commit; a handful of objects can describe billions
+AT_ONCE = 64 << 20  # bytes of files that are read in one go
 _KINDS = {b"120000": "symbolic link", b"160000": "submodule"}
+# What git's PCRE reads otherwise than Python does: lines, which are patterns of their own, and a{,3}, [[:x].
+_OTHERWISE = re.compile(r"\n|\{,|\[:")
+# Files that git cannot search as Python does, hence read: in another encoding than UTF-8 (PEP 263), where PCRE
+# matches nothing but ASCII, and with \r, which git takes for a part of the line.
+_READ = ("-e", r"^[ \t\f]*#.*?coding[:=][ \t]*(?!(?i:utf))[-\w.]", "-e", r"\r")
+_ORDINARY = re.compile(r"[^][\\!#]*[^][\\!# ]")  # a path pattern that git and pathspec read alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +86,18 @@ def _entries(mirror: Path, commit: str) -> dict[bytes, Entry]:
 
 def _matching(mirror: Path, commit: str, what: Select) -> list[bytes] | None:
     """Return the names of files in which the detector matches a line; None: not asked, or git cannot tell."""
-    if not what.contains:
+    if not what.contains or _OTHERWISE.search(what.contains):
         return None
     globs = [f":(glob){pattern}" for glob in what.files for pattern in _as_pathspec(glob)]
+    if not all(map(_ORDINARY.fullmatch, what.files)):
+        globs = []
+    # Within brackets git matches line by line. Without, it looks at all of a file first, where \A, $ and (?<! see the
+    # neighbouring lines. UCP: \w, \d and \b mean what they mean in Python. _read decides.
+    patterns = ("(", "-e", f"(*UCP){what.contains}", *_READ, ")")
     try:
-        # A record is `commit:name`. git's -P is PCRE, which reads nearly all of Python's patterns; _read decides.
+        # A record is `commit:name`.
         found = git_records(
-            mirror, "grep", "-l", "-z", "-P", "-e", what.contains, commit, "--", *globs, limit=MAX_FILES, codes=(0, 1)
+            mirror, "grep", "-l", "-z", "-P", *patterns, commit, "--", *globs, limit=MAX_FILES, codes=(0, 1)
         )
         return [record.partition(b":")[2] for record in found]
     except GitError:
@@ -112,29 +124,44 @@ def _unfit(name: bytes, mode: bytes) -> str:
 
 def _read(mirror: Path, blobs: Mapping[str, str], what: Select, left_out: dict[str, str]) -> Iterator[Hit]:
     pattern = re.compile(what.contains)
-    sizes = git(mirror, "cat-file", "--batch-check=%(objectsize)", stdin=_lines(blobs.values())).split()
-    small = {}
-    for (path, blob), size in zip(blobs.items(), sizes, strict=True):
-        if int(size) > MAX_BYTES:
-            left_out[path] = f"larger than {MAX_BYTES >> 20} MB"
-        else:
-            small[path] = blob
-    data = git(mirror, "cat-file", "--batch=%(objectsize)", stdin=_lines(small.values()))
-    at = 0
-    for path, blob in small.items():
-        start = data.index(b"\n", at) + 1
-        at = start + int(data[at:start]) + 1
+    for path, blob, data in _contents(mirror, blobs, left_out):
         try:
-            text = decode(data[start : at - 1], path).text
+            text = decode(data, path).text
         except Skip as why:
             left_out[path] = str(why)
             continue
-        if what.contains and not any(pattern.search(line) for line in split(text)):
+        if what.contains and not any(pattern.search(line.rstrip("\r\n")) for line in split(text)):
             continue
         if generated(text):
             left_out[path] = "generated"
         else:
             yield Hit(path, blob, text)
+
+
+def _contents(mirror: Path, blobs: Mapping[str, str], left_out: dict[str, str]) -> Iterator[tuple[str, str, bytes]]:
+    """Yield path, blob and bytes of each file that is not too large."""
+    sizes = git(mirror, "cat-file", "--batch-check=%(objectsize)", stdin=_lines(blobs.values())).split()
+    batch: list[tuple[str, str]] = []
+    total = 0
+    for (path, blob), size in zip(blobs.items(), map(int, sizes), strict=True):
+        if size > MAX_BYTES:
+            left_out[path] = f"larger than {MAX_BYTES >> 20} MB"
+            continue
+        if total + size > AT_ONCE:
+            yield from _batch(mirror, batch)
+            batch, total = [], 0
+        batch.append((path, blob))
+        total += size
+    yield from _batch(mirror, batch)
+
+
+def _batch(mirror: Path, batch: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str, bytes]]:
+    data = git(mirror, "cat-file", "--batch=%(objectsize)", stdin=_lines(blob for _, blob in batch))
+    at = 0
+    for path, blob in batch:
+        start = data.index(b"\n", at) + 1
+        at = start + int(data[at:start]) + 1
+        yield path, blob, data[start : at - 1]
 
 
 def _lines(blobs: Iterable[str]) -> bytes:

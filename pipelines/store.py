@@ -6,12 +6,14 @@ SQLite by default; the same SQLAlchemy Core code runs on PostgreSQL.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
+from pydantic_core import PydanticSerializationError
 from sqlalchemy import (
+    URL,
     Column,
     DateTime,
     Engine,
@@ -57,7 +59,7 @@ _failures = _table("failures", Column("key", String, index=True), Column("go", I
 _reopened = _table(
     "reopened",
     Column("key", String, index=True),
-    Column("cause", String, index=True),
+    Column("cause", String),
     Column("body", LargeBinary),
     UniqueConstraint("key", "cause"),
 )
@@ -69,7 +71,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._engine = create_engine(f"sqlite:///{path}")
+        self._engine = create_engine(URL.create("sqlite", database=str(path)))  # whatever signs the path has
         _durable(self._engine)
         _meta.create_all(self._engine)
 
@@ -184,11 +186,6 @@ class Store:
         once: then False is returned."""
         return self._append(_reopened, {"key": key, "cause": cause, "body": _packed(_FINDING, finding)})
 
-    def heard(self, cause: str) -> bool:
-        """Say whether anything was opened again for this cause."""
-        with self._engine.connect() as connection:
-            return connection.scalar(select(_reopened.c.id).where(_reopened.c.cause == cause).limit(1)) is not None
-
     def reasons(self, key: str) -> list[Finding | None]:
         """Return what each reopening of a shard was for."""
         with self._engine.connect() as connection:
@@ -225,7 +222,20 @@ _ANY: TypeAdapter[Any] = TypeAdapter(Any)
 
 
 def _packed(kind: TypeAdapter[Any], value: Any) -> bytes:
-    return zlib.compress(kind.dump_json(value), 1)
+    try:
+        body = kind.dump_json(value)
+    except PydanticSerializationError:
+        body = kind.dump_json(kind.validate_python(_whole(kind.dump_python(value))))
+    return zlib.compress(body, 1)
+
+
+def _whole(value: Any) -> Any:
+    """Return a value without halves of characters: a model can write them in JSON, but no database can keep them."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, Mapping):
+        return {_whole(key): _whole(item) for key, item in value.items()}
+    return [_whole(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _unpacked(kind: TypeAdapter[Any], body: bytes) -> Any:

@@ -25,7 +25,7 @@ def _regex(pattern: str) -> str:
 def _glob(pattern: str) -> str:
     try:
         usable = pattern.strip() and ".." not in pattern.split("/") and GitIgnoreSpec.from_lines([pattern])
-    except ValueError:
+    except (ValueError, re.error):
         usable = False
     if not usable:
         raise PydanticCustomError("glob", "not a path pattern within the repository, such as `**/test_*.py`")

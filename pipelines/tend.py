@@ -3,7 +3,8 @@ nothing is lost when one is interrupted, and running twice is running once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,13 +13,15 @@ from operators.proc import GitError
 from operators.workspace import Workspace
 from pipelines.commit import commit
 from pipelines.data import Change, Comment, Forge, NotPushed, Plan, Request
-from pipelines.describe import describe, fenced
-from pipelines.gather import Gathered
+from pipelines.describe import code, describe, fenced
+from pipelines.gather import Gathered, Place
 from pipelines.group import prefix
 from pipelines.job import Job
 from pipelines.store import Store
+from pipelines.text import BadTemplate
 
 Verb = Literal["push", "repair", "merge", "close", "wait"]
+_AGAIN = re.compile(r"\.again\d*$")  # no group is spelt with a dot
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ def decide(change: Change, request: Request | None, said: Sequence[Comment], job
         return Action("wait", request.state)
     if request.touched:
         return Action("wait", "somebody else pushed to the branch: hands off")
+    if not change.whole and change.unfinished:
+        return Action("wait", "its shards have failed or are not done yet")
     if not change.whole:
         return Action("close", "nothing is left to be proposed")
     if request.digest != change.digest:
@@ -68,15 +73,19 @@ def learns(job: Job) -> bool:
     return any(step.rewrite or step.use for step in job.steps)
 
 
-def current(change: Change, requests: Mapping[tuple[str, str], Request]) -> tuple[Change, Request | None]:
-    """Return the change under the branch that is its own now: what was merged stays merged, and when something else
-    is to be changed in the same files later, that is another request."""
-    branch, count = change.branch, 1
-    request = requests.get((change.repo.name, branch))
-    while request and request.state == "merged" and change.whole and request.digest != change.digest:
+def current(
+    change: Change, requests: Mapping[Place, Request], closed: Container[Place] = ()
+) -> tuple[Change, Request | None]:
+    """Return the change under the branch that is its own now. What was merged stays merged, and when something else is
+    to be changed in the same files later, that is another request; likewise when Umbau itself closed one (`closed`)
+    and there is something to propose after all. What a person closed stays closed."""
+    branch, count = change.branch, 0
+    while request := requests.get(place := (change.repo.name, branch)):
+        over = request.state == "merged" and request.digest != change.digest
+        if not change.whole or not (over or (request.state == "closed" and place in closed)):
+            break
         count += 1
-        branch = f"{change.branch}-again{count if count > 2 else ''}"
-        request = requests.get((change.repo.name, branch))
+        branch = f"{change.branch}.again{count if count > 1 else ''}"
     return replace(change, branch=branch), request
 
 
@@ -87,22 +96,18 @@ def tend(job: Job, plan: Plan, gathered: Gathered, forge: Forge, store: Store) -
     wrong with one request is told, and the others are tended.
     """
     requests = {(request.repo, request.branch): request for request in forge.requests(prefix(job))}
-    done, tended = [], set(gathered.trouble)
-    for change, request in (current(change, requests) for change in gathered.changes):
-        said = [comment for comment in request.comments if not store.heard(cause(request, comment))] if request else []
-        done.append(_act(job, change, request, said, forge, store))
-        tended.add((change.repo.name, change.branch))
+    closed = {place for place, request in requests.items() if request.state == "closed" and store.fact(_closed(place))}
+    done = []
+    for change, request in (current(change, requests, closed) for change in gathered.changes):
+        said = [one for one in request.comments if not store.fact(_heard(request, one))] if request else []
+        action = decide(change, request, said, job)
+        done.append(_act(job, change, request, said, action, forge, store))
+    planned = {(one.shard.repo, one.branch) for one in plan.planned}
     seen = {repo.name for repo in plan.repos}  # of the others nothing is known today
-    for place, request in requests.items():
-        if request.state == "open" and place not in tended and request.repo in seen:
-            forge.close(request, "no part of the job's plan stands behind it any more")
-            done.append(Tended(*place, Action("close", "left the job's scope"), request.url))
+    for (repo, branch), request in requests.items():
+        if request.state == "open" and repo in seen and (repo, _AGAIN.sub("", branch)) not in planned:
+            done.append(_let_go(request, forge, store))
     return done
-
-
-def cause(request: Request, comment: Comment) -> str:
-    """Return the name under which a comment is remembered as heard."""
-    return f"{request.repo}/{request.branch}#{comment.id}"
 
 
 def answer(job: Job, forge: Forge, repaired: Iterable[Tended], outcomes: Mapping[str, Outcome]) -> None:
@@ -114,7 +119,7 @@ def answer(job: Job, forge: Forge, repaired: Iterable[Tended], outcomes: Mapping
 
 
 def _answered(outcome: Outcome) -> str:
-    name = f"`{outcome.shard.name}`"
+    name = code(outcome.shard.name)
     if outcome.status == "accepted":
         return f"Umbau changed {name} as you asked (attempt {len(outcome.verdicts)}); every check passes."
     last = outcome.verdicts[-1].findings if outcome.verdicts else ()
@@ -123,9 +128,15 @@ def _answered(outcome: Outcome) -> str:
 
 
 def _act(
-    job: Job, change: Change, request: Request | None, said: Sequence[Comment], forge: Forge, store: Store
+    job: Job,
+    change: Change,
+    request: Request | None,
+    said: Sequence[Comment],
+    action: Action,
+    forge: Forge,
+    store: Store,
 ) -> Tended:
-    action, url, trouble = decide(change, request, said, job), request.url if request else "", ""
+    url, trouble = request.url if request else "", ""
     reopened: set[str] = set()
     try:
         if action.verb == "push":
@@ -136,10 +147,41 @@ def _act(
         elif request and action.verb == "merge":
             forge.merge(request)
         elif request and action.verb == "close":
-            forge.close(request, action.why)
-    except (GitError, NotPushed) as why:
+            _close(request, action.why, forge, store)
+    except (GitError, NotPushed, BadTemplate) as why:
         trouble = str(why)
     return Tended(change.repo.name, change.branch, action, url, trouble, tuple(sorted(reopened)))
+
+
+def _let_go(request: Request, forge: Forge, store: Store) -> Tended:
+    """Close a request that no shard of the plan stands behind any more."""
+    if request.touched:
+        action, trouble = Action("wait", "left the job's scope, but somebody else pushed to it: hands off"), ""
+    else:
+        action, trouble = Action("close", "left the job's scope"), ""
+        try:
+            _close(request, "no part of the job's plan stands behind it any more", forge, store)
+        except GitError as why:
+            trouble = str(why)
+    return Tended(request.repo, request.branch, action, request.url, trouble)
+
+
+def _close(request: Request, why: str, forge: Forge, store: Store) -> None:
+    store.keep(_closed((request.repo, request.branch)), True)  # else it would count as closed by a person
+    forge.close(request, why)
+
+
+def _closed(place: Place) -> str:
+    return f"closed {'/'.join(place)}"
+
+
+def _heard(request: Request, comment: Comment) -> str:
+    return f"heard {cause(request, comment)}"
+
+
+def cause(request: Request, comment: Comment) -> str:
+    """Return the name under which shards are opened again for a comment."""
+    return f"{request.repo}/{request.branch}#{comment.id}"
 
 
 def _reopen(change: Change, request: Request, comment: Comment, store: Store) -> list[str]:
@@ -151,6 +193,7 @@ def _reopen(change: Change, request: Request, comment: Comment, store: Store) ->
     place = f"{comment.path}:{comment.line}" if comment.line else comment.path
     for part in about:
         store.reopen(part.shard.key, cause(request, comment), Finding("review", comment.text, place))
+    store.keep(_heard(request, comment), True)  # not before all of them are: killed in between, it is read again
     return [part.shard.key for part in about]
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 LINES = 5000  # of diff on a page
 
+_ESCAPES = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 _HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@(.*)")
 
 
@@ -46,13 +49,20 @@ def request_page(record: Record, diff: str, repo: str) -> str:
     for HTML but our own."""
     from markdown_it import MarkdownIt
 
-    body = MarkdownIt("commonmark", {"html": False}).disable("image").render(record.body)
+    body = visible(MarkdownIt("commonmark", {"html": False}).disable("image").render(record.body))
     lines = diff.split("\n")
     files = file_diffs(lines[:LINES])
     return (
         _templates()
         .get_template("request.html")
-        .render(record=record, body=body, files=files, left_out=max(0, len(lines) - LINES), repo=repo)
+        .render(
+            record=record,
+            body=body,
+            files=files,
+            left_out=max(0, len(lines) - LINES),
+            fetched=quote(repo),
+            name=quote(record.name),
+        )
     )
 
 
@@ -72,7 +82,7 @@ def file_diffs(lines: Sequence[str]) -> list[FileDiff]:
                 files.append(FileDiff(path, tuple(body)))
             path, body = "", []
         elif line.startswith(("--- ", "+++ ")) and not body:
-            name = line[4:].strip("\t").strip('"')
+            name = _unquoted(line[4:].rstrip("\t"))
             path = name[2:] if name != "/dev/null" else path
         elif found := _HUNK.match(line):
             old, new = int(found[1]), int(found[2])
@@ -91,10 +101,39 @@ def file_diffs(lines: Sequence[str]) -> list[FileDiff]:
     return files
 
 
+def visible(text: object) -> str:
+    """Return text in which characters that cannot be seen, or that reorder what is seen, are named instead."""
+    said = str(text)
+    if said.isprintable():
+        return said
+    return "".join(
+        one if one in "\n\t" or unicodedata.category(one) not in {"Cc", "Cf", "Co", "Cs"} else f"[U+{ord(one):04X}]"
+        for one in said
+    )
+
+
+def _unquoted(name: str) -> str:
+    """Return a path as it is, which git puts in quotes when it has odd characters."""
+    if not name.startswith('"'):
+        return name
+    plain = re.sub(rb"\\(\d{3}|.)", _character, name.strip('"').encode())
+    return plain.decode(errors="replace")
+
+
+def _character(found: re.Match[bytes]) -> bytes:
+    code = found[1]
+    return bytes([int(code, 8)]) if code.isdigit() else _ESCAPES.get(code, code)
+
+
 @lru_cache(maxsize=1)
 def _templates() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
 
     return Environment(
-        loader=PackageLoader("pipelines.forges", "pages"), undefined=StrictUndefined, autoescape=True, trim_blocks=True
+        loader=PackageLoader("pipelines.forges", "pages"),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        finalize=lambda value: value if isinstance(value, Markup) else visible(value),
     )

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pipelines.data import State
 
-BOT = "umbau"
+BOT = "umbau (bot)"  # no account is called that
 Kind = Literal["push", "comment", "approve", "merge", "close"]
 
 
@@ -66,7 +66,7 @@ class Record:
 
 
 def read(file: Path) -> Record:
-    data = json.loads(file.read_text())
+    data = json.loads(file.read_bytes())
     events = tuple(Event(**event) for event in data.pop("events"))
     return Record(**{**data, "labels": tuple(data["labels"]), "events": events})
 
@@ -74,7 +74,7 @@ def read(file: Path) -> Record:
 def write(file: Path, text: str) -> None:
     """Replace a file as a whole: a reader, or the next run after a crash, sees the old one or the new one."""
     new = file.with_name(f".{file.name}.{os.getpid()}")
-    new.write_text(text)
+    new.write_bytes(text.encode(errors="backslashreplace"))
     new.replace(file)
 
 

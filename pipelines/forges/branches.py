@@ -1,0 +1,77 @@
+"""The local forge's bare repositories: where their branches stand, how they are followed, compared and merged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from git import Repo as GitRepo
+from git import SymbolicReference
+
+from operators.proc import GitError, git
+from pipelines.commit import checked, person
+from pipelines.data import Repo
+
+_ALLOW_FILE = ("-c", "protocol.file.allow=always")
+_FILE = {"GIT_ALLOW_PROTOCOL": "file"}
+
+
+def head(repo: Path, branch: str) -> str:
+    """Return the commit a branch holds, "" when there is none."""
+    with GitRepo(repo) as own:
+        try:
+            return SymbolicReference.dereference_recursive(own, f"refs/heads/{branch}")
+        except ValueError:
+            return ""
+
+
+def push(repo: Path, mirror: Path, commit: str, branch: str, held: str) -> None:
+    """Make a branch hold a commit of the mirror, unless it holds something else than `held`. Raises GitError."""
+    lease = f"--force-with-lease=refs/heads/{branch}:{held}"
+    _push(repo, mirror, f"{checked(commit.encode())}:refs/heads/{branch}", lease)
+
+
+def follow(repo: Path, source: Repo) -> None:
+    """Bring the base branch to where the source has it, also when the source's history was rewritten. What was merged
+    here is not in the source: then the branch goes its own way until the source has it too. Raises GitError."""
+    base, seen = f"refs/heads/{source.branch}", f"refs/umbau/source/{source.branch}"
+    last = git(repo, "for-each-ref", "--format=%(objectname)", seen).decode().strip()
+    for options in ([f"--force-with-lease={base}:{last}"], []):
+        try:
+            _push(repo, Path(source.mirror), f"{source.commit}:{base}", *options)
+        except GitError as why:
+            if "[rejected]" not in str(why):  # but "[remote rejected]": no question of who holds what
+                raise
+        else:
+            git(repo, "update-ref", seen, source.commit)
+            return
+
+
+def conflicts(repo: Path, base: str, commit: str) -> bool:
+    """Say whether a commit cannot be merged into the branch `base`."""
+    try:
+        git(repo, "merge-tree", "--write-tree", head(repo, base), commit)
+    except GitError:
+        return True
+    return False
+
+
+def merge(repo: Path, base: str, commit: str, message: str) -> None:
+    """Merge a commit into the branch `base`; what is merged already stays so. Raises GitError."""
+    into = head(repo, base)
+    if not git(repo, "rev-list", "--max-count=1", f"{into}..{commit}"):
+        return
+    tree = checked(git(repo, "merge-tree", "--write-tree", into, commit).split(b"\n")[0])
+    date = git(repo, "show", "--no-patch", "--format=%ct", commit).decode().strip()
+    parents = ("-p", into, "-p", commit)
+    made = git(repo, "commit-tree", tree, *parents, "-F", "-", stdin=message.encode(), env=person(date))
+    git(repo, "update-ref", f"refs/heads/{base}", checked(made), into)
+
+
+def diff(repo: Path, old: str, new: str) -> str:
+    """Return what changed from one commit to another, as git prints it, no driver of the repository having a say."""
+    options = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--src-prefix=a/", "--dst-prefix=b/")
+    return git(repo, "diff", *options, old, new, "--").decode(errors="replace")
+
+
+def _push(repo: Path, mirror: Path, ref: str, *options: str) -> None:
+    git(mirror, *_ALLOW_FILE, "push", "--quiet", *options, "--", str(repo), ref, env=_FILE)
