@@ -219,8 +219,16 @@ def test_codemods_are_found_by_short_and_long_names(home: str) -> None:
         ("nowhere.Missing", {}, "no LibCST codemod is called nowhere.Missing"),
         ("Missing", {}, "no LibCST codemod is called Missing"),
         ("", {}, "no LibCST codemod is called "),
-        ("broken_codemods.Use", {}, "broken_codemods cannot be imported: ModuleNotFoundError: No module named 'no_such_module'"),
-        ("odd_codemods.Use", {}, "odd_codemods cannot be imported: SyntaxError: invalid syntax (odd_codemods.py, line 1)"),
+        (
+            "broken_codemods.Use",
+            {},
+            "broken_codemods cannot be imported: ModuleNotFoundError: No module named 'no_such_module'",
+        ),
+        (
+            "odd_codemods.Use",
+            {},
+            "odd_codemods cannot be imported: SyntaxError: invalid syntax (odd_codemods.py, line 1)",
+        ),
     ],
 )
 def test_a_job_is_told_why_it_cannot_use_a_codemod(
