@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
 from typing import Any
@@ -29,6 +29,7 @@ from operators.syntax.statements import (
 )
 
 Fault = tuple[int, str]  # line in the text before (0: unknown), what happened there
+_Fault = tuple[Sequence[cst.CSTNode], str]  # the same with nodes, of which the first that stands there tells the line
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,17 @@ def outside(before: str, after: str, allowed: Mapping[str, Any]) -> list[Fault]:
     Raises Skip when a text does not parse.
     """
     (was, numbers), (becomes, _) = changed(before, after)
-    wrapper = MetadataWrapper(was, unsafe_skip_copy=True)
-    lines = {
-        node: numbers[min(place.start.line, len(numbers)) - 1] if numbers else 0
-        for node, place in wrapper.resolve(PositionProvider).items()
-    }
-    return list(_Walk(Allowed(**allowed), lines, was, becomes).modules())
+    found = list(_Walk(Allowed(**allowed), was, becomes).modules())
+    if not found:
+        return []  # where nodes stand takes as long to find out as all the rest
+    places = MetadataWrapper(was, unsafe_skip_copy=True).resolve(PositionProvider)
+    return [(_line(nodes, places, numbers), message) for nodes, message in found]
+
+
+def _line(nodes: Sequence[cst.CSTNode], places: Mapping[cst.CSTNode, Any], numbers: Sequence[int]) -> int:
+    """Return the line of the first of `nodes` that stands in the text before, 0 when none does."""
+    lines = [places[node].start.line for node in nodes if node in places]
+    return numbers[min(lines[0], len(numbers)) - 1] if lines and numbers else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +78,18 @@ class _Place:
 @dataclass(frozen=True, slots=True)
 class _Walk:
     allowed: Allowed
-    lines: dict[cst.CSTNode, int]
     before: cst.Module
     after: cst.Module
+    bared: dict[cst.CSTNode, cst.CSTNode] = field(default_factory=dict)
+    """Statement without the blank lines above it, to the one that stands in the text."""
 
-    def modules(self) -> Iterator[Fault]:
+    def modules(self) -> Iterator[_Fault]:
         was, becomes = self.before, self.after
         yield from self.sequence(was.header, becomes.header, was, _Place())
         yield from self.statements(was.body, becomes.body, was, _Place())
         yield from self.sequence(was.footer, becomes.footer, was, _Place())
 
-    def compare(self, was: Any, becomes: Any, parent: cst.CSTNode, place: _Place) -> Iterator[Fault]:
+    def compare(self, was: Any, becomes: Any, parent: cst.CSTNode, place: _Place) -> Iterator[_Fault]:
         if isinstance(was, cst.CSTNode):
             yield from self.node(was, becomes, parent, place)
         elif isinstance(was, list | tuple):
@@ -90,13 +97,13 @@ class _Walk:
         elif was != becomes:
             yield self.fault(parent, f"{shown(parent)} was changed")
 
-    def node(self, was: cst.CSTNode, becomes: Any, parent: cst.CSTNode, around: _Place) -> Iterator[Fault]:
+    def node(self, was: cst.CSTNode, becomes: Any, parent: cst.CSTNode, around: _Place) -> Iterator[_Fault]:
         place = self.at(was, around)
         if self.free(was, becomes, place):
             yield from self.kept(was, becomes, place)
         elif type(was) is not type(becomes):
             how = f"became {shown(becomes)}" if isinstance(becomes, cst.CSTNode) else "was removed"
-            yield self.fault(was if was in self.lines else parent, f"{shown(was)} {how}")
+            yield self.fault(was, f"{shown(was)} {how}", parent)
         elif isinstance(was, cst.IndentedBlock) and isinstance(becomes, cst.IndentedBlock):
             if (was.indent or self.before.default_indent) != (becomes.indent or self.after.default_indent):
                 yield self.fault(parent, f"the indentation below {shown(parent)} was changed")
@@ -104,8 +111,8 @@ class _Walk:
             yield from self.statements(was.body, becomes.body, was, place)
             yield from self.sequence(was.footer, becomes.footer, was, place)
         else:
-            for field in fields(was):
-                yield from self.compare(getattr(was, field.name), getattr(becomes, field.name), was, place)
+            for own in fields(was):
+                yield from self.compare(getattr(was, own.name), getattr(becomes, own.name), was, place)
 
     def at(self, node: cst.CSTNode, around: _Place) -> _Place:
         names, matches = around.names, around.matches
@@ -133,7 +140,7 @@ class _Walk:
         """Whether of a compound statement only the header is free."""
         return bool(self.allowed.statements) and not self.allowed.nodes
 
-    def kept(self, was: cst.CSTNode, becomes: cst.CSTNode, place: _Place) -> Iterator[Fault]:
+    def kept(self, was: cst.CSTNode, becomes: cst.CSTNode, place: _Place) -> Iterator[_Fault]:
         """Check what a free node has to keep all the same: its comments and what is inside of it."""
         yield from self.lost([was], [becomes])
         if self.headers and isinstance(was, cst.BaseCompoundStatement):
@@ -141,13 +148,13 @@ class _Walk:
                 if getattr(was, name, None) or getattr(becomes, name, None):
                     yield from self.compare(getattr(was, name, None), getattr(becomes, name, None), was, place)
 
-    def lost(self, was: Sequence[cst.CSTNode], becomes: Sequence[cst.CSTNode]) -> Iterator[Fault]:
+    def lost(self, was: Sequence[cst.CSTNode], becomes: Sequence[cst.CSTNode]) -> Iterator[_Fault]:
         gone = Counter(text for node in was for text in comments(node))
         gone -= Counter(text for node in becomes for text in comments(node))
         if gone:
             yield self.fault(was[0], f"the comment {next(iter(gone))!r} was lost")
 
-    def sequence(self, was: Sequence[Any], becomes: Any, parent: cst.CSTNode, place: _Place) -> Iterator[Fault]:
+    def sequence(self, was: Sequence[Any], becomes: Any, parent: cst.CSTNode, place: _Place) -> Iterator[_Fault]:
         if not isinstance(becomes, list | tuple) or len(was) != len(becomes):
             lines = any(isinstance(item, cst.EmptyLine) for item in (*was, *(becomes or ())))
             what = "comments or blank lines above" if lines else "parts of"
@@ -158,7 +165,7 @@ class _Walk:
 
     def statements(
         self, was: Sequence[cst.CSTNode], becomes: Sequence[cst.CSTNode], parent: cst.CSTNode, place: _Place
-    ) -> Iterator[Fault]:
+    ) -> Iterator[_Fault]:
         if self.allowed.imports and not place.names:
             loose = {*after_imports(was), *after_imports(becomes)}
             was, becomes = self.beyond_imports(was, loose), self.beyond_imports(becomes, loose)
@@ -178,12 +185,12 @@ class _Walk:
         rest = []
         for node in body:
             bare = close(node)
-            self.lines[bare] = self.lines.get(node, 0)
+            self.bared[bare] = node
             if not imports(node):
                 rest.append(bare if code(bare) in loose else node)
         return rest
 
-    def block(self, was: Sequence[cst.CSTNode], becomes: Sequence[cst.CSTNode], around: _Place) -> Iterator[Fault]:
+    def block(self, was: Sequence[cst.CSTNode], becomes: Sequence[cst.CSTNode], around: _Place) -> Iterator[_Fault]:
         """Some statements became more or fewer: each of the old ones must be free to become any of the new."""
         for node in was:
             place = self.at(node, around)
@@ -193,5 +200,6 @@ class _Walk:
                 yield self.fault(node, f"what is inside of {shown(node)} was changed")
         yield from self.lost(was, becomes)
 
-    def fault(self, node: cst.CSTNode, message: str) -> Fault:
-        return self.lines.get(node, 0), message
+    def fault(self, node: cst.CSTNode, message: str, parent: cst.CSTNode | None = None) -> _Fault:
+        """`parent`: what tells the line where the node itself stands on none."""
+        return [self.bared.get(one, one) for one in (node, parent) if one], message

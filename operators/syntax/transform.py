@@ -21,6 +21,7 @@ from operators.syntax.excerpt import Excerpt, excerpt, put_back, whole
 from operators.syntax.imports import gained, only
 from operators.syntax.module import accepted, module
 from operators.syntax.outline import Lines, innermost, outline
+from operators.syntax.quicker import parsed
 
 HOMES = ("", "operators.codemods.", "libcst.codemod.commands.")
 
@@ -118,7 +119,7 @@ def _codemod(
     def apply(tree: Module) -> tuple[str, list[str]]:
         context = _context(path)
         try:
-            return command(context, **arguments).transform_module(tree).code, list(context.warnings)
+            return command(context, **arguments).transform_module(parsed(tree)).code, list(context.warnings)
         except SkipFile as error:
             raise Skip(f"the codemod leaves this file out: {error}") from None
 
