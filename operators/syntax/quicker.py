@@ -4,14 +4,15 @@ Each new transformer is searched, attribute by attribute and four times over, fo
 codemods make one per node (ConvertFormatStringCommand spent four fifths of its time on it). What a class decorates does
 not change, so the answer "nothing" is remembered by class.
 
-Each codemod is given a copy of its tree, in case a node stands in two places of it: a fifth of what is left. A tree that
-comes right from the parser has no such node.
+Each codemod is given a copy of its tree, in case a node stands in two places of it: a fifth of what is left. A tree
+that comes right from the parser has no such node.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 from libcst import Module
@@ -22,13 +23,15 @@ SEARCHES = ("_gather_matchers", "_gather_constructed_visit_funcs", "_gather_cons
 
 
 def install() -> None:
-    """Wrap the searches; to be called once in a process."""
+    """Wrap what is too slow; to be called once in a process."""
     for name in SEARCHES:
-        search = getattr(_visitors, name, None)
-        if search:
-            setattr(_visitors, name, _remembering(search))
-    if hasattr(_codemod, "MetadataWrapper"):
-        setattr(_codemod, "MetadataWrapper", partial(_wrapped, _codemod.MetadataWrapper))  # noqa: B010
+        _wrap(_visitors, name, _remembering)
+    _wrap(_codemod, "MetadataWrapper", lambda wrapper: partial(_wrapped, wrapper))
+
+
+def _wrap(module: ModuleType, name: str, wrapping: Callable[[Any], Any]) -> None:
+    if hasattr(module, name):
+        setattr(module, name, wrapping(getattr(module, name)))
 
 
 def parsed(tree: Module) -> Module:
