@@ -107,10 +107,10 @@ class Driver:
 
     def gather(self, plan: Plan, lanes: Lanes | None) -> Gathered:
         """Add the accepted edits up. Without `lanes` nothing is judged; what is not known yet is told as trouble."""
-        latest = self.store.outcomes([one.shard.key for one in plan.planned])
+        keys = [one.shard.key for one in plan.planned]
         accepted = {
             key: found[-1]
-            for key, outcomes in latest.items()
+            for key, outcomes in self.store.outcomes(keys).items()
             if (found := [outcome for outcome in outcomes if outcome.status == "accepted"])
         }
         with self.watch.stage("gather", None) as stage:
@@ -127,7 +127,7 @@ class Driver:
                         stage.advance(len(done), "sums")
                 return result
 
-            return gather(self.job.name, self.recipe, plan, accepted, judge)
+            return gather(self.job.name, self.recipe, plan, accepted, judge, self.store.missing(keys))
 
     def tend(self, plan: Plan, lanes: Lanes) -> tuple[Gathered, list[Tended]]:
         """Gather, then look after the merge requests; go on as long as repairs bring something new."""
