@@ -39,7 +39,9 @@ class Rewrite:
     hits: str = ""
     """Pattern of what is left for the model after the steps before; empty: everything."""
 
-    waits = True
+    @property
+    def waits(self) -> bool:
+        return self.model is not None
 
     def system(self) -> str:
         """Return the part of the prompt that all shards share."""

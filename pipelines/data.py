@@ -149,6 +149,7 @@ class Request:
     """Somebody else pushed to the branch."""
     comments: tuple[Comment, ...] = ()
     """Those of people, not Umbau's own."""
+    title: str = ""
 
 
 class NotPushed(Exception):
@@ -157,6 +158,10 @@ class NotPushed(Exception):
 
 class Forge(Protocol):
     """Where merge requests live: local, GitLab, GitHub."""
+
+    @property
+    def overview(self) -> str:
+        """URL or path of the page on which a person sees all requests."""
 
     def requests(self, prefix: str) -> Iterable[Request]:
         """Return the requests, in any state, whose branch begins with `prefix`."""

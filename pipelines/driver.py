@@ -73,7 +73,7 @@ class Driver:
     def requests(self) -> list[Tended]:
         """Return the job's merge requests as the forge has them, nothing done about them."""
         return [
-            Tended(request.repo, request.branch, Action("wait", request.state), request.url)
+            Tended(request.repo, request.branch, Action("wait", request.state), request.url, title=request.title)
             for request in self.forge.requests(prefix(self.job))
         ]
 
@@ -134,7 +134,7 @@ class Driver:
         for _ in range(REPAIRS):
             gathered = self.gather(plan, lanes)
             with self.watch.stage("tend", None):
-                tended = tend(self.job, plan, gathered, self.forge, self.store)
+                tended = tend(self.job, plan, gathered, self.forge, self.store, self.recipe.operator.waits)
             repaired = [done for done in tended if done.reopened]
             if not repaired:
                 break

@@ -39,7 +39,7 @@ def recipe(job: spec.Job, file: Path) -> Recipe:
         wording(job, group="any", repo="any", files=[])
         steps = tuple(_step(step, job, home) for step in job.steps)
         chain = Chain(steps)
-        still = Chain(tuple(step for step in steps if not step.waits))
+        still = Chain(tuple(step for step in steps if not (step.waits or isinstance(step, Rewrite))))
         checks = tuple(_check(check, still, home) for check in job.checks)
         final = tuple(_check(check, still, home) for check in job.final)
     except (ValueError, Skip) as error:

@@ -39,6 +39,8 @@ class Standing:
     files_left_out: Mapping[str, int] = field(default_factory=dict)
     """By reason; `umbau plan` names them."""
     notes: Sequence[str] = ()
+    overview: str = ""
+    """Where a person sees all merge requests."""
 
     @property
     def code(self) -> int:
@@ -49,7 +51,11 @@ class Standing:
 
 
 def standing(
-    plan: Plan, outcomes: Mapping[str, Sequence[Outcome]], gathered: Gathered, tended: Sequence[Tended] = ()
+    plan: Plan,
+    outcomes: Mapping[str, Sequence[Outcome]],
+    gathered: Gathered,
+    tended: Sequence[Tended] = (),
+    overview: str = "",
 ) -> Standing:
     """Count what the store and the forge say of a plan."""
     counts: Counter[str] = Counter()
@@ -63,7 +69,7 @@ def standing(
     left_out = [part.shard.name for change in gathered.changes for part in change.left_out]
     trouble = {**plan.trouble, **{" ".join(place): why for place, why in gathered.trouble.items()}}
     files = Counter(left_out.reason for left_out in plan.left_out)
-    return Standing(counts, failures, tended, left_out, trouble, files, plan.notes)
+    return Standing(counts, failures, tended, left_out, trouble, files, plan.notes, overview)
 
 
 def reason(outcome: Outcome) -> str:
@@ -113,13 +119,23 @@ def standing_text(standing: Standing) -> Iterator[str]:
     if standing.left_out:
         yield f"\naccepted alone, but not together with the others ({len(standing.left_out)})"
         yield from (f"  {name}" for name in _some(standing.left_out, False))
-    requests = [done for done in standing.requests if done.action.why != "nothing to propose"]
-    if requests:
-        yield "\nmerge requests"
-    for done in requests:
-        yield f"  {done.repo}  {done.branch}\n    {done.action.verb}: {done.action.why}"
-        yield from (f"    {line}" for line in (_near(done.url), _first(done.trouble)) if line)
+    yield from _requests_text(standing)
     yield from (f"\n{place}: {why}" for place, why in standing.trouble.items())
+
+
+def _requests_text(standing: Standing) -> Iterator[str]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for done in standing.requests:
+        if done.action.why == "nothing to propose":
+            continue
+        lines = [f"{done.repo}  {done.title or done.branch}", _near(done.url), _first(done.trouble)]
+        said = "failed" if done.trouble else "merge requests"
+        groups[f"{said}, {done.action.verb}: {done.action.why}"].append("\n    ".join(filter(None, lines)))
+    for what, requests in groups.items():
+        yield f"\n{what} ({len(requests)})"
+        yield from (f"  {request}" for request in _some(requests, False))
+    if groups and standing.overview:
+        yield f"\nall merge requests: {_near(standing.overview)}"
 
 
 def outcome_text(outcome: Outcome, ws: Workspace) -> Iterator[str]:

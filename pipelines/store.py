@@ -30,6 +30,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from operators.data import Finding, Outcome
 from pipelines.data import Plan, Planned, Repo, digest
@@ -73,7 +74,11 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._engine = create_engine(URL.create("sqlite", database=str(path)))  # whatever signs the path has
         _durable(self._engine)
-        _meta.create_all(self._engine)
+        with self._engine.begin() as connection:
+            for table in _meta.sorted_tables:  # not create_all, which looks first: another process may do the same
+                connection.execute(CreateTable(table, if_not_exists=True))
+                for index in table.indexes:
+                    connection.execute(CreateIndex(index, if_not_exists=True))
 
     def close(self) -> None:
         self._engine.dispose()
@@ -251,5 +256,5 @@ def _durable(engine: Engine) -> None:
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: Any) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000"):
+        for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=NORMAL"):
             connection.execute(f"PRAGMA {pragma}")

@@ -41,10 +41,12 @@ class Tended:
     trouble: str = ""
     reopened: tuple[str, ...] = ()
     """Keys of the shards that a repair asked another go for."""
+    title: str = ""
 
 
-def decide(change: Change, request: Request | None, said: Sequence[Comment], job: Job) -> Action:
-    """Say what to do about one merge request. `said`: comments that nobody has seen to yet."""
+def decide(change: Change, request: Request | None, said: Sequence[Comment], job: Job, learns: bool) -> Action:
+    """Say what to do about one merge request. `said`: comments that nobody has seen to yet; `learns`: whether a step of
+    the job does better when it is told what is wrong."""
     if request is None:
         return Action("push", "new") if change.whole else Action("wait", "nothing to propose")
     if request.state != "open":
@@ -57,20 +59,15 @@ def decide(change: Change, request: Request | None, said: Sequence[Comment], job
         return Action("close", "nothing is left to be proposed")
     if request.digest != change.digest:
         return Action("push", "the change is another now")
-    if said and learns(job):
+    if said and learns:
         return Action("repair", f"{len(said)} comment{'s' * (len(said) > 1)} to see to")
     if said:
-        return Action("wait", "a comment waits for a person: no step of this job can learn from it")
+        return Action("wait", "a comment waits for a person: the job has no model to ask")
     if request.conflicts:
         return Action("wait", "conflicts with its base branch, which has moved")
     if request.approved and request.ci in {"none", "passed"} and job.merge_request.merge == "approved":
         return Action("merge", "approved")
     return Action("wait", "approved" if request.approved else "waits for review")
-
-
-def learns(job: Job) -> bool:
-    """Say whether a step of the job can do better when it is told what is wrong."""
-    return any(step.rewrite or step.use for step in job.steps)
 
 
 def current(
@@ -89,7 +86,7 @@ def current(
     return replace(change, branch=branch), request
 
 
-def tend(job: Job, plan: Plan, gathered: Gathered, forge: Forge, store: Store) -> list[Tended]:
+def tend(job: Job, plan: Plan, gathered: Gathered, forge: Forge, store: Store, learns: bool) -> list[Tended]:
     """Look at each merge request once and do what there is to be done.
 
     A repair only asks for another go at the shards; once that is done, the next tick sees another change. What goes
@@ -100,7 +97,7 @@ def tend(job: Job, plan: Plan, gathered: Gathered, forge: Forge, store: Store) -
     done = []
     for change, request in (current(change, requests, closed) for change in gathered.changes):
         said = [one for one in request.comments if not store.fact(_heard(request, one))] if request else []
-        action = decide(change, request, said, job)
+        action = decide(change, request, said, job, learns)
         done.append(_act(job, change, request, said, action, forge, store))
     planned = {(one.shard.repo, one.branch) for one in plan.planned}
     seen = {repo.name for repo in plan.repos}  # of the others nothing is known today
@@ -136,12 +133,12 @@ def _act(
     forge: Forge,
     store: Store,
 ) -> Tended:
-    url, trouble = request.url if request else "", ""
+    trouble = ""
     reopened: set[str] = set()
     try:
         if action.verb == "push":
             text = describe(job, change)
-            url = forge.push(change, commit(change.repo, change.whole, text.message), text).url
+            request = forge.push(change, commit(change.repo, change.whole, text.message), text)
         elif request and action.verb == "repair":
             reopened.update(key for comment in said for key in _reopen(change, request, comment, store))
         elif request and action.verb == "merge":
@@ -150,7 +147,8 @@ def _act(
             _close(request, action.why, forge, store)
     except (GitError, NotPushed, BadTemplate) as why:
         trouble = str(why)
-    return Tended(change.repo.name, change.branch, action, url, trouble, tuple(sorted(reopened)))
+    url, title = (request.url, request.title) if request else ("", "")
+    return Tended(change.repo.name, change.branch, action, url, trouble, tuple(sorted(reopened)), title)
 
 
 def _let_go(request: Request, forge: Forge, store: Store) -> Tended:
@@ -163,7 +161,7 @@ def _let_go(request: Request, forge: Forge, store: Store) -> Tended:
             _close(request, "no part of the job's plan stands behind it any more", forge, store)
         except GitError as why:
             trouble = str(why)
-    return Tended(request.repo, request.branch, action, request.url, trouble)
+    return Tended(request.repo, request.branch, action, request.url, trouble, title=request.title)
 
 
 def _close(request: Request, why: str, forge: Forge, store: Store) -> None:

@@ -102,8 +102,9 @@ class LocalForge:
     def page(self, record: Record) -> Path:
         return self._folder / _slug(record.repo) / f"{record.number}.html"
 
-    def index(self) -> Path:
-        return self._folder / "index.html"
+    @property
+    def overview(self) -> str:
+        return str(self._folder / "index.html")
 
     def _request(self, record: Record) -> Request:
         repo = self._repo(record.repo)
@@ -125,6 +126,7 @@ class LocalForge:
             and branches.conflicts(repo, record.base, record.head),
             touched=branches.head(repo, record.branch) not in {record.head, record.intends, ""},
             comments=tuple(comments),
+            title=record.title,
         )
 
     def _new(self, change: Change, text: Description) -> Record:
@@ -173,7 +175,7 @@ class LocalForge:
         diff = branches.diff(repo, record.commit, record.head) if record.head else ""
         write(self.page(record), request_page(record, diff, str(repo)))
         listed = [(one, self.page(one).relative_to(self._folder)) for one in self._records.values()]
-        write(self.index(), index_page(listed))
+        write(Path(self.overview), index_page(listed))
         self._note(record)
         return record
 

@@ -5,6 +5,7 @@ import pytest
 from operators.chain import Chain
 from operators.codemod import Codemod
 from operators.data import Edit, Finding, Skip, Verdict
+from operators.model import Endpoint
 from operators.rewrite import NEEDS_MODEL, Rewrite
 from operators.shell import Shell
 from tests.operators.conftest import MakeWorkspace, shard_of
@@ -36,7 +37,8 @@ def test_words_notes_and_tokens_are_added_up(workspace: MakeWorkspace) -> None:
 
 def test_a_chain_waits_when_a_step_does() -> None:
     assert not Chain((FORMAT, Shell("true"))).waits
-    assert Chain((FORMAT, Rewrite("p"))).waits
+    assert Chain((FORMAT, Rewrite("p", Endpoint("http://gpu/v1", "m")))).waits
+    assert not Chain((FORMAT, Rewrite("p"))).waits, "there is nobody to wait for"
 
 
 def test_trouble_ends_the_chain_and_keeps_what_was_made(workspace: MakeWorkspace) -> None:

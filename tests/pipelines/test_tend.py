@@ -49,8 +49,6 @@ DECISIONS: list[tuple[Change, Request | None, tuple[Comment, ...], Job, str, str
     (CHANGE, OPEN, SAID, job(), "repair", "1 comment to see to"),
     (CHANGE, OPEN, SAID * 2, job(), "repair", "2 comments to see to"),
     (CHANGE, replace(OPEN, approved=True), SAID, job(), "repair", "1 comment"),
-    (CHANGE, OPEN, SAID, job(step={"codemod": "a.B"}), "wait", "waits for a person"),
-    (CHANGE, OPEN, SAID, job(step={"use": "a.B"}), "repair", "1 comment"),
     (CHANGE, replace(OPEN, conflicts=True, approved=True), (), job(), "wait", "conflicts with its base"),
     (CHANGE, replace(OPEN, approved=True), (), job(), "merge", "approved"),
     (CHANGE, replace(OPEN, approved=True, ci="passed"), (), job(), "merge", "approved"),
@@ -64,9 +62,15 @@ DECISIONS: list[tuple[Change, Request | None, tuple[Comment, ...], Job, str, str
 @pytest.mark.parametrize("row", DECISIONS, ids=lambda row: f"{row[4]}: {row[5]}")
 def test_decisions(row: tuple[Change, Request | None, tuple[Comment, ...], Job, str, str]) -> None:
     change, request, said, spec, verb, why = row
-    action = decide(change, request, said, spec)
+    action = decide(change, request, said, spec, True)
     assert action.verb == verb
     assert why in action.why
+
+
+def test_a_comment_waits_for_a_person_where_no_step_learns() -> None:
+    assert decide(CHANGE, OPEN, SAID, job(), False) == Action(
+        "wait", "a comment waits for a person: the job has no model to ask"
+    )
 
 
 def requests(**states: str) -> Mapping[tuple[str, str], Request]:
@@ -121,6 +125,7 @@ class World:
     job: Job
     edits: dict[str, str | None]
     """Path to the accepted text; None: the shard has failed."""
+    learns: bool = True
 
     @property
     def forge(self) -> LocalForge:
@@ -152,7 +157,8 @@ class World:
         return gather("j", recipe, self.plan(), self.accepted(), lambda tasks: {}, failed)
 
     def tick(self, forge: Any = None, plan: Plan | None = None, gathered: Gathered | None = None) -> list[Tended]:
-        return tend(self.job, plan or self.plan(), gathered or self.gathered(), forge or self.forge, self.store)
+        found = plan or self.plan(), gathered or self.gathered(), forge or self.forge
+        return tend(self.job, *found, self.store, self.learns)
 
     def review(self, number: int = 1, **said: Any) -> None:
         settings = {"text": "", "path": "", "line": 0, "approve": False, "close": False, **said}
@@ -282,7 +288,7 @@ def test_a_sum_that_could_not_be_judged_keeps_its_request(again: bool, world: Wo
 def test_another_jobs_requests_are_left_alone(world: World) -> None:
     world.tick()
     other = Job.model_validate({**world.job.model_dump(exclude_unset=True), "name": "j-2"})
-    assert tend(other, Plan((world.repo,), ()), Gathered((), {}), world.forge, world.store) == []
+    assert tend(other, Plan((world.repo,), ()), Gathered((), {}), world.forge, world.store, True) == []
     assert world.states() == {"a": "open", "b": "open"}
 
 
@@ -326,7 +332,7 @@ def test_a_comment_that_was_half_heard_is_heard_again(world: World, monkeypatch:
 
 
 def test_a_comment_that_nobody_can_learn_from_waits(world: World) -> None:
-    world.job = job(step={"codemod": "a.B"})
+    world.learns = False
     world.tick()
     world.review(text="Louder!", approve=True)
     for _ in range(2):

@@ -37,7 +37,7 @@ def test_a_push_makes_branch_record_and_page(site: Site) -> None:
     assert site.tree("umbau/j/app") == {"a.py": "x = 2\ny = 1", "b.py": "z = 1"}
     assert site.tree("main") == {"a.py": "x = 1\ny = 1", "b.py": "z = 1"}
     assert Path(pushed.url).read_text().startswith("<!doctype html>")
-    assert site.forge.index().exists()
+    assert Path(site.forge.overview).exists()
     (record,) = site.forge.records()
     assert (record.name, record.title, record.body, record.labels) == ("billing/1", "Greet", "Why.\n", ("umbau",))
 
@@ -79,7 +79,7 @@ def test_several_requests(site: Site) -> None:
     site.push(MORE, "umbau/other/app")
     assert [request.branch for request in site.again().requests("umbau/j/")] == [f"umbau/j/{n}" for n in range(3)]
     assert [record.number for record in site.forge.records()] == [1, 2, 3, 4]
-    assert site.forge.index().read_text().count("<a href=") == 4
+    assert Path(site.forge.overview).read_text().count("<a href=") == 4
 
 
 def test_repositories_whose_names_look_alike(site: Site, checkout: Callable[..., Checkout]) -> None:
@@ -326,7 +326,7 @@ def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]
 def state(site: Site) -> Any:
     (record,) = site.again().records()
     said = [(event.kind, event.author, event.text) for event in record.events]
-    pages = [site.forge.page(record).exists(), site.forge.index().exists()]
+    pages = [site.forge.page(record).exists(), Path(site.forge.overview).exists()]
     return record.head, record.intends, record.digest, record.state, said, pages, site.git("rev-parse", record.branch)
 
 
