@@ -106,11 +106,12 @@ def try_(
     """Run one shard in this process, without Ray, and print its diff and each finding. Nothing is kept."""
     with told():
         from operators.workspace import Workspace
+        from pipelines.console import Watch
         from pipelines.report import outcome_text
         from pipelines.trial import trial
 
         spec, path = job_of(job, repo)
-        outcome, base, others = trial(spec, path, file, home(), folder_of(path, repo))
+        outcome, base, others = trial(spec, path, file, home(), folder_of(path, repo), Watch(json))
         out(outcome if json else outcome_text(outcome, Workspace(base)), json)
         if others and not json:
             print(f"\n{len(others)} more shards in this file: {', '.join(others[:8])}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from operators.data import Base, Outcome
 from operators.environment import Environment
+from pipelines.console import Watch
 from pipelines.data import Plan, Task
 from pipelines.errors import Refused
 from pipelines.job import Job, Select
@@ -15,7 +16,7 @@ from pipelines.recipe import recipe
 from pipelines.work import Kit, needs_preparing, prepare, work
 
 
-def trial(job: Job, file: Path, name: str, home: Path, folder: Path) -> tuple[Outcome, Base, list[str]]:
+def trial(job: Job, file: Path, name: str, home: Path, folder: Path, watch: Watch) -> tuple[Outcome, Base, list[str]]:
     """Work on the first shard of a file (`PATH`) or on one symbol (`PATH::Symbol`), and keep nothing.
 
     Returns its outcome, the base it was told against, and the names of the file's other shards. Raises Refused when
@@ -24,7 +25,8 @@ def trial(job: Job, file: Path, name: str, home: Path, folder: Path) -> tuple[Ou
     path, _, symbol = name.partition("::")
     only = Select(files=[f"/{path}"], exclude=job.select.exclude, contains=job.select.contains)
     built = recipe(job, file)
-    found = plan(job.model_copy(update={"select": only}), built, home, folder)
+    with watch.stage("plan", None):
+        found = plan(job.model_copy(update={"select": only}), built, home, folder)
     shards = [one.shard for one in found.planned]
     wanted = [shard for shard in shards if not symbol or symbol in {span.symbol for span in shard.spans}]
     if not wanted:
@@ -33,8 +35,10 @@ def trial(job: Job, file: Path, name: str, home: Path, folder: Path) -> tuple[Ou
     settings = job.environment
     kit = Kit(built, Environment(settings.python, tuple(settings.install)) if settings else None, {base.repo: base})
     if needs_preparing(kit):
-        kit = replace(kit, bases={base.repo: replace(base, facts=prepare(kit, base.repo))})
-    outcome = work(kit, Task(wanted[0]))
+        with watch.stage("prepare", None):
+            kit = replace(kit, bases={base.repo: replace(base, facts=prepare(kit, base.repo))})
+    with watch.stage("try", None):
+        outcome = work(kit, Task(wanted[0]))
     return outcome, base, [shard.name for shard in shards if shard is not wanted[0]]
 
 
