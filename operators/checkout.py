@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from stat import S_IMODE, S_IRUSR, S_IRWXU, S_ISDIR, S_ISREG
 
+from operators.data import Trouble
 from operators.proc import git, git_records
 
 MAX_FILES = 200_000
@@ -30,7 +31,7 @@ class NotAFile(Exception):
     """A command left something else than a regular file; the message is its path."""
 
 
-class TooLarge(Exception):
+class TooLarge(Trouble):
     """The commit holds more than may be checked out."""
 
 

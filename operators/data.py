@@ -160,8 +160,20 @@ class Completion:
     """Ended by the length limit, not by the model."""
 
 
+class Trouble(Exception):
+    """Something in our world went wrong, by no fault of the shard. The message says what, in its first line."""
+
+
 class Skip(Exception):
     """The shard's files cannot be worked on; the message is the reason. Not a fault of anybody."""
+
+
+def told(fault: BaseException) -> str:
+    """Return what an exception says; how it is called is left out where its message is meant for people."""
+    try:
+        return str(fault) if isinstance(fault, Trouble) else f"{type(fault).__name__}: {fault}"
+    except Exception:  # a plugin's exception may not even know its own words
+        return type(fault).__name__
 
 
 class Operator(Protocol):

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from operators.checkout import MAX_FILES
-from operators.data import Base
+from operators.data import Base, Trouble
 from operators.proc import git_records, run
 from operators.workspace import Workspace
 
@@ -30,7 +30,7 @@ MANIFESTS = (
 )
 
 
-class NotBuilt(Exception):
+class NotBuilt(Trouble):
     """uv could not build the environment; the message ends with what it said."""
 
 

@@ -14,7 +14,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from operators.data import Skip
+from operators.data import Skip, Trouble
 from operators.proc import kill, spawn
 
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ SECONDS = 120.0  # the longest any one file may take; a dense literal of 900 kB 
 CALLS = 2_000  # a child is replaced after so many, in case a codemod leaks
 
 
-class Broken(Exception):
-    """The function itself failed: a fault in a codemod or in Umbau, not in the file. Carries the traceback."""
+class Broken(Trouble):
+    """The function itself failed: a fault in a codemod or in Umbau, not in the file. The message is what it raised
+    and, below, its traceback."""
 
 
 class Guard:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from operators.data import Completion, Message
+from operators.data import Completion, Message, Trouble
 
 if TYPE_CHECKING:
     import httpx
@@ -25,7 +25,7 @@ LONGEST_ANSWER = 16 << 20  # bytes
 LONGEST_PAUSE = 60.0  # seconds between two tries, whatever the server asks for
 
 
-class ModelError(Exception):
+class ModelError(Trouble):
     """There is no answer to be had. A fault of ours or of the endpoint, never of the shard."""
 
 

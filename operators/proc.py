@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from operators.data import Trouble
+
 KEEP = 200_000  # bytes of a command's output that are kept: half from its start, half from its end
 FILE_LIMIT = 256 << 20  # bytes any file written by a command may have, unless more is asked for; its output included
 
@@ -52,7 +54,7 @@ class Result:
     timed_out: bool = False
 
 
-class GitError(Exception):
+class GitError(Trouble):
     """git refused; the message is its own first words."""
 
 

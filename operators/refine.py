@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from operators.data import Check, Edit, Finding, Operator, Outcome, Shard, Skip, Verdict
+from operators.data import Check, Edit, Finding, Operator, Outcome, Shard, Skip, Verdict, told
 from operators.workspace import Workspace
 
 Judge = Callable[[Workspace, Shard, Edit], Verdict]
@@ -27,15 +27,8 @@ def refine(
     except Skip as why:
         skipped = str(why)
     except (Exception, SystemExit) as fault:
-        error = _told(fault)
+        error = told(fault)
     return Outcome(shard, tuple(verdicts), error, skipped, time.monotonic() - start)
-
-
-def _told(fault: BaseException) -> str:
-    try:
-        return f"{type(fault).__name__}: {fault}"
-    except Exception:  # a plugin's exception may not even know its own words
-        return type(fault).__name__
 
 
 def judged(ws: Workspace, shard: Shard, edit: Edit, checks: Sequence[Check]) -> Verdict:

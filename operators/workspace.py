@@ -17,7 +17,7 @@ from posixpath import normpath
 from typing import TYPE_CHECKING
 
 from operators.checkout import Tree, tree
-from operators.data import Base, Edit, Span
+from operators.data import Base, Edit, Span, Trouble
 from operators.hunks import diff, moved
 from operators.proc import FILE_LIMIT, GitError, Result, git_child, run
 from operators.source import Source, decode, split
@@ -33,7 +33,7 @@ _LIMITS = f"ulimit -c 0 2>/dev/null; ulimit -f {FILE_LIMIT // 512} 2>/dev/null; 
 _FOUND = re.compile(rb"[0-9a-f]{40,64} (\w+) (\d+)\n")
 
 
-class NoCommand(Exception):
+class NoCommand(Trouble):
     """A command of the job is not installed where it should run; the message says which."""
 
 

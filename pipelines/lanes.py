@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
-from operators.data import Outcome
+from operators.data import Outcome, told
 from pipelines.data import Task
 from pipelines.work import Kit, prepare, work
 
@@ -44,4 +44,4 @@ def prepared(kit: Kit, repo: str) -> Prepared:
     try:
         return repo, prepare(kit, repo)
     except Exception as why:
-        return repo, RuntimeError(f"{type(why).__name__}: {why}")
+        return repo, RuntimeError(told(why))

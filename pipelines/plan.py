@@ -122,7 +122,7 @@ def _symbols(job: Job, hit: Hit, left_out: dict[str, str]) -> list[Span]:
         left_out[hit.path] = str(why)
         return []
     except guard.Broken as fault:  # of Umbau's own: it costs this file, and no other
-        left_out[hit.path] = f"cannot be cut into symbols: {str(fault).strip().rpartition(chr(10))[2]}"
+        left_out[hit.path] = f"cannot be cut into symbols: {str(fault).partition(chr(10))[0]}"
         return []
     if not found:
         left_out[hit.path] = "only its imports match"

@@ -19,7 +19,7 @@ from operators.checks.parses import Parses
 from operators.checks.scope import Scope
 from operators.checks.tests import Tests
 from operators.codemod import Codemod
-from operators.data import Check, Operator, Skip
+from operators.data import Check, Operator, Skip, told
 from operators.model import Endpoint
 from operators.rewrite import Rewrite
 from operators.shell import Shell
@@ -44,8 +44,8 @@ def recipe(job: spec.Job, file: Path) -> Recipe:
         final = tuple(_check(check, still, home) for check in job.final)
     except (ValueError, Skip) as error:
         raise BadJob(str(file), [Problem(str(error))]) from None
-    except guard.Broken as error:  # the job author's module cannot be imported; the last line says why
-        raise BadJob(str(file), [Problem(str(error).strip().rpartition("\n")[2])]) from None
+    except guard.Broken as error:  # the job author's module cannot be imported
+        raise BadJob(str(file), [Problem(str(error).partition("\n")[0])]) from None
     if not any(isinstance(check, Inside) for check in checks):
         checks = (Inside(), *checks)  # no job can do without
     return Recipe(chain, checks, final, job.attempts, _fingerprint(job, home, steps))
@@ -124,7 +124,7 @@ def _plugin(plugin: spec.Plugin | None, home: str, *needs: str) -> Any:
     try:
         built = getattr(import_module(module), name)(**plugin.settings)
     except Exception as error:  # somebody else's program: it can fail in any way
-        raise ValueError(f"{plugin.path}: {type(error).__name__}: {error}") from None
+        raise ValueError(f"{plugin.path}: {told(error)}") from None
     missing = [need for need in needs if not hasattr(built, need)]
     if missing:
         raise ValueError(f"{plugin.path} has no {' and no '.join(missing)}: see operators/data.py")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import unified_diff
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -55,9 +56,10 @@ def standing(
     outcomes: Mapping[str, Sequence[Outcome]],
     gathered: Gathered,
     tended: Sequence[Tended] = (),
+    trouble: Mapping[str, str] = MappingProxyType({}),
     overview: str = "",
 ) -> Standing:
-    """Count what the store and the forge say of a plan."""
+    """Count what the store and the forge say of a plan. `trouble`: repository to why nothing of it could be judged."""
     counts: Counter[str] = Counter()
     failures: dict[str, list[str]] = defaultdict(list)
     for one in plan.planned:
@@ -67,7 +69,7 @@ def standing(
         if found and status in {"rejected", "failed", "skipped"}:
             failures[f"{status}: {reason(found[-1])}"].append(one.shard.name)
     left_out = [part.shard.name for change in gathered.changes for part in change.left_out]
-    trouble = {**plan.trouble, **{" ".join(place): why for place, why in gathered.trouble.items()}}
+    trouble = {**plan.trouble, **trouble, **{" ".join(place): why for place, why in gathered.trouble.items()}}
     files = Counter(left_out.reason for left_out in plan.left_out)
     return Standing(counts, failures, tended, left_out, trouble, files, plan.notes, overview)
 

@@ -11,16 +11,17 @@ from pipelines.console import Watch
 from pipelines.data import Plan, Task
 from pipelines.errors import Refused
 from pipelines.job import Job, Select
+from pipelines.lanes import prepared
 from pipelines.plan import plan
 from pipelines.recipe import recipe
-from pipelines.work import Kit, needs_preparing, prepare, work
+from pipelines.work import Kit, needs_preparing, work
 
 
 def trial(job: Job, file: Path, name: str, home: Path, folder: Path, watch: Watch) -> tuple[Outcome, Base, list[str]]:
     """Work on the first shard of a file (`PATH`) or on one symbol (`PATH::Symbol`), and keep nothing.
 
-    Returns its outcome, the base it was told against, and the names of the file's other shards. Raises Refused when
-    the job is not about that file, with the reason.
+    Returns its outcome, the base it was told against, and the names of the file's other shards. Raises Refused with
+    the reason when the job is not about that file, or its environment or untouched commit does not work.
     """
     path, _, symbol = name.partition("::")
     only = Select(files=[f"/{path}"], exclude=job.select.exclude, contains=job.select.contains)
@@ -36,7 +37,10 @@ def trial(job: Job, file: Path, name: str, home: Path, folder: Path, watch: Watc
     kit = Kit(built, Environment(settings.python, tuple(settings.install)) if settings else None, {base.repo: base})
     if needs_preparing(kit):
         with watch.stage("prepare", None):
-            kit = replace(kit, bases={base.repo: replace(base, facts=prepare(kit, base.repo))})
+            _, facts = prepared(kit, base.repo)
+        if isinstance(facts, Exception):
+            raise Refused(f"{base.repo}: {facts}")
+        kit = replace(kit, bases={base.repo: replace(base, facts=facts)})
     with watch.stage("try", None):
         outcome = work(kit, Task(wanted[0]))
     return outcome, base, [shard.name for shard in shards if shard is not wanted[0]]

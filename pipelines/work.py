@@ -8,7 +8,7 @@ from typing import Any
 
 from operators.chain import Chain
 from operators.checks.tests import Tests
-from operators.data import Base, Check, Edit, Operator, Outcome, Shard, Verdict
+from operators.data import Base, Check, Edit, Operator, Outcome, Shard, Verdict, told
 from operators.environment import Environment
 from operators.refine import Judge, judged, refine
 from operators.workspace import Workspace
@@ -58,7 +58,7 @@ def work(kit: Kit, task: Task, call: Call | None = None) -> Outcome:
     try:
         base = kit.base(task.shard.repo)
     except Exception as fault:
-        return Outcome(task.shard, task.past, error=f"{type(fault).__name__}: {fault}")
+        return Outcome(task.shard, task.past, error=told(fault))
     ws, recipe = Workspace(base), kit.recipe
     if task.offered:
         return refine(ws, task.shard, _Offer(task.offered), _sum_judge(recipe, task), attempts=1)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from operators.data import Edit, Finding, Ruling, Shard
+from operators.data import Edit, Finding, Ruling, Shard, Trouble
 from operators.workspace import Workspace
 
 PYTEST = re.compile(r"(?:^|[\s/])(?:pytest|py\.test)(?:\s|$)")
@@ -22,7 +22,7 @@ _BAD = frozenset({"failed", "error"})
 _WORSE = {"passed": 0, "skipped": 1, "failed": 2, "error": 3}
 
 
-class BaseBroken(Exception):
+class BaseBroken(Trouble):
     """The untouched commit cannot be tested, so no edit of it can be judged; the message says why."""
 
 

@@ -15,7 +15,7 @@ import threading
 import traceback
 from typing import BinaryIO
 
-from operators.data import Skip
+from operators.data import Skip, told
 from operators.syntax import quicker
 
 STACK = 256 << 20  # bytes; with RECURSION, a legal sum of 2,000 terms is parsed and visited
@@ -54,8 +54,8 @@ def _answer(asked: bytes) -> bytes:
         answer = {"skip": str(why)}
     except (RecursionError, MemoryError) as error:
         answer = {"skip": f"too deep or too large to parse ({type(error).__name__})"}
-    except BaseException:  # a codemod that calls sys.exit() has failed, nothing else
-        answer = {"error": traceback.format_exc(limit=-6)}
+    except BaseException as error:  # a codemod that calls sys.exit() has failed, nothing else
+        answer = {"error": f"{told(error)}\n{traceback.format_exc(limit=-6)}"}
     return json.dumps(answer).encode()
 
 

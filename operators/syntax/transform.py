@@ -15,7 +15,7 @@ from typing import Any
 from libcst import Module
 from libcst.codemod import Codemod, CodemodContext, SkipFile
 
-from operators.data import Skip
+from operators.data import Skip, told
 from operators.source import split
 from operators.syntax.excerpt import Excerpt, excerpt, put_back, whole
 from operators.syntax.imports import gained, only
@@ -105,7 +105,7 @@ def _modules(name: str, home: str) -> Iterator[ModuleType]:
         except Exception as error:
             missing = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
             if not missing or not f"{path}.".startswith(f"{missing}."):
-                raise ValueError(f"{name} cannot be imported: {type(error).__name__}: {error}") from None
+                raise ValueError(f"{name} cannot be imported: {told(error)}") from None
 
 
 def _alone(text: str, after: str, new: str) -> str:

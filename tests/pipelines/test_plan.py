@@ -135,7 +135,7 @@ def test_a_fault_of_ours_costs_one_file(
 ) -> None:
     def breaks(function: str, **arguments: Any) -> Any:
         if "bad" in arguments["text"]:
-            raise guard.Broken("Traceback:\n  ...\nValueError: no luck\n")
+            raise guard.Broken("ValueError: no luck\nTraceback:\n  ...\n")
         return real(function, **arguments)
 
     real = guard.call
