@@ -43,7 +43,8 @@ class Environment:
 
     def build(self, base: Base) -> Base:
         """Return `base` with its interpreter, building the environment unless it is there. Raises NotBuilt."""
-        key = hashlib.sha256(json.dumps([base.repo, self.python, self.install, _manifests(base)]).encode())
+        version = self.python or VERSION
+        key = hashlib.sha256(json.dumps([base.repo, version, self.install, _manifests(base)]).encode())
         folder = Path(base.mirror).parents[1] / "environments" / key.hexdigest()[:16]
         python = folder / "bin" / "python"
         with _alone(folder):
@@ -55,7 +56,8 @@ class Environment:
 
     def _build(self, base: Base, folder: Path) -> None:
         cwd = Workspace(base).tree().folder if self.install else folder.parent
-        _uv(["venv", "--quiet", "--clear", *(["--python", self.python] if self.python else []), str(folder)], cwd)
+        # Always named: else the repository's .python-version or requires-python would choose, or have one downloaded.
+        _uv(["venv", "--quiet", "--clear", "--python", self.python or sys.executable, str(folder)], cwd)
         python = str(folder / "bin" / "python")
         if self.install:
             _uv(["pip", "install", "--quiet", "--python", python, *self.install], cwd)
@@ -81,7 +83,8 @@ def _uv(args: Sequence[str], cwd: Path) -> None:
     env = {name: value for name, value in os.environ.items() if name in PASSED or name.startswith(PREFIXES)}
     done = run([find_uv_bin(), *args], cwd=cwd, env=env, timeout=SECONDS)
     if done.code:
-        raise NotBuilt(f"`uv {' '.join(args[:2])}` ended with exit code {done.code}:\n{done.out.strip()[-3000:]}")
+        what = " ".join(args[: args.index("--quiet")])
+        raise NotBuilt(f"`uv {what}` ended with exit code {done.code}:\n{done.out.strip()[-3000:]}")
 
 
 @contextmanager
