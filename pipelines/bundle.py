@@ -5,8 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from stat import S_ISDIR
 
 from operators.data import Base
 from operators.proc import GitError, git
@@ -38,9 +40,10 @@ def unbundled(base: Base, data: bytes) -> Base:
 
 def _own(folder: Path) -> Path:
     """Return a folder of ours below one that everybody may write to. Raises GitError when somebody else was there."""
-    folder.mkdir(mode=0o700, exist_ok=True)
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
     found = folder.lstat()
-    if found.st_uid != os.getuid() or found.st_mode & 0o022 or folder.is_symlink():
+    if found.st_uid != os.getuid() or found.st_mode & 0o022 or not S_ISDIR(found.st_mode):
         raise GitError(f"{folder} can be written to by others: remove it")
     return folder
 
