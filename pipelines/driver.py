@@ -146,10 +146,14 @@ class Driver:
 
     def _task(self, one: Planned, go: int) -> Task:
         """Return the work on a shard; opened again for a reason, it goes on from its last outcome."""
+        key = one.shard.key
         past: tuple[Verdict, ...] = ()
-        if go and (finding := self.store.reasons(one.shard.key)[-1]):
-            last = [found for found in self.store.outcomes([one.shard.key])[one.shard.key] if found.verdicts][-1]
-            past = (*last.verdicts, Verdict(replace(last.verdicts[-1].edit, said=""), (finding,)))
+        reasons = self.store.reasons(key) if go else [None]
+        if reasons[-1]:
+            last = [found for found in self.store.outcomes([key])[key] if found.verdicts and not found.error][-1]
+            heard = {finding for verdict in last.verdicts for finding in verdict.findings}
+            new = dict.fromkeys(reason for reason in reasons if reason and reason not in heard) or (reasons[-1],)
+            past = (*last.verdicts, Verdict(replace(last.verdicts[-1].edit, said=""), tuple(new)))
         return Task(one.shard, past, go=go)
 
     def _kit(self, plan: Plan, lanes: Lanes, wanted: Iterable[str]) -> Kit:

@@ -26,7 +26,7 @@ from pipelines.store import Store
 from pipelines.tend import Tended
 from pipelines.work import Kit
 from tests.conftest import Checkout, Files
-from tests.endpoint import Endpoint
+from tests.endpoint import Endpoint, Says
 
 FILES: Files = {"a/x.py": "x = 1\n", "a/y.py": "y = 1\n", "b/z.py": "z = 1\n", "c.py": "c = 0\n"}
 SHARDS = ["a/x.py", "a/y.py", "b/z.py"]
@@ -408,6 +408,15 @@ def test_a_repair_goes_on_from_what_was_said_before(counting: World, endpoint: E
     assert len(endpoint.requests) == count
 
 
+def test_comments_that_come_together_are_all_seen_to(counting: World, endpoint: Endpoint) -> None:
+    counting.review("Count by ten, please")
+    counting.review("And say why")
+    endpoint.say(block("x = 2", "x = 10"))
+    counting.tick()
+    assert "Count by ten, please" in asked(endpoint)[-1]
+    assert "And say why" in asked(endpoint)[-1]
+
+
 def test_later_comments_find_earlier_ones_in_the_conversation_once(counting: World, endpoint: Endpoint) -> None:
     counting.review("Count by ten, please")
     endpoint.say(block("x = 2", "x = 10"))
@@ -428,6 +437,20 @@ def test_the_same_comment_again_is_another_comment(counting: World, endpoint: En
         counting.tick()
     assert counting.proposed("a", "a/x.py") == "x = 20"
     assert sum("More!" in text for text in asked(endpoint)) == 2
+
+
+def test_a_repair_that_fails_is_done_again_as_if_nothing_had_been(counting: World, endpoint: Endpoint) -> None:
+    counting.review("Count by ten, please")
+    endpoint.say(Says(status=400))
+    tick = counting.tick()
+    assert tick.statuses == {"a/x.py": "failed"}
+    assert tick.verbs == {"a": "wait"}, "what was accepted stays proposed"
+    assert "answered 400" in counting.said()[0]
+    failed = asked(endpoint)
+    endpoint.say(block("x = 2", "x = 10"))
+    counting.tick()
+    assert asked(endpoint) == failed
+    assert counting.proposed("a", "a/x.py") == "x = 10"
 
 
 def test_a_repair_that_is_rejected_leaves_what_was_proposed(counting: World, endpoint: Endpoint) -> None:
