@@ -108,11 +108,11 @@ class Driver:
     def gather(self, plan: Plan, lanes: Lanes | None) -> Gathered:
         """Add the accepted edits up. Without `lanes` nothing is judged; what is not known yet is told as trouble."""
         keys = [one.shard.key for one in plan.planned]
-        accepted = {
-            key: found[-1]
+        good = {
+            key: [outcome for outcome in outcomes if outcome.status in {"accepted", "unchanged"}]
             for key, outcomes in self.store.outcomes(keys).items()
-            if (found := [outcome for outcome in outcomes if outcome.status == "accepted"])
-        }
+        }  # a later one that is not leaves what was proposed as it is
+        accepted = {key: found[-1] for key, found in good.items() if found and found[-1].edit}
         with self.watch.stage("gather", None) as stage:
 
             def judge(tasks: Sequence[Task]) -> Mapping[str, Outcome]:

@@ -117,10 +117,17 @@ def answer(job: Job, forge: Forge, repaired: Iterable[Tended], outcomes: Mapping
 
 def _answered(outcome: Outcome) -> str:
     name = code(outcome.shard.name)
-    if outcome.status == "accepted":
+    before = [
+        verdict.edit.files for verdict in outcome.verdicts if any(one.judge == "review" for one in verdict.findings)
+    ]
+    if outcome.edit and outcome.edit.files not in before[-1:]:
         return f"Umbau changed {name} as you asked (attempt {len(outcome.verdicts)}); every check passes."
-    last = outcome.verdicts[-1].findings if outcome.verdicts else ()
-    why = fenced(outcome.error or "\n".join(finding.message for finding in last) or "it had nothing more to propose")
+    if before and outcome.status == "unchanged":
+        return f"Umbau took back what it had changed in {name}, as you asked."
+    last = outcome.verdicts[-1:]
+    told = "\n".join(one.message for verdict in last for one in verdict.findings)
+    said = "".join(verdict.edit.said for verdict in last)
+    why = fenced(outcome.error or told or said or "it had nothing more to propose")
     return f"Umbau could not change {name} as you asked, so it stays as it is. The last word on it:\n\n{why}"
 
 

@@ -453,6 +453,24 @@ def test_a_repair_that_fails_is_done_again_as_if_nothing_had_been(counting: Worl
     assert counting.proposed("a", "a/x.py") == "x = 10"
 
 
+def test_a_repair_that_changes_nothing_is_told_as_that(counting: World, endpoint: Endpoint) -> None:
+    counting.review("Is this right?")
+    endpoint.say("NO CHANGE NEEDED\n\nIt is: one and one is two.")
+    assert counting.tick().verbs == {"a": "wait"}
+    assert "could not change `a/x.py` as you asked, so it stays as it is" in counting.said()[0]
+    assert "It is: one and one is two." in counting.said()[0]
+
+
+def test_a_repair_may_take_everything_back(counting: World, endpoint: Endpoint) -> None:
+    counting.review("Leave this file alone")
+    endpoint.say(block("x = 2", "x = 1"))
+    tick = counting.tick()
+    assert tick.statuses == {"a/x.py": "unchanged"}
+    assert tick.verbs == {"a": "close"}
+    assert counting.states() == {"a": "closed"}
+    assert counting.said() == ["Umbau took back what it had changed in `a/x.py`, as you asked."]
+
+
 def test_a_repair_that_is_rejected_leaves_what_was_proposed(counting: World, endpoint: Endpoint) -> None:
     counting.review("Count by ten, please")
     endpoint.say("I would rather not.")
