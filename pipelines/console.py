@@ -36,6 +36,8 @@ class Stage:
 
     def advance(self, count: int, what: str) -> None:
         """Say that `count` more are done, and what became of them (a status), or which it was."""
+        if not count:
+            return
         self.done += count
         self.kinds[what] += count
         self.last = what
@@ -86,6 +88,6 @@ def _bar() -> Progress:
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[told]}", markup=False),  # names of repositories, which may have brackets
         console=Console(stderr=True),
     )
