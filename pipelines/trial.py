@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
+
+from pathspec import GitIgnoreSpec
 
 from operators.data import Base, Outcome
 from operators.environment import Environment
@@ -20,11 +23,14 @@ from pipelines.work import Kit, needs_preparing, work
 def trial(job: Job, file: Path, name: str, home: Path, folder: Path, watch: Watch) -> tuple[Outcome, Base, list[str]]:
     """Work on the first shard of a file (`PATH`) or on one symbol (`PATH::Symbol`), and keep nothing.
 
-    Returns its outcome, the base it was told against, and the names of the file's other shards. Raises Refused with
-    the reason when the job is not about that file, or its environment or untouched commit does not work.
+    Returns its outcome, the base it was told against, and the names of the file's other shards; of several
+    repositories that have the file, the first is meant. Raises Refused with the reason when the job is not about that
+    file, or its environment or untouched commit does not work.
     """
     path, _, symbol = name.partition("::")
-    only = Select(files=[f"/{path}"], exclude=job.select.exclude, contains=job.select.contains)
+    if not GitIgnoreSpec.from_lines(job.select.files).match_file(path):
+        raise Refused(f"{path} is left out: `select.files` does not name it")
+    only = Select(files=[f"/{_literal(path)}"], exclude=job.select.exclude, contains=job.select.contains)
     built = recipe(job, file)
     with watch.stage("plan", None):
         found = plan(job.model_copy(update={"select": only}), built, home, folder)
@@ -33,6 +39,7 @@ def trial(job: Job, file: Path, name: str, home: Path, folder: Path, watch: Watc
     if not wanted:
         raise Refused(_why_not(found, path, symbol, [shard.name for shard in shards]))
     base = next(repo.base for repo in found.repos if repo.name == wanted[0].repo)
+    others = [shard.name for shard in shards if shard.repo == base.repo and shard is not wanted[0]]
     settings = job.environment
     kit = Kit(built, Environment(settings.python, tuple(settings.install)) if settings else None, {base.repo: base})
     if needs_preparing(kit):
@@ -43,7 +50,12 @@ def trial(job: Job, file: Path, name: str, home: Path, folder: Path, watch: Watc
         kit = replace(kit, bases={base.repo: replace(base, facts=facts)})
     with watch.stage("try", None):
         outcome = work(kit, Task(wanted[0]))
-    return outcome, base, [shard.name for shard in shards if shard is not wanted[0]]
+    return outcome, base, others
+
+
+def _literal(path: str) -> str:
+    """Return a path as a .gitignore pattern that matches nothing else."""
+    return re.sub(r"([][\\*?]| $)", r"\\\1", path)
 
 
 def _why_not(found: Plan, path: str, symbol: str, names: list[str]) -> str:

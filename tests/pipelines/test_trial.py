@@ -82,6 +82,11 @@ def test_one_symbol_is_tried_and_the_others_are_named(desk: Desk, name: str, tri
     assert (outcome.shard.name, found) == (tried, others)
 
 
+def test_a_name_is_no_pattern(desk: Desk) -> None:
+    outcome, _, others = desk.tries("odd[1] *.py")
+    assert (outcome.shard.name, others) == ("odd[1] *.py", [])
+
+
 def test_the_file_alone_is_a_shard_even_where_shards_are_folders(desk: Desk) -> None:
     outcome, _, others = desk.tries("app/b.py", shard={"by": "directory"})
     assert (outcome.shard.paths, others) == (("app/b.py",), [])
@@ -95,9 +100,12 @@ def test_the_file_alone_is_a_shard_even_where_shards_are_folders(desk: Desk) -> 
         ("a.py::D", "a.py has no shard for D. It has: a.py::f, a.py::C.g"),
         ("imports.py::x", "imports.py is left out: only its imports match"),
         ("nowhere.py", "no repository of the job has a file nowhere.py in which `select.contains` matches a line"),
+        ("README.md", "README.md is left out: `select.files` does not name it"),
     ],
 )
 def test_a_file_that_the_job_is_not_about_is_refused_with_the_reason(desk: Desk, name: str, told: str) -> None:
+    if name == "README.md":
+        Checkout.commit(desk_repo(desk), {"README.md": "1\n"})
     with pytest.raises(Refused) as refused:
         desk.tries(name, shard=BY_SYMBOL)
     assert str(refused.value) == told
@@ -119,6 +127,13 @@ def test_a_repository_in_trouble_is_told_unless_another_has_the_file(desk: Desk)
     assert desk.tries("app/b.py", repos=both)[0].status == "accepted"
     with pytest.raises(Refused, match=r"^missing: there is no folder .*missing$"):
         desk.tries("nowhere.py", repos=both)
+
+
+def test_of_several_repositories_the_first_that_has_the_file_is_tried(desk: Desk) -> None:
+    desk.checkout({"app/b.py": "b = 10\n"}, "shop")
+    desk.checkout({"other.py": "b = 1\n"}, "web")
+    outcome, base, others = desk.tries("app/b.py", repos=[{"git": name} for name in ("web", "shop", "billing")])
+    assert (outcome.shard.repo, base.repo, others) == ("shop", "shop", [])
 
 
 def test_it_is_judged_by_what_the_tests_say_of_the_untouched_commit(desk: Desk) -> None:
