@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pipelines.data import Plan
     from pipelines.driver import Driver
     from pipelines.gather import Gathered
-    from pipelines.job import Job
+    from pipelines.job import Job, Source
     from pipelines.lanes import Lanes
     from pipelines.tend import Tended
 
@@ -28,8 +28,11 @@ def home() -> Path:
     """Return the folder that holds store, mirrors, environments and the local forge; it keeps itself out of git."""
     folder = Path(os.environ.get("UMBAU_HOME", ".umbau")).resolve()
     if not folder.exists():
-        folder.mkdir(parents=True)
-        (folder / ".gitignore").write_text("*\n")
+        try:
+            folder.mkdir(parents=True)
+            (folder / ".gitignore").write_text("*\n")
+        except OSError as error:
+            fail(f"{folder} cannot be made: {error.strerror}. Set UMBAU_HOME to another.")
     return folder
 
 
@@ -44,15 +47,26 @@ def shipped(name: str) -> Path:
 
 def job_of(job: str, repos: Sequence[str] | None) -> tuple[Job, Path]:
     """Load a job by file or name, with other repositories if any are given. Raises BadJob."""
-    from pipelines.job import Source
     from pipelines.jobfile import load
 
-    file = Path(job) if Path(job).exists() or job.endswith((".yaml", ".yml")) else shipped(job)
+    named = Path(job)
+    is_file = named.exists() and not named.is_dir()  # a pipe is one as well
+    file = named if is_file or job.endswith((".yaml", ".yml")) else shipped(job)
     spec = load(file)
     if repos:
-        sources = [Source(pypi=repo) if "==" in repo else Source(git=repo) for repo in repos]
-        spec = spec.model_copy(update={"repos": sources})
+        spec = spec.model_copy(update={"repos": [_source(repo) for repo in repos]})
     return spec, file
+
+
+def _source(repo: str) -> Source:
+    from pydantic import ValidationError
+
+    from pipelines.job import Source
+
+    try:
+        return Source(pypi=repo) if "==" in repo else Source(git=repo)
+    except ValidationError as error:
+        fail(f"--repo {repo!r}: {error.errors()[0]['msg']}", 64)
 
 
 def folder_of(file: Path, repos: Sequence[str] | None) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import typer
 
+from operators.proc import GitError
 from pipelines import session
 from pipelines.driver import Busy, Driver
 from pipelines.errors import Refused
@@ -63,6 +64,15 @@ def test_home_may_be_elsewhere(here: Path, tmp_path: Path, monkeypatch: pytest.M
     assert (tmp_path / "deep" / "home" / ".gitignore").read_text() == "mine\n", "it is written once"
 
 
+def test_a_home_that_cannot_be_made_is_told(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "file").touch()
+    monkeypatch.setenv("UMBAU_HOME", "file/home")
+    ended(2, session.home)
+    assert capsys.readouterr().err == f"{here}/file/home cannot be made: Not a directory. Set UMBAU_HOME to another.\n"
+
+
 def test_jobs_that_come_with_umbau_are_known_by_name(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert job_of("format-to-fstring", None)[0].name == "format-to-fstring"
     ended(64, shipped, "format-to-fstrings")
@@ -78,6 +88,14 @@ def test_a_file_goes_before_a_name(here: Path, name: str) -> None:
     (here / name).write_text(JOB)
     spec, file = job_of(name, None)
     assert (spec.name, file) == ("count", Path(name))
+
+
+def test_a_folder_is_no_job(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "format-to-fstring").mkdir()
+    assert job_of("format-to-fstring", None)[0].name == "format-to-fstring"
+    (here / "tests").mkdir()
+    ended(64, job_of, "tests", None)
+    assert "there is no job tests" in capsys.readouterr().err
 
 
 def test_a_job_file_that_is_not_there_or_not_good_is_told(here: Path, job: Path) -> None:
@@ -96,6 +114,18 @@ def test_other_repositories_may_be_named(job: Path) -> None:
         ("", "python-slugify==9.2.0"),
     ]
     assert job_of("job.yaml", [])[0].repos[0].git == "billing"
+
+
+@pytest.mark.parametrize(
+    ("repo", "why"),
+    [
+        ("", "one key is needed here, of git, pypi"),
+        ("slugify==", "a name and an exact version are needed, such as `python-slugify==9.2.0`"),
+    ],
+)
+def test_what_is_no_repository_is_told(job: Path, repo: str, why: str, capsys: pytest.CaptureFixture[str]) -> None:
+    ended(64, job_of, "job.yaml", ["../web", repo])
+    assert capsys.readouterr().err == f"--repo {repo!r}: {why}\n"
 
 
 def test_paths_are_relative_to_where_they_are_written(job: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
