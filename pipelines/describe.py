@@ -83,9 +83,9 @@ def fenced(text: str) -> str:
     text = text.strip()
     if len(text) > SHOWN:
         text = text[:SHOWN] + "\n..."
-    plain = _plain(text)
-    fence = "`" * max(3, _ticks(plain) + 1)
-    return f"{fence}\n{plain}\n{fence}"
+    shown = plain(text)
+    fence = "`" * max(3, _ticks(shown) + 1)
+    return f"{fence}\n{shown}\n{fence}"
 
 
 def code(name: str) -> str:
@@ -125,8 +125,9 @@ def _fitting(items: Sequence[str], most: int) -> list[str]:
 
 
 def _line(text: str) -> str:
-    return " ".join(_plain(text).split())[:NAME].strip()
+    return " ".join(plain(text).split())[:NAME].strip()
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Return foreign text without characters that act on a terminal or reorder what is read."""
     return "".join(one for one in text if one in "\n\t" or unicodedata.category(one) not in _ACTING)

@@ -124,20 +124,25 @@ def told() -> Iterator[None]:
 
 
 def fail(message: str, code: int = FAILED) -> NoReturn:
-    typer.echo(message, err=True)
+    from pipelines.describe import plain
+
+    typer.echo(plain(message), err=True)
     raise typer.Exit(code)
 
 
 def out(value: Any, json: bool) -> None:
-    """Print text, lines or, with `json`, anything."""
+    """Print text, lines or, with `json`, anything. What models, tests and repositories say must not act on the
+    terminal."""
     if json:
         from pipelines.report import as_json
 
         print(as_json(value))
         return
+    from pipelines.describe import plain
+
     lines: Iterable[str] = [value] if isinstance(value, str) else value
     for line in lines:
-        print(line)
+        print(plain(line))
 
 
 def standing_of(driver: Driver, plan: Plan, gathered: Gathered, tended: Sequence[Tended], json: bool) -> NoReturn:

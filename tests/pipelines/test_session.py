@@ -140,6 +140,7 @@ FAULTS: list[tuple[BaseException, int, str]] = [
     (Refused("count has not been planned yet"), 2, "count has not been planned yet\n"),
     (Busy("count is being run"), 2, "count is being run\n"),
     (BadJob("job.yaml", [Problem("is empty")]), 64, "job.yaml: is empty\n"),
+    (GitError("remote:\tno\n\x1b]0;such\x07"), 2, "remote:\tno\n]0;such\n"),
     (typer.Exit(1), 1, ""),
 ]
 
@@ -174,6 +175,7 @@ def test_without_a_fault_nothing_is_told(capsys: pytest.CaptureFixture[str]) -> 
         (["a", "b"], False, "a\nb\n"),
         ([], False, ""),
         ({"file": "ü"}, True, '{\n  "file": "ü"\n}\n'),
+        (["\x1b]52;c;cm0gLXJm\x07a\tb\nc \u202ed"], False, "]52;c;cm0gLXJma\tb\nc d\n"),
     ],
 )
 def test_text_lines_and_json_are_printed(
