@@ -37,10 +37,12 @@ class LocalForge:
                 yield self._request(record)
 
     def push(self, change: Change, commit: str, text: Description) -> Request:
-        """Make the branch hold `commit` and the request say so. Raises NotPushed, GitError."""
+        """Make the branch hold `commit` and the open request say so. Raises NotPushed, GitError."""
         with self._alone():
             repo = self._prepared(change.repo)
             record = self._fresh(change.repo.name, change.branch) or self._new(change, text)
+            if record.state != "open":
+                raise NotPushed(f"{change.branch} of {change.repo.name} was {record.state} meanwhile")
             held = branches.head(repo, change.branch)
             if held not in {"", commit, record.head, record.intends}:
                 raise NotPushed(f"{change.branch} of {change.repo.name} holds commits of somebody else")
@@ -48,16 +50,19 @@ class LocalForge:
             done = replace(done, title=text.title, body=text.body, labels=text.labels, draft=text.draft)
             if held == commit and done == record:
                 return self._request(record)
-            # Killed after this, it is known that the branch is ours, whether it holds what it held or what it was to.
-            self._note(replace(record, head=held or record.head, intends=commit))
+            # Killed after this, it is known that the branch is ours, whether it holds what it held or what it was to;
+            # as long as it is not written that this was pushed, an approval is of what was there before.
+            self._note(replace(record, head=record.head if held == commit else held or record.head, intends=commit))
             branches.push(repo, Path(change.repo.mirror), commit, change.branch, held)
             return self._request(self._save(done.after("push", text=commit) if record.head != commit else done))
 
     def merge(self, request: Request) -> None:
-        """Merge into the base branch. Raises GitError when it conflicts or the branch moved."""
+        """Merge into the base branch. Raises GitError when it conflicts, or is not any more what was looked at."""
         with self._alone():
             record = self._known(request)
             repo = self._repo(record.repo)
+            if record.state != "open" or record.digest != request.digest:
+                raise GitError(f"{record.branch} was changed meanwhile: it is looked at again by the next `umbau tend`")
             if branches.head(repo, record.branch) != record.head:
                 raise GitError(f"{record.branch} is not what was approved: somebody pushed to it")
             if branches.conflicts(repo, record.base, record.head):

@@ -182,6 +182,24 @@ def test_closing(site: Site) -> None:
     assert events(site) == ["push", "close"], "what is closed is closed"
 
 
+def test_what_a_person_closed_meanwhile_is_neither_merged_nor_pushed_to(site: Site) -> None:
+    seen = site.push(MORE)
+    review(site, close=True)
+    with pytest.raises(GitError, match="was changed meanwhile"):
+        site.forge.merge(seen)
+    with pytest.raises(NotPushed, match="was closed meanwhile"):
+        site.push({"a.py": "x = 4\n"})
+    assert events(site) == ["push", "close"]
+
+
+def test_what_was_pushed_meanwhile_is_not_merged(site: Site) -> None:
+    seen = site.push(MORE)
+    site.push({"a.py": "x = 4\n"})
+    with pytest.raises(GitError, match="was changed meanwhile"):
+        site.forge.merge(seen)
+    assert only(site).state == "open"
+
+
 def test_what_is_merged_stays_merged(site: Site) -> None:
     site.forge.merge(site.push(MORE))
     review(site, close=True, text="too late")
@@ -365,6 +383,20 @@ def test_killed_twice_with_something_else_each_time(site: Site, monkeypatch: pyt
             (record,) = rest.again().records()
             assert (record.intends, record.head) == ("", rest.git("rev-parse", "umbau/j/app"))
             assert rest.tree("umbau/j/app")["a.py"] == "x = 4"
+
+
+def test_an_approval_does_not_outlive_a_push_that_was_killed_twice(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.push(MORE)
+    review(site, approve=True)
+    other = {"a.py": "x = 4\n"}
+    for step in (4, 4, 3, 5):  # the branch was pushed; the record did not say so yet
+        site.again()
+        with killed_at(step, monkeypatch), pytest.raises(Killed):
+            site.push(other)
+    site.again()
+    site.push(other)
+    assert events(site) == ["push", "approve", "push"]
+    assert not only(site).approved
 
 
 def test_killed_while_merging(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
