@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from operators.data import Base, Check, Edit, Operator, Outcome, Shard, Verdict
+from operators.data import Base, Check, Edit, Finding, Operator, Outcome, Shard, Verdict
 
 State = Literal["open", "merged", "closed"]
 
@@ -87,6 +87,15 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class Dropped:
+    """An accepted edit that is not part of its merge request, because the sum does not hold with it."""
+
+    part: Outcome
+    findings: tuple[Finding, ...]
+    """What is held against the sum with it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """What one merge request should hold."""
 
@@ -98,8 +107,7 @@ class Change:
     whole: Mapping[str, str | None]
     """Path to new text: the sum of the parts; empty when nothing is left to be proposed."""
     proof: tuple[str, ...] = ()
-    left_out: tuple[Outcome, ...] = ()
-    """Accepted alone, but not together with the others."""
+    dropped: tuple[Dropped, ...] = ()
     unfinished: int = 0
     """Shards that have failed or have not been done yet: they may add to it."""
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 
 from operators.data import Finding, Outcome
-from pipelines.data import Change, Description
+from pipelines.data import Change, Description, Dropped
 from pipelines.job import Job
 from pipelines.text import BadTemplate, render
 
@@ -57,9 +57,9 @@ def _sections(job: Job, change: Change) -> Iterator[str]:
     overcome = [part for part in change.parts if any(not verdict.passed for verdict in part.verdicts)]
     if overcome:
         yield "## Findings overcome\n\n" + "\n\n".join(_fitting([_history(part) for part in overcome], SECTION))
-    if change.left_out:
-        names = _listed([code(part.shard.name) for part in change.left_out])
-        yield f"## Left out\n\nAccepted alone, but not together with the rest:\n\n{names}"
+    if change.dropped:
+        told = [_dropped(one) for one in change.dropped]
+        yield "## Left out\n\nThe sum does not hold with:\n\n" + "\n\n".join(_fitting(told, SECTION))
     notes = [note for part in change.parts for verdict in part.verdicts[-1:] for note in verdict.edit.notes]
     if notes:
         yield "## Notes\n\n" + fenced("\n".join(dict.fromkeys(notes)))
@@ -71,6 +71,11 @@ def _sections(job: Job, change: Change) -> Iterator[str]:
 def _history(part: Outcome) -> str:
     told = [_told(finding) for verdict in part.verdicts for finding in verdict.findings]
     return "\n\n".join([f"{code(part.shard.name)} took {len(part.verdicts)} attempts:", *_fitting(told, HISTORY)])
+
+
+def _dropped(one: Dropped) -> str:
+    told = [_told(finding) for finding in one.findings]
+    return "\n\n".join([f"{code(one.part.shard.name)}, because of", *_fitting(told, HISTORY)])
 
 
 def _told(finding: Finding) -> str:

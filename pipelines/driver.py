@@ -127,7 +127,9 @@ class Driver:
                         stage.advance(len(done), "sums")
                 return result
 
-            return gather(self.job.name, self.recipe, plan, accepted, judge, self.store.missing(keys))
+            return gather(
+                self.job.name, self.recipe, plan, accepted, judge, self.store.missing(keys), self.store.goes(keys)
+            )
 
     def tend(self, plan: Plan, lanes: Lanes) -> tuple[Gathered, list[Tended]]:
         """Gather, then look after the merge requests; go on as long as repairs bring something new."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from operators.data import Edit, Outcome
+from operators.data import Edit, Finding, Outcome
 from operators.source import split
 from operators.workspace import Workspace
 from pipelines.console import STATUSES
@@ -33,8 +33,8 @@ class Standing:
     failures: Mapping[str, Sequence[str]]
     """What is wrong, in its first line, to the shards that it is wrong with."""
     requests: Sequence[Tended] = ()
-    left_out: Sequence[str] = ()
-    """Shards accepted alone, but not together with the others."""
+    dropped: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What is held against the sum with them, in its first line, to accepted shards that are left out of it."""
     trouble: Mapping[str, str] = field(default_factory=dict)
     """Repository, or repository and branch, to what stopped it."""
     files_left_out: Mapping[str, int] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Standing:
         """The exit code: 2 when something failed, 1 when something was rejected."""
         if self.counts.get("failed") or self.trouble or any(done.trouble for done in self.requests):
             return 2
-        return 1 if self.counts.get("rejected") or self.left_out else 0
+        return 1 if self.counts.get("rejected") or self.dropped else 0
 
 
 def standing(
@@ -68,17 +68,24 @@ def standing(
         counts[status] += 1
         if found and status in {"rejected", "failed", "skipped"}:
             failures[f"{status}: {reason(found[-1])}"].append(one.shard.name)
-    left_out = [part.shard.name for change in gathered.changes for part in change.left_out]
+    dropped: dict[str, list[str]] = defaultdict(list)
+    for culprit in (culprit for change in gathered.changes for culprit in change.dropped):
+        dropped[_finding(culprit.findings[0])].append(culprit.part.shard.name)
     trouble = {**plan.trouble, **trouble, **{" ".join(place): why for place, why in gathered.trouble.items()}}
     files = Counter(left_out.reason for left_out in plan.left_out)
-    return Standing(counts, failures, tended, left_out, trouble, files, plan.notes, overview)
+    waiting = counted(len(gathered.waiting), "sum of edits waits", "sums of edits wait")
+    notes = (*plan.notes, *([f"{waiting} to be judged: umbau run"] if gathered.waiting else ()))
+    return Standing(counts, failures, tended, dropped, trouble, files, notes, overview)
 
 
 def reason(outcome: Outcome) -> str:
     """Say in one line why an outcome is not an accepted one."""
     if outcome.error or outcome.skipped:
         return _first(outcome.error or outcome.skipped)
-    finding = outcome.verdicts[-1].findings[0]
+    return _finding(outcome.verdicts[-1].findings[0])
+
+
+def _finding(finding: Finding) -> str:
     return f"{finding.judge}: {_first(finding.message)}"
 
 
@@ -115,12 +122,10 @@ def standing_text(standing: Standing) -> Iterator[str]:
     if standing.files_left_out:
         yield "left out " + ", ".join(f"{count} {why}" for why, count in standing.files_left_out.items())
     yield from (f"\n{note}" for note in standing.notes)
-    for why, names in sorted(standing.failures.items(), key=lambda item: -len(item[1])):
+    dropped = {f"left out of its merge request: {why}": names for why, names in standing.dropped.items()}
+    for why, names in sorted({**standing.failures, **dropped}.items(), key=lambda item: -len(item[1])):
         yield f"\n{why} ({len(names)})"
         yield from (f"  {name}" for name in _some(names, False))
-    if standing.left_out:
-        yield f"\naccepted alone, but not together with the others ({len(standing.left_out)})"
-        yield from (f"  {name}" for name in _some(standing.left_out, False))
     yield from _requests_text(standing)
     yield from (f"\n{place}: {why}" for place, why in standing.trouble.items())
 

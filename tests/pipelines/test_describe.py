@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from operators.data import Edit, Finding, Outcome, Shard, Verdict
-from pipelines.data import Change, Description, Repo
+from pipelines.data import Change, Description, Dropped, Repo
 from pipelines.describe import code, describe, fenced
 from pipelines.job import Job
 from pipelines.text import BadTemplate
@@ -82,7 +82,7 @@ def test_facts_are_told() -> None:
             part("app/a.py", Finding("tests", "newly failing: test_x", "app/a.py:3"), said="Sure!"),
             part("app/b.py", notes=("left one call alone",)),
             proof=("inside: ok", "tests: `pytest` 3 passed"),
-            left_out=(part("app/c.py"),),
+            dropped=(Dropped(part("app/c.py"), (Finding("tests", "newly failing: test_c"),)),),
         ),
         description="Greet by name.",
         merge_request={"labels": ["umbau"], "draft": True},
@@ -93,7 +93,7 @@ def test_facts_are_told() -> None:
     )
     assert "- tests: `pytest` 3 passed\n- Commands of the job and the repository's tests ran without" in found.body
     assert "`app/a.py` took 2 attempts:\n\ntests (`app/a.py:3`):\n\n```\nnewly failing: test_x\n```" in found.body
-    assert "Accepted alone, but not together with the rest:\n\n- `app/c.py`" in found.body
+    assert "The sum does not hold with:\n\n`app/c.py`, because of\n\ntests:\n\n```\nnewly failing: test_c" in found.body
     assert "## Notes\n\n```\nleft one call alone\n```" in found.body
     assert "A model wrote parts of this change; machines checked it." in found.body
     assert (found.labels, found.draft) == (("umbau",), True)
@@ -150,7 +150,11 @@ HOSTILE = [
 @pytest.mark.parametrize("path", HOSTILE)
 def test_hostile_names_stay_names(path: str) -> None:
     found = text(
-        change(part(path, Finding("inside", "no", path)), group=path, left_out=(part(f"{path}.x"),)),
+        change(
+            part(path, Finding("inside", "no", path)),
+            group=path,
+            dropped=(Dropped(part(f"{path}.x"), (Finding("tests", path),)),),
+        ),
         merge_request={"body": "In {{ group }} of {{ repo }}:\n{% for file in files %}\n* {{ file }}{% endfor %}"},
     )
     kinds = {child.type for token in MARKDOWN.parse(found.body) for child in [token, *(token.children or [])]}
@@ -174,8 +178,12 @@ def test_a_body_stays_below_what_forges_take() -> None:
     loud = [Finding("tests", "x" * 5000, "y" * 5000) for _ in range(40)]
     parts = [part(f"app/{number}/{'z' * 180}.py", *loud) for number in range(60)]
     body = text(
-        change(*parts, left_out=tuple(parts), proof=tuple("p" * 300 for _ in range(99))), description="d" * 10**6
+        change(
+            *parts, dropped=tuple(Dropped(one, tuple(loud)) for one in parts), proof=tuple("p" * 300 for _ in range(99))
+        ),
+        description="d" * 10**6,
     ).body
     assert len(body) < 65_536
-    assert body.count("- ... and ") == 3, "files, proofs and shards that are left out"
+    assert body.count("- ... and ") == 2, "files and proofs"
+    assert "\n\n... and 58 more\n\n---" in body, "shards that are left out"
     assert body.rstrip().endswith("for the job `greet`.")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def test_what_holds_together_is_one_change() -> None:
     judge = Judge()
     change = only(gathered([part("a.py"), part("b.py"), part("c.py", None)], judge))
     assert change.whole == {"a.py": "x = 2\n", "b.py": "x = 2\n", "c.py": None}
-    assert (change.branch, change.group, change.left_out) == ("umbau/j/a", "app", ())
+    assert (change.branch, change.group, change.dropped) == ("umbau/j/a", "app", ())
     assert change.proof == ("inside: a.py", "inside: b.py", "inside: c.py", "tests: 1 passed")
     assert judge.rounds == [1]
     (task,) = judge.asked
@@ -125,7 +126,7 @@ def test_what_remains_holds_and_what_is_left_out_has_to_be(found: tuple[int, set
 
     judge = Judge(holds)
     change = only(gathered([part(name) for name in names(number)], judge))
-    kept, left_out = set(change.whole), {one.shard.paths[0] for one in change.left_out}
+    kept, left_out = set(change.whole), {one.part.shard.paths[0] for one in change.dropped}
     assert kept | left_out == set(names(number)) and not kept & left_out
     assert holds(kept)
     assert all(not holds(kept | {name}) for name in left_out)
@@ -141,7 +142,7 @@ def test_one_culprit_costs_a_logarithm_of_sums(number: int, where: float) -> Non
     culprit = names(number)[int(number * where)]
     judge = Judge(lambda paths: culprit not in paths)
     change = only(gathered([part(name) for name in names(number)], judge))
-    assert [one.shard.paths[0] for one in change.left_out] == [culprit]
+    assert [one.part.shard.paths[0] for one in change.dropped] == [culprit]
     levels = math.ceil(math.log2(number))
     assert len(judge.asked) <= 3 * levels + 1
     assert len(judge.rounds) <= 2 * levels + 1
@@ -217,7 +218,7 @@ def test_without_anybody_to_judge() -> None:
             return {}
 
     found = gathered([part("a.py")], Silent())
-    assert found.trouble == {("billing", "umbau/j/a"): "it has not been judged"}
+    assert (found.changes, found.trouble, found.waiting) == ((), {}, (("billing", "umbau/j/a"),))
 
 
 @pytest.fixture
@@ -245,7 +246,8 @@ def test_conflicting_edits_are_told_apart_without_a_judge(repo: Repo) -> None:
     parts = [part("a.py", edited(1), symbol="f"), part("a.py", edited(1, to=3), symbol="g"), part("b.py")]
     change = only(gathered(parts, judge, recipe=recipe(), repo=repo))
     assert change.whole == {"a.py": edited(1), "b.py": "x = 2\n"}
-    assert [one.shard.key for one in change.left_out] == ["billing a.py g"]
+    assert [one.part.shard.key for one in change.dropped] == ["billing a.py g"]
+    assert change.dropped[0].findings == (Finding("gather", "lines 2 to 2 are changed in two ways"),)
     assert judge.rounds == []
 
 
@@ -258,7 +260,7 @@ def test_a_file_that_is_deleted_and_edited(repo: Repo) -> None:
 def test_the_same_edit_twice_is_once(repo: Repo) -> None:
     parts = [part("a.py", edited(1, 4), symbol="f"), part("a.py", edited(1, 7), symbol="g")]
     change = only(gathered(parts, Judge(), repo=repo))
-    assert (change.whole, change.left_out) == ({"a.py": edited(1, 4, 7)}, ())
+    assert (change.whole, change.dropped) == ({"a.py": edited(1, 4, 7)}, ())
 
 
 def test_an_insertion_stands_where_the_plan_has_it(repo: Repo) -> None:
@@ -273,8 +275,39 @@ def test_what_was_left_out_for_nothing_comes_back() -> None:
     bad = [{"2.py", "4.py"}, {"4.py", "5.py"}]
     judge = Judge(lambda paths: not any(pair <= paths for pair in bad))
     change = only(gathered([part(f"{number}.py") for number in range(8)], judge))
-    assert [one.shard.paths[0] for one in change.left_out] == ["4.py"]
+    assert [one.part.shard.paths[0] for one in change.dropped] == ["4.py"]
     assert list(change.whole) == [f"{number}.py" for number in (0, 1, 2, 3, 5, 6, 7)]
+
+
+def test_what_holds_only_with_another_is_not_left_out_because_of_a_third() -> None:
+    judge = Judge(lambda paths: "5.py" not in paths and ("0.py" not in paths or "15.py" in paths))
+    change = only(gathered([part(f"{number}.py") for number in range(16)], judge))
+    assert [one.part.shard.paths[0] for one in change.dropped] == ["5.py"]
+
+
+@pytest.mark.parametrize("culprit", range(5))
+def test_it_is_told_what_is_held_against_the_sum(culprit: int) -> None:
+    judge = Judge(lambda paths: f"{culprit}.py" not in paths)
+    change = only(gathered([part(f"{number}.py") for number in range(5)], judge))
+    assert [one.findings for one in change.dropped] == [(FAULT,)]
+
+
+def test_a_single_edit_is_not_judged_again_unless_the_base_has_moved() -> None:
+    beyond = recipe(checks=(Command("ruff check"),))
+    judge = Judge()
+    assert only(gathered([part("a.py")], judge, recipe=beyond)).proof == ("inside: a.py",)
+    assert judge.rounds == []
+    only(gathered([part("a.py")], judge, recipe=beyond, repo=replace(REPO, commit="beef")))
+    assert judge.rounds == [1]
+
+
+def test_with_another_go_a_sum_is_judged_again() -> None:
+    parts = [part("a.py"), part("b.py")]
+    plan = Plan((REPO,), tuple(Planned(one.shard, "umbau/j/a", "app") for one in parts))
+    judge = Judge()
+    for goes in ({}, {"billing b.py ": 1}):
+        gather("j", TESTED, plan, {one.shard.key: one for one in parts}, judge, goes=goes)
+    assert len({task.shard.key for task in judge.asked}) == 2
 
 
 def test_what_is_not_finished_is_counted() -> None:
@@ -288,4 +321,4 @@ def test_what_is_not_finished_is_counted() -> None:
 def test_thousands_of_parts() -> None:
     judge = Judge(lambda paths: "1234.py" not in paths)
     change = only(gathered([part(f"{number}.py") for number in range(3000)], judge))
-    assert [one.shard.paths[0] for one in change.left_out] == ["1234.py"]
+    assert [one.part.shard.paths[0] for one in change.dropped] == ["1234.py"]

@@ -10,7 +10,7 @@ import pytest
 
 from operators.data import Edit, Finding, Outcome, Shard, Span, Verdict
 from operators.workspace import Workspace
-from pipelines.data import Change, LeftOut, Plan, Planned, Repo
+from pipelines.data import Change, Dropped, LeftOut, Plan, Planned, Repo
 from pipelines.gather import Gathered
 from pipelines.job import Job
 from pipelines.report import LISTED, Standing, as_json, diff, outcome_text, plan_text, reason, standing, standing_text
@@ -72,8 +72,8 @@ def test_what_is_wrong_in_the_same_way_is_told_together() -> None:
 
 def test_what_stopped_a_repository_or_a_merge_request_is_told() -> None:
     plan = Plan((REPO,), (), (LeftOut("billing", "a.bin", "binary"),) * 3, {"shop": "there is no folder"}, ("a note",))
-    change = Change("j", REPO, "umbau/j/app", "app", (), {}, (), (OUTCOMES["accepted.py"][0],))
-    gathered = Gathered((change,), {("billing", "umbau/j/web"): "the worker died"})
+    change = Change("j", REPO, "umbau/j/app", "app", (), {}, (), (Dropped(OUTCOMES["accepted.py"][0], BAD.findings),))
+    gathered = Gathered((change,), {("billing", "umbau/j/web"): "the worker died"}, (("billing", "umbau/j/lib"),))
     found = standing(plan, {}, gathered, (), {"lib": "`pytest` finds no test"}, "index.html")
     assert found.trouble == {
         "shop": "there is no folder",
@@ -81,7 +81,9 @@ def test_what_stopped_a_repository_or_a_merge_request_is_told() -> None:
         "billing umbau/j/web": "the worker died",
     }
     assert found.overview == "index.html"
-    assert (found.left_out, found.files_left_out, found.notes) == (["accepted.py"], {"binary": 3}, ("a note",))
+    assert found.dropped == {"tests: `pytest -q`: 1 newly failing: test_a": ["accepted.py"]}
+    assert found.files_left_out == {"binary": 3}
+    assert found.notes == ("a note", "1 sum of edits waits to be judged: umbau run")
 
 
 WAITS = Tended("billing", "umbau/j/app", Action("wait", "waits for review"), "https://git.example.eu/billing/1")
@@ -93,7 +95,7 @@ WAITS = Tended("billing", "umbau/j/app", Action("wait", "waits for review"), "ht
         (Standing({}, {}), 0),
         (Standing({"accepted": 3, "unchanged": 1, "skipped": 2, "waiting": 4}, {}, (WAITS,)), 0),
         (Standing({"accepted": 3, "rejected": 1}, {}), 1),
-        (Standing({"accepted": 3}, {}, left_out=["a.py"]), 1),
+        (Standing({"accepted": 3}, {}, dropped={"tests: broken": ["a.py"]}), 1),
         (Standing({"rejected": 1, "failed": 1}, {}), 2),
         (Standing({"accepted": 3}, {}, trouble={"shop": "there is no folder"}), 2),
         (Standing({"accepted": 3}, {}, (WAITS, replace(WAITS, trouble="the disk is full"))), 2),
@@ -113,7 +115,7 @@ def test_a_standing_as_a_person_reads_it() -> None:
             Tended("billing", "umbau/j/web", Action("push", "new"), "1.html", "the disk is full\nat last"),
             replace(WAITS, branch="umbau/j/lib", url="", title="Count up in lib"),
         ),
-        ["d.py"],
+        {"tests: broken": ["d.py"]},
         {"shop": "there is no folder"},
         {"binary": 2, "excluded": 1},
         ("billing: no file matches `select`",),
@@ -135,7 +137,7 @@ rejected: tests: broken (3)
 failed: NoCommand (1)
   f.py
 
-accepted alone, but not together with the others (1)
+left out of its merge request: tests: broken (1)
   d.py
 
 merge requests, wait: waits for review (2)
@@ -334,7 +336,7 @@ def test_an_outcome_without_an_edit(ws: Workspace, path: str, head: str, last: s
     [
         (Outcome(shard("ü.py"), (BAD,), "died"), {"shard": {"paths": ["ü.py"]}, "error": "died", "skipped": ""}),
         (Plan((REPO,), planned("a.py")), {"planned": [{"branch": "umbau/j/app", "number": 1}], "trouble": {}}),
-        (standing(Plan((REPO,), planned("a.py")), {}, NOTHING, (WAITS,)), {"counts": {"waiting": 1}, "left_out": []}),
+        (standing(Plan((REPO,), planned("a.py")), {}, NOTHING, (WAITS,)), {"counts": {"waiting": 1}, "dropped": {}}),
         (Job.model_validate({"name": "j", "repos": [{"git": "."}], "steps": [{"shell": "true"}]}), {"name": "j"}),
         (
             [OUTCOMES["accepted.py"][0]],
