@@ -126,6 +126,7 @@ def run(job: JobArgument, repo: Repos = None, address: Address = "", json: Json 
 
         with alone(driver.home, driver.job.name):
             found = driver.plan()
+            driver.adopt(found)
             with stoppable(driver), closing(lanes_at(address)) as lanes:
                 driver.run(found, lanes)
                 gathered, tended = driver.tend(found, lanes)

@@ -11,6 +11,8 @@ from typing import Literal, Protocol
 from operators.data import Base, Check, Edit, Finding, Operator, Outcome, Shard, Verdict
 
 State = Literal["open", "merged", "closed"]
+Place = tuple[str, str]
+"""Repository and branch: where a merge request is found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,12 @@ class Plan:
     """Repository to the reason why nothing of it was planned."""
     notes: tuple[str, ...] = ()
     """What a person should know though it is no fault: a repository in which nothing matches."""
+    kept: tuple[Planned, ...] = ()
+    """What was planned last of repositories that could not be looked at this time: their files keep their groups."""
+    fingerprint: str = ""
+    """Of the recipe that it was made for."""
+    cut: str = ""
+    """Digest of how the job cuts files into shards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +147,8 @@ class Comment:
     text: str
     path: str = ""
     line: int = 0
+    settled: bool = False
+    """Somebody approved the request after this was said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +192,8 @@ class Forge(Protocol):
 
     def close(self, request: Request, why: str) -> None: ...
 
-    def comment(self, request: Request, text: str) -> None:
-        """Say something on the request; the same text twice is said once."""
+    def comment(self, request: Request, text: str, key: str) -> None:
+        """Say something on the request; under the same key it is said once."""
 
 
 def digest(value: object) -> str:

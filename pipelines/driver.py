@@ -12,18 +12,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from operators.data import Outcome, Verdict
+from operators.data import Edit, Outcome, Verdict
 from operators.environment import Environment
+from pipelines.comments import answer
 from pipelines.console import Watch
 from pipelines.data import Forge, Plan, Planned, Recipe, Task, digest
 from pipelines.errors import Refused
 from pipelines.gather import Gathered, gather
-from pipelines.group import Grouping, prefix
+from pipelines.group import prefix
 from pipelines.job import Job
 from pipelines.lanes import Lanes
 from pipelines.plan import plan
 from pipelines.store import Store
-from pipelines.tend import Action, Tended, answer, tend
+from pipelines.tend import Action, Tended, tend
 from pipelines.work import Kit, needs_preparing
 
 REPAIRS = 3  # times that one tick goes on with what its repairs brought
@@ -52,11 +53,21 @@ class Driver:
         """Look at the repositories as they are now."""
         before = self.store.plan(self.job.name)
         with self.watch.stage("plan", len(self.job.repos)) as stage:
-            found = plan(
-                self.job, self.recipe, self.home, self.folder, grouping(before), lambda name: stage.advance(1, name)
-            )
-        self.store.save_plan(self.job.name, found)
-        return found
+            return plan(self.job, self.recipe, self.home, self.folder, before, lambda name: stage.advance(1, name))
+
+    def adopt(self, plan: Plan) -> None:
+        """Make this the plan that the job stands by until the next. What reviewers asked for of a shard is asked of the
+        one that takes its place, where the base has moved."""
+        before = self.store.plan(self.job.name)
+        if before and self.recipe.operator.waits:
+            places = {(one.shard.repo, one.shard.name): one.shard.key for one in plan.planned}
+            names = {one.shard.key: (one.shard.repo, one.shard.name) for one in before.planned}
+            for key, reasons in self.store.reopenings(list(names)).items():
+                heir = places.get(names[key], key)
+                for cause, finding in reasons if heir != key else []:
+                    if finding:
+                        self.store.reopen(heir, cause, finding)
+        self.store.save_plan(self.job.name, plan)
 
     def latest(self) -> Plan:
         """Return the last plan as it was made. Raises Refused when there is none."""
@@ -78,14 +89,18 @@ class Driver:
         ]
 
     def retry(self, plan: Plan, names: Sequence[str]) -> int:
-        """Open rejected shards again, or those of these names or keys; return how many. They start afresh."""
+        """Open again the rejected shards and those left out of their merge requests, or the shards of these names or
+        keys; return how many. They start afresh. Raises Refused when there is none of a name."""
         keys = {one.shard.key: one.shard.name for one in plan.planned}
         latest = {key: found[-1] for key, found in self.store.outcomes(list(keys)).items()}
-        wanted = [
-            key
-            for key, outcome in latest.items()
-            if (outcome.status == "rejected" if not names else any(key.startswith(n) or keys[key] == n for n in names))
-        ]
+        if names:
+            named = {name: [key for key in keys if key.startswith(name) or keys[key] == name] for name in names}
+            if unknown := [name for name, found in named.items() if not found]:
+                raise Refused(f"no shard is called {', '.join(unknown)}: see `umbau plan {self.job.name}`")
+            wanted = [key for key in latest if any(key in found for found in named.values())]
+        else:
+            dropped = {one.part.shard.key for change in self.gather(plan, None).changes for one in change.dropped}
+            wanted = [key for key, outcome in latest.items() if outcome.status == "rejected" or key in dropped]
         goes = self.store.goes(wanted)
         return sum(self.store.reopen(key, f"retry {goes.get(key, 0) + 1}") for key in wanted)
 
@@ -132,30 +147,43 @@ class Driver:
             )
 
     def tend(self, plan: Plan, lanes: Lanes) -> tuple[Gathered, list[Tended]]:
-        """Gather, then look after the merge requests; go on as long as repairs bring something new."""
-        for _ in range(REPAIRS):
+        """Gather, then look after the merge requests; go on as long as repairs bring something new.
+
+        Returns all that was done on the way. Raises Refused when the plan was made for something else than the job does
+        now.
+        """
+        if plan.fingerprint != self.recipe.fingerprint:
+            raise Refused(f"the job, a codemod of it or its model has changed since {self.job.name} was run: umbau run")
+        done: list[Tended] = []
+        for tick in range(REPAIRS):
             gathered = self.gather(plan, lanes)
             with self.watch.stage("tend", None):
-                tended = tend(self.job, plan, gathered, self.forge, self.store, self.recipe.operator.waits)
-            repaired = [done for done in tended if done.reopened]
-            if not repaired:
+                now = tend(self.job, plan, gathered, self.forge, self.store, self.recipe.operator.waits)
+                dropped = [one for change in gathered.changes for one in change.dropped]
+                answer(plan, dropped, list(self.forge.requests(prefix(self.job))), self.forge, self.store)
+            done = [one for one in done if one.action.verb != "wait"] + now
+            if tick + 1 == REPAIRS or not any(one.reopened for one in now):
                 break
             self.run(plan, lanes)
-            keys = [key for done in repaired for key in done.reopened]
-            latest = {key: found[-1] for key, found in self.store.outcomes(keys).items()}
-            answer(self.job, self.forge, repaired, latest)
-        return gathered, tended
+        return gathered, done
 
     def _task(self, one: Planned, go: int) -> Task:
-        """Return the work on a shard; opened again for a reason, it goes on from its last outcome."""
+        """Return the work on a shard; opened again for a reason, it goes on from its last outcome, if it has one."""
         key = one.shard.key
+        if not go:
+            return Task(one.shard)
+        reasons = [finding for _, finding in self.store.reopenings([key])[key]]
+        findings = tuple(dict.fromkeys(finding for finding in reasons if finding))
+        outcomes = self.store.outcomes([key]).get(key, [])
+        last = [found for found in outcomes if found.verdicts and not found.error]
         past: tuple[Verdict, ...] = ()
-        reasons = self.store.reasons(key) if go else [None]
-        if reasons[-1]:
-            last = [found for found in self.store.outcomes([key])[key] if found.verdicts and not found.error][-1]
-            heard = {finding for verdict in last.verdicts for finding in verdict.findings}
-            new = dict.fromkeys(reason for reason in reasons if reason and reason not in heard) or (reasons[-1],)
-            past = (*last.verdicts, Verdict(replace(last.verdicts[-1].edit, said=""), tuple(new)))
+        if reasons[-1] and last:
+            said, edit = last[-1].verdicts, last[-1].verdicts[-1].edit
+            heard = {finding for verdict in said for finding in verdict.findings}
+            new = tuple(finding for finding in findings if finding not in heard) or (reasons[-1],)
+            past = (*said, Verdict(replace(edit, said=""), new))
+        elif findings:
+            past = (Verdict(Edit({}), findings),)
         return Task(one.shard, past, go=go)
 
     def _kit(self, plan: Plan, lanes: Lanes, wanted: Iterable[str]) -> Kit:
@@ -184,12 +212,6 @@ class Driver:
                     self.facts[repo] = found
                     self.store.keep(names[repo], found)
                 stage.advance(1, repo)
-
-
-def grouping(before: Plan | None) -> Grouping:
-    """Return which file is part of which merge request by an earlier plan."""
-    planned = before.planned if before else ()
-    return {(one.shard.repo, one.group, path): one.number for one in planned for path in one.shard.paths}
 
 
 @contextmanager

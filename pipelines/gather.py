@@ -13,12 +13,11 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from operators.data import Outcome
-from pipelines.data import Change, Dropped, Plan, Planned, Recipe, Repo, Task
+from pipelines.data import Change, Dropped, Place, Plan, Planned, Recipe, Repo, Task
 from pipelines.sums import Parts, Sums
 
 Judge = Callable[[Sequence[Task]], Mapping[str, Outcome]]
 """Has sums judged; returns outcomes by shard key, and leaves out those it has none for."""
-Place = tuple[str, str]  # repository and branch
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import PurePosixPath
 
 from operators.data import Shard
@@ -13,9 +13,6 @@ from pipelines.job import Job
 from pipelines.owners import Owners
 from pipelines.text import render
 
-Grouping = Mapping[tuple[str, str, str], int]
-"""(repository, group, path) to the number of the merge request within the group, of earlier plans."""
-
 _BRANCH = re.compile(r"(?!.*(\.\.|//|/\.|\.lock(/|$)))[A-Za-z0-9][A-Za-z0-9._/+-]*[A-Za-z0-9_+-]")
 
 
@@ -23,18 +20,38 @@ class BadBranch(ValueError):
     """`merge_request.branch` does not give a branch name."""
 
 
-def grouped(job: Job, shards: Sequence[Shard], owned: Owners, before: Grouping) -> Iterator[Planned]:
-    """Give each shard its merge request. A file that has one keeps it; new files fill up the last one."""
+class Boxes:
+    """Numbered boxes of files, so many at most in each. A file that has a box keeps it, whatever comes and goes beside
+    it; new ones fill up the last."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._boxes: dict[str, dict[int, set[str]]] = {}
+
+    def put(self, group: str, number: int, paths: Iterable[str]) -> None:
+        self._boxes.setdefault(group, {}).setdefault(number, set()).update(paths)
+
+    def number(self, group: str, paths: Collection[str]) -> int:
+        """Return the box, from 1 on, that these files of a group are in from now on: the one that has most of them,
+        else the last one if it has room for them."""
+        boxes = self._boxes.setdefault(group, {})
+        found = max(boxes, key=lambda number: len(boxes[number].intersection(paths)), default=0)
+        if not found or boxes[found].isdisjoint(paths):
+            last = max(boxes, default=0)
+            found = last if last and len(boxes[last].union(paths)) <= self._most else last + 1
+        self.put(group, found, paths)
+        return found
+
+
+def grouped(job: Job, shards: Iterable[Shard], owned: Owners, before: Iterable[Planned]) -> Iterator[Planned]:
+    """Give each shard of a repository its merge request; files keep the ones that they had `before`."""
     settings = job.merge_request.group
-    files: dict[str, dict[int, set[str]]] = {}
-    for (repo, group, path), number in before.items():
-        if any(shard.repo == repo for shard in shards[:1]):
-            files.setdefault(group, {}).setdefault(number, set()).add(path)
+    boxes = Boxes(settings.max_files)
+    for one in before:
+        boxes.put(one.group, one.number, one.shard.paths)
     for shard in shards:
         group = _group(shard, settings.by, owned)
-        members = files.setdefault(group, {})
-        number = _number(members, set(shard.paths), settings.max_files)
-        members.setdefault(number, set()).update(shard.paths)
+        number = boxes.number(group, shard.paths)
         yield Planned(shard, branch(job, group, number), group, number)
 
 
@@ -67,15 +84,6 @@ def slug(group: str, number: int) -> str:
     if word != group:
         word = f"{word}-{hashlib.sha256(group.encode()).hexdigest()[:8]}"
     return word if number == 1 else f"{word}.{number}"  # no word has a dot
-
-
-def _number(members: Mapping[int, set[str]], paths: set[str], most: int) -> int:
-    """Return the merge request that has most of these files already, else the last one if it has room for them."""
-    known = max(members, key=lambda number: len(members[number] & paths), default=0)
-    if known and members[known] & paths:
-        return known
-    last = max(members, default=0)
-    return last if last and len(members[last] | paths) <= most else last + 1
 
 
 def _group(shard: Shard, by: str, owned: Owners) -> str:

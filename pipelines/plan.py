@@ -15,7 +15,7 @@ from operators.data import Shard, Skip, Span
 from operators.proc import GitError
 from operators.workspace import Workspace
 from pipelines.data import LeftOut, Plan, Planned, Recipe, Repo, digest
-from pipelines.group import BadBranch, Grouping, grouped
+from pipelines.group import BadBranch, Boxes, grouped
 from pipelines.job import Job, Source
 from pipelines.owners import PLACES, Owners, owners
 from pipelines.repos import NoRepo, named, resolve
@@ -43,18 +43,23 @@ def plan(
     recipe: Recipe,
     home: Path,
     folder: Path,
-    before: Grouping | None = None,
+    before: Plan | None = None,
     each: Callable[[str], None] = lambda name: None,
 ) -> Plan:
     """Resolve the job's repositories, cut what it is about into shards and say which merge request each is part of.
 
-    `home`: where mirrors live. `folder`: what local paths are relative to. `before`: the groups of earlier plans,
-    which keep their files. `each` is told the name of each repository that is done. What goes wrong in one
-    repository is told in `Plan.trouble`, and the others are planned.
+    `home`: where mirrors live. `folder`: what local paths are relative to. `before`: the last plan, from which files
+    keep the shards and merge requests that they share. `each` is told the name of each repository that is done. What
+    goes wrong in one repository is told in `Plan.trouble`, and the others are planned.
     """
 
+    last = (*before.planned, *before.kept) if before else ()
+    cut = digest(job.shard.model_dump(mode="json"))
+    same = before is not None and before.cut == cut
+
     def one(source: Source) -> _Found:
-        found = _repository(job, recipe, source, home, folder, before or {})
+        own = [planned for planned in last if planned.shard.repo == named(source, folder)]
+        found = _repository(job, recipe, source, home, folder, own, own if same else ())
         each(found.name)
         return found
 
@@ -62,6 +67,7 @@ def plan(
         results = list(pool.map(one, job.repos))
     twice = _twice([found.name for found in results])
     good = [found for found in results if found.repo and found.name not in twice]
+    known = {found.name for found in good}
     return Plan(
         tuple(found.repo for found in good if found.repo),
         tuple(one for found in good for one in found.planned),
@@ -71,10 +77,21 @@ def plan(
             **dict.fromkeys(twice, "two repositories of the job go by this name"),
         },
         tuple(f"{found.name}: {note}" for found in good for note in found.notes),
+        tuple(planned for planned in last if planned.shard.repo not in known),
+        recipe.fingerprint,
+        cut,
     )
 
 
-def _repository(job: Job, recipe: Recipe, source: Source, home: Path, folder: Path, before: Grouping) -> _Found:
+def _repository(
+    job: Job,
+    recipe: Recipe,
+    source: Source,
+    home: Path,
+    folder: Path,
+    grouped_before: Sequence[Planned],
+    cut_before: Sequence[Planned],
+) -> _Found:
     name = named(source, folder)
     try:
         repo = resolve(source, home, folder)
@@ -86,17 +103,17 @@ def _repository(job: Job, recipe: Recipe, source: Source, home: Path, folder: Pa
             notes.append(f"prompts show the first {CONTEXT_FILES} of the {len(context)} files of `context`")
         shards = tuple(
             _shard(recipe, repo, hits, spans, chosen, context[:CONTEXT_FILES])
-            for hits, spans in _cuts(job, chosen.hits, owned, left_out)
+            for hits, spans in _cuts(job, chosen.hits, owned, cut_before, left_out)
         )
         if not shards and not left_out:
             notes.append("no file matches `select`")
-        return _Found(name, repo, tuple(grouped(job, shards, owned, before)), left_out, notes=tuple(notes))
+        return _Found(name, repo, tuple(grouped(job, shards, owned, grouped_before)), left_out, notes=tuple(notes))
     except (NoRepo, GitError, BadBranch, BadTemplate) as why:
         return _Found(name, trouble=str(why))
 
 
 def _cuts(
-    job: Job, hits: Sequence[Hit], owned: Owners, left_out: dict[str, str]
+    job: Job, hits: Sequence[Hit], owned: Owners, before: Sequence[Planned], left_out: dict[str, str]
 ) -> Iterator[tuple[Sequence[Hit], tuple[Span, ...]]]:
     """Yield the files of each shard and, where it is cut finer than files, its symbols."""
     if job.shard.by in {"file", "symbol"}:
@@ -106,13 +123,17 @@ def _cuts(
             else:
                 yield from (((hit,), (span,)) for span in _symbols(job, hit, left_out))
         return
-    together: dict[str, list[Hit]] = defaultdict(list)
+
+    def key(path: str) -> str:
+        return owned.of(path) if job.shard.by == "owner" else str(PurePosixPath(path).parent)
+
+    boxes = Boxes(job.shard.max_files)
+    for number, paths in enumerate(dict.fromkeys(one.shard.paths for one in before), 1):
+        boxes.put(key(paths[0]), number, paths)
+    together: dict[tuple[str, int], list[Hit]] = defaultdict(list)
     for hit in hits:
-        key = owned.of(hit.path) if job.shard.by == "owner" else str(PurePosixPath(hit.path).parent)
-        together[key].append(hit)
-    most = job.shard.max_files
-    for members in together.values():
-        yield from ((members[at : at + most], ()) for at in range(0, len(members), most))
+        together[key(hit.path), boxes.number(key(hit.path), [hit.path])].append(hit)
+    yield from ((members, ()) for members in together.values())
 
 
 def _symbols(job: Job, hit: Hit, left_out: dict[str, str]) -> list[Span]:

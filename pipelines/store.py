@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ class Store:
     def save_plan(self, job: str, plan: Plan) -> None:
         """Append the plan unless the latest is the same."""
         rows = [_packed(_PLANNED, planned) for planned in plan.planned]
-        head = _packed(_PLAN, Plan(plan.repos, (), plan.left_out, plan.trouble, plan.notes))
+        head = _packed(_PLAN, replace(plan, planned=()))
         told = digest([_unzipped(part) for part in (head, *rows)])
         with self._engine.begin() as connection:
             last = select(_plans.c.digest).where(_plans.c.job == job).order_by(_plans.c.id.desc()).limit(1)
@@ -109,7 +110,7 @@ class Store:
                 select(_planned.c.body).where(_planned.c.plan == found.id).order_by(_planned.c.id)
             )
             planned = tuple(_unpacked(_PLANNED, body) for body in bodies)
-        return Plan(head.repos, planned, head.left_out, head.trouble, head.notes)
+        return replace(head, planned=planned)
 
     def find(self, name: str) -> list[tuple[Repo, str]]:
         """Return repository and key of the shards, in any job's latest plan, whose name is this or whose key begins
@@ -191,11 +192,14 @@ class Store:
         once: then False is returned."""
         return self._append(_reopened, {"key": key, "cause": cause, "body": _packed(_FINDING, finding)})
 
-    def reasons(self, key: str) -> list[Finding | None]:
-        """Return what each reopening of a shard was for."""
-        with self._engine.connect() as connection:
-            bodies = connection.scalars(select(_reopened.c.body).where(_reopened.c.key == key).order_by(_reopened.c.id))
-            return [_unpacked(_FINDING, body) for body in bodies]
+    def reopenings(self, keys: Sequence[str]) -> dict[str, list[tuple[str, Finding | None]]]:
+        """Return cause and finding of each time a key was opened again, in that order; keys that never were are left
+        out."""
+        found: dict[str, list[tuple[str, Finding | None]]] = {}
+        wanted = select(_reopened.c.key, _reopened.c.cause, _reopened.c.body).order_by(_reopened.c.id)
+        for key, cause, body in self._each(wanted, _reopened.c.key, keys):
+            found.setdefault(key, []).append((cause, _unpacked(_FINDING, body)))
+        return found
 
     def fact(self, key: str) -> Any:
         """Return what was kept under `key`, None when nothing was."""

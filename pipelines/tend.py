@@ -4,17 +4,16 @@ nothing is lost when one is interrupted, and running twice is running once."""
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from operators.data import Finding, Outcome
 from operators.proc import GitError
-from operators.workspace import Workspace
+from pipelines.comments import hear, unheard
 from pipelines.commit import commit
-from pipelines.data import Change, Comment, Forge, NotPushed, Plan, Request
-from pipelines.describe import code, describe, fenced
-from pipelines.gather import Gathered, Place
+from pipelines.data import Change, Comment, Forge, NotPushed, Place, Plan, Request
+from pipelines.describe import describe
+from pipelines.gather import Gathered
 from pipelines.group import prefix
 from pipelines.job import Job
 from pipelines.store import Store
@@ -31,6 +30,18 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What there is to know of a merge request when it is decided what to do about it."""
+
+    request: Request | None = None
+    """None: there is none yet."""
+    said: Sequence[Comment] = ()
+    """Comments that nobody has seen to yet."""
+    holds: Sequence[str] = ()
+    """Files of what Umbau pushed last, as far as that is known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tended:
     """What was done about one merge request."""
 
@@ -44,24 +55,25 @@ class Tended:
     title: str = ""
 
 
-def decide(change: Change, request: Request | None, said: Sequence[Comment], job: Job, learns: bool) -> Action:
-    """Say what to do about one merge request. `said`: comments that nobody has seen to yet; `learns`: whether a step of
-    the job does better when it is told what is wrong."""
+def decide(change: Change, seen: Seen, job: Job, learns: bool) -> Action:
+    """Say what to do about one merge request. `learns`: whether a step of the job does better when it is told what is
+    wrong."""
+    request = seen.request
     if request is None:
         return Action("push", "new") if change.whole else Action("wait", "nothing to propose")
     if request.state != "open":
         return Action("wait", request.state)
     if request.touched:
         return Action("wait", "somebody else pushed to the branch: hands off")
-    if not change.whole and change.unfinished:
+    if change.unfinished and not (change.whole and change.whole.keys() >= set(seen.holds)):
         return Action("wait", "its shards have failed or are not done yet")
     if not change.whole:
         return Action("close", "nothing is left to be proposed")
     if request.digest != change.digest:
         return Action("push", "the change is another now")
-    if said and learns:
-        return Action("repair", f"{len(said)} comment{'s' * (len(said) > 1)} to see to")
-    if said:
+    if seen.said and learns:
+        return Action("repair", f"{len(seen.said)} comment{'s' * (len(seen.said) > 1)} to see to")
+    if seen.said:
         return Action("wait", "a comment waits for a person: the job has no model to ask")
     if request.conflicts:
         return Action("wait", "conflicts with its base branch, which has moved")
@@ -73,17 +85,25 @@ def decide(change: Change, request: Request | None, said: Sequence[Comment], job
 def current(
     change: Change, requests: Mapping[Place, Request], closed: Container[Place] = ()
 ) -> tuple[Change, Request | None]:
-    """Return the change under the branch that is its own now. What was merged stays merged, and when something else is
-    to be changed in the same files later, that is another request; likewise when Umbau itself closed one (`closed`)
-    and there is something to propose after all. What a person closed stays closed."""
-    branch, count = change.branch, 0
-    while request := requests.get(place := (change.repo.name, branch)):
-        over = request.state == "merged" and request.digest != change.digest
-        if not change.whole or not (over or (request.state == "closed" and place in closed)):
-            break
-        count += 1
-        branch = f"{change.branch}.again{count if count > 1 else ''}"
-    return replace(change, branch=branch), request
+    """Return the change under the branch that is its own now, with the request that is there.
+
+    What was merged stays merged, and when something else is to be changed in the same files later, that is another
+    request, on a branch of its own; likewise when Umbau itself closed one (`closed`) and there is something to propose
+    after all. What a person closed stays closed.
+    """
+    chain = [change.branch]
+    while (change.repo.name, chain[-1]) in requests:
+        chain.append(f"{change.branch}.again{len(chain) if len(chain) > 1 else ''}")
+    known = [requests[change.repo.name, branch] for branch in chain[:-1]]
+    if not known:
+        return change, None
+    last = known[-1]
+    if any(request.state == "merged" and request.digest == change.digest for request in known[:-1]):
+        change = replace(change, whole={})  # as merged before: what has been opened since is not wanted any more
+    over = last.state == "merged" and last.digest != change.digest
+    if change.whole and (over or (last.state == "closed" and (last.repo, last.branch) in closed)):
+        return replace(change, branch=chain[-1]), None
+    return replace(change, branch=last.branch), last
 
 
 def tend(job: Job, plan: Plan, gathered: Gathered, forge: Forge, store: Store, learns: bool) -> list[Tended]:
@@ -96,58 +116,25 @@ def tend(job: Job, plan: Plan, gathered: Gathered, forge: Forge, store: Store, l
     closed = {place for place, request in requests.items() if request.state == "closed" and store.fact(_closed(place))}
     done = []
     for change, request in (current(change, requests, closed) for change in gathered.changes):
-        said = [one for one in request.comments if not store.fact(_heard(request, one))] if request else []
-        action = decide(change, request, said, job, learns)
-        done.append(_act(job, change, request, said, action, forge, store))
+        seen = Seen(request, unheard(request, store), store.fact(_pushed(request)) or ()) if request else Seen()
+        action = decide(change, seen, job, learns)
+        done.append(_act(job, change, seen, action, forge, store))
     planned = {(one.shard.repo, one.branch) for one in plan.planned}
-    seen = {repo.name for repo in plan.repos}  # of the others nothing is known today
+    known = {repo.name for repo in plan.repos}  # of the others nothing is known today
     for (repo, branch), request in requests.items():
-        if request.state == "open" and repo in seen and (repo, _AGAIN.sub("", branch)) not in planned:
+        if request.state == "open" and repo in known and (repo, _AGAIN.sub("", branch)) not in planned:
             done.append(_let_go(request, forge, store))
     return done
 
 
-def answer(job: Job, forge: Forge, repaired: Iterable[Tended], outcomes: Mapping[str, Outcome]) -> None:
-    """Tell reviewers what became of what they asked for; `outcomes`: the latest of each shard."""
-    requests = {(request.repo, request.branch): request for request in forge.requests(prefix(job))}
-    for done in repaired:
-        for outcome in (outcomes[key] for key in done.reopened if key in outcomes):
-            forge.comment(requests[done.repo, done.branch], _answered(outcome))
-
-
-def _answered(outcome: Outcome) -> str:
-    name = code(outcome.shard.name)
-    before = [
-        verdict.edit.files for verdict in outcome.verdicts if any(one.judge == "review" for one in verdict.findings)
-    ]
-    if outcome.edit and outcome.edit.files not in before[-1:]:
-        return f"Umbau changed {name} as you asked (attempt {len(outcome.verdicts)}); every check passes."
-    if before and outcome.status == "unchanged":
-        return f"Umbau took back what it had changed in {name}, as you asked."
-    last = outcome.verdicts[-1:]
-    told = "\n".join(one.message for verdict in last for one in verdict.findings)
-    said = "".join(verdict.edit.said for verdict in last)
-    why = fenced(outcome.error or told or said or "it had nothing more to propose")
-    return f"Umbau could not change {name} as you asked, so it stays as it is. The last word on it:\n\n{why}"
-
-
-def _act(
-    job: Job,
-    change: Change,
-    request: Request | None,
-    said: Sequence[Comment],
-    action: Action,
-    forge: Forge,
-    store: Store,
-) -> Tended:
-    trouble = ""
+def _act(job: Job, change: Change, seen: Seen, action: Action, forge: Forge, store: Store) -> Tended:
+    request, trouble = seen.request, ""
     reopened: set[str] = set()
     try:
         if action.verb == "push":
-            text = describe(job, change)
-            request = forge.push(change, commit(change.repo, change.whole, text.message), text)
+            request = _push(job, change, forge, store)
         elif request and action.verb == "repair":
-            reopened.update(key for comment in said for key in _reopen(change, request, comment, store))
+            reopened.update(key for comment in seen.said for key in hear(change, request, comment, store))
         elif request and action.verb == "merge":
             forge.merge(request)
         elif request and action.verb == "close":
@@ -156,6 +143,13 @@ def _act(
         trouble = str(why)
     url, title = (request.url, request.title) if request else ("", "")
     return Tended(change.repo.name, change.branch, action, url, trouble, tuple(sorted(reopened)), title)
+
+
+def _push(job: Job, change: Change, forge: Forge, store: Store) -> Request:
+    text = describe(job, change)
+    request = forge.push(change, commit(change.repo, change.whole, text.message), text)
+    store.keep(_pushed(request), sorted(change.whole))
+    return request
 
 
 def _let_go(request: Request, forge: Forge, store: Store) -> Tended:
@@ -180,30 +174,5 @@ def _closed(place: Place) -> str:
     return f"closed {'/'.join(place)}"
 
 
-def _heard(request: Request, comment: Comment) -> str:
-    return f"heard {cause(request, comment)}"
-
-
-def cause(request: Request, comment: Comment) -> str:
-    """Return the name under which shards are opened again for a comment."""
-    return f"{request.repo}/{request.branch}#{comment.id}"
-
-
-def _reopen(change: Change, request: Request, comment: Comment, store: Store) -> list[str]:
-    """Hold a comment against the parts that it is about; against all of them when it names no file of theirs. Returns
-    their keys."""
-    about = [part for part in change.parts if comment.path in part.shard.paths] or list(change.parts)
-    if comment.line:
-        about = [part for part in about if _covers(change, part, comment)] or about
-    place = f"{comment.path}:{comment.line}" if comment.line else comment.path
-    for part in about:
-        store.reopen(part.shard.key, cause(request, comment), Finding("review", comment.text, place))
-    store.keep(_heard(request, comment), True)  # not before all of them are: killed in between, it is read again
-    return [part.shard.key for part in about]
-
-
-def _covers(change: Change, part: Outcome, comment: Comment) -> bool:
-    """Say whether the line, which is one of the change's text, is one of the part's."""
-    ws = Workspace(change.repo.base, change.whole)
-    ends = [ws.lines(span) for span in part.shard.spans if span.path == comment.path]
-    return any(first <= comment.line <= last for first, last in ends)
+def _pushed(request: Request) -> str:
+    return f"pushed {request.repo}/{request.branch} {request.digest}"

@@ -124,7 +124,7 @@ def test_story(tmp_path: Path, home: Path, checkout: Callable[..., Checkout]) ->
         assert "push: the change is another now" in tended.stdout, tended.stderr
         assert len(endpoint.requests) == count + 1, "only the shard the comment is about gets another go"
         assert "name.upper()" in branch_file(home, opened[0]["branch"], "app/early.py")
-        assert "every check passes" in forge_of(home)[0]["events"][-2]["text"]
+        assert "every check passes" in forge_of(home)[0]["events"][-1]["text"]
 
         umbau("review", "greetings/1", "--approve")
         assert "merge: approved" in umbau("tend", str(job)).stdout

@@ -76,12 +76,12 @@ class LocalForge:
             if record.state == "open":
                 self._save(replace(record.after("close", text=why), state="closed"))
 
-    def comment(self, request: Request, text: str) -> None:
-        """Say something on the request; the same text twice is said once."""
+    def comment(self, request: Request, text: str, key: str) -> None:
+        """Say something on the request; under the same key it is said once."""
         with self._alone():
             record = self._known(request)
-            if not any(event.author == BOT and event.text == text for event in record.events):
-                self._save(record.after("comment", text=text))
+            if not any(event.key == key for event in record.events):
+                self._save(record.after("comment", text=text, key=key))
 
     def review(self, name: str, author: str, *, text: str, path: str, line: int, approve: bool, close: bool) -> Record:
         """Write down what a person says and decides; what is merged or closed can only be commented on. Raises
@@ -90,10 +90,10 @@ class LocalForge:
             record = next((record for record in self.records() if record.name == name), None)
             if record is None:
                 raise KeyError(name)
-            if text:
-                record = record.after("comment", author, text, path, line)
             if approve and record.state == "open":
                 record = record.after("approve", author)
+            if text:  # said with an approval, it is not settled by it
+                record = record.after("comment", author, text, path, line)
             if close and record.state == "open":
                 record = replace(record.after("close", author), state="closed")
             return self._save(record)
@@ -113,10 +113,10 @@ class LocalForge:
 
     def _request(self, record: Record) -> Request:
         repo = self._repo(record.repo)
-        said = enumerate(record.events)
+        approvals = [number for number, event in enumerate(record.events) if event.kind == "approve"]
         comments = [
-            Comment(str(number), event.author, event.text, event.path, event.line)
-            for number, event in said
+            Comment(str(number), event.author, event.text, event.path, event.line, number < max(approvals, default=0))
+            for number, event in enumerate(record.events)
             if event.kind == "comment" and event.author != BOT
         ]
         return Request(

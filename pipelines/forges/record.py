@@ -25,6 +25,8 @@ class Event:
     text: str = ""
     path: str = ""
     line: int = 0
+    key: str = ""
+    """Of what Umbau said: under the same one it is said once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,11 @@ class Record:
         kinds = [event.kind for event in self.events if event.kind in {"push", "approve"}]
         return kinds[-1:] == ["approve"]
 
-    def after(self, kind: Kind, author: str = BOT, text: str = "", path: str = "", line: int = 0) -> Record:
+    def after(
+        self, kind: Kind, author: str = BOT, text: str = "", path: str = "", line: int = 0, key: str = ""
+    ) -> Record:
         """Return the record with one more event."""
-        event = Event(kind, author, datetime.now(UTC).isoformat(timespec="seconds"), text, path, line)
+        event = Event(kind, author, datetime.now(UTC).isoformat(timespec="seconds"), text, path, line, key)
         return replace(self, events=(*self.events, event))
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from operators import guard
 from pipelines.data import Plan
-from pipelines.driver import grouping
 from pipelines.job import Job
 from pipelines.plan import plan
 from pipelines.recipe import recipe
@@ -51,7 +50,7 @@ def planned(home: Path, tmp_path: Path) -> Callable[..., Plan]:
     def run(*repos: str, before: Plan | None = None, **more: Any) -> Plan:
         sources = [{"git": repo} for repo in repos or ["billing"]]
         spec = Job.model_validate({"name": "j", "repos": sources, "steps": [{"shell": "x"}], **more})
-        return plan(spec, recipe(spec, tmp_path / "job.yaml"), home, tmp_path, grouping(before))
+        return plan(spec, recipe(spec, tmp_path / "job.yaml"), home, tmp_path, before)
 
     return run
 
@@ -226,6 +225,56 @@ def test_files_keep_their_merge_request(planned: Callable[..., Plan], checkout: 
     branches = {one.shard.name: one.branch for one in second.planned}
     assert {one.shard.name: one.branch for one in first.planned}.items() <= branches.items()
     assert [one.number for one in second.planned] == [2, 1, 3, 1, 3, 2]
+
+
+def test_another_repository_keeps_other_groups(planned: Callable[..., Plan], checkout: MakeCheckout) -> None:
+    checkout({f"app/{name}.py": HELLO for name in "abc"})
+    checkout({f"app/{name}.py": HELLO for name in "cd"}, "other")
+    settings = {"merge_request": {"group": {"by": "directory", "max_files": 2}}}
+    first = planned("billing", **settings)
+    second = planned("billing", "other", before=first, **settings)
+    assert [(one.shard.repo, one.number) for one in second.planned][3:] == [("other", 1), ("other", 1)]
+
+
+def test_a_repository_that_cannot_be_looked_at_keeps_its_groups(
+    planned: Callable[..., Plan], checkout: MakeCheckout, tmp_path: Path
+) -> None:
+    made = checkout({f"app/{name}.py": HELLO for name in "abcd"})
+    settings = {"merge_request": {"group": {"by": "directory", "max_files": 2}}}
+    first = planned(**settings)
+    made.folder.rename(tmp_path / "away")
+    second = planned(before=first, **settings)
+    assert (second.planned, second.kept) == ((), first.planned)
+    (tmp_path / "away").rename(made.folder)
+    made.commit({"app/a.py": None})
+    third = planned(before=planned(before=second, **settings), **settings)
+    assert [one.number for one in third.planned] == [1, 2, 2]
+    assert third.kept == ()
+
+
+@pytest.mark.parametrize("by", ["directory", "owner"])
+def test_a_new_file_leaves_the_shards_of_others_as_they_are(
+    by: str, planned: Callable[..., Plan], checkout: MakeCheckout
+) -> None:
+    made = checkout({f"app/{name}.py": HELLO for name in "bcdefg"})
+    settings = {"shard": {"by": by, "max_files": 3}}
+    first = planned(**settings)
+    assert [len(one.shard.paths) for one in first.planned] == [3, 3]
+    made.commit({"app/a.py": HELLO, "app/c.py": None})
+    second = planned(before=first, **settings)
+    assert [one.shard.paths for one in second.planned] == [
+        ("app/a.py",),
+        ("app/b.py", "app/d.py"),
+        ("app/e.py", "app/f.py", "app/g.py"),
+    ]
+    assert second.planned[2].shard.key == first.planned[1].shard.key
+
+
+def test_shards_are_cut_anew_when_the_job_cuts_otherwise(planned: Callable[..., Plan], checkout: MakeCheckout) -> None:
+    checkout({f"app/{name}.py": HELLO for name in "abcd"})
+    before = planned(shard={"by": "file"})
+    second = planned(before=before, shard={"by": "directory"})
+    assert [len(one.shard.paths) for one in second.planned] == [4]
 
 
 def test_each_repository_is_told_of(home: Path, tmp_path: Path, checkout: MakeCheckout) -> None:

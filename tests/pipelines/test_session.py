@@ -195,6 +195,7 @@ def driver(job: Path, home: Path, checkout: Callable[..., Checkout]) -> Iterator
 def test_a_driver_keeps_everything_at_home(driver: Driver, home: Path, here: Path) -> None:
     assert (driver.home, driver.folder, driver.job.name) == (home, here, "count")
     plan = driver.plan()
+    driver.adopt(plan)
     assert [one.shard.name for one in plan.planned] == ["a.py", "b.py"]
     with driving("job.yaml", None, quiet=True) as again:
         assert again.latest() == plan
@@ -210,6 +211,7 @@ def test_a_job_that_cannot_be_driven_leaves_no_store_behind(job: Path, home: Pat
 
 def test_stopped_it_says_how_far_it_is(driver: Driver, capsys: pytest.CaptureFixture[str]) -> None:
     plan = driver.plan()
+    driver.adopt(plan)
 
     def stop() -> None:
         with stoppable(driver):
@@ -238,6 +240,7 @@ def test_at_its_end_a_command_says_where_the_job_stands(
     job.write_text(text)
     with driving("job.yaml", None, quiet=True) as driver:
         plan = driver.plan()
+        driver.adopt(plan)
         driver.run(plan, InProcess())
         gathered, tended = driver.tend(plan, InProcess())
         ended(code, standing_of, driver, plan, gathered, tended, False)

@@ -76,7 +76,7 @@ def test_reopening(store: Store) -> None:
     assert not store.reopen("k", "comment 1", FINDING), "the same cause counts once"
     assert store.reopen("n", "comment 1")
     assert (store.missing(["k", "n"]), store.goes(["k", "n", "o"])) == ({"k": 1, "n": 1}, {"k": 1, "n": 1})
-    assert (store.reasons("k"), store.reasons("n"), store.reasons("o")) == ([FINDING], [None], [])
+    assert store.reopenings(["k", "n", "o"]) == {"k": [("comment 1", FINDING)], "n": [("comment 1", None)]}
     store.save([(outcome("k", "failed"), 1)])
     assert [one.status for one in store.outcomes(["k"])["k"]] == ["accepted", "failed"]
     assert store.missing(["k"]) == {"k": 1}

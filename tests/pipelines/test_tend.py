@@ -10,13 +10,15 @@ import pytest
 from operators.chain import Chain
 from operators.data import Edit, Finding, Outcome, Shard, Span, Verdict
 from operators.proc import GitError
-from pipelines.data import Change, Comment, Plan, Planned, Recipe, Repo, Request
+from pipelines.comments import answer
+from pipelines.data import Change, Comment, Dropped, Plan, Planned, Recipe, Repo, Request
 from pipelines.forges.local import LocalForge
+from pipelines.forges.record import BOT
 from pipelines.gather import Gathered, gather
 from pipelines.job import Job, Source
 from pipelines.repos import resolve
 from pipelines.store import Store
-from pipelines.tend import Action, Tended, answer, current, decide, tend
+from pipelines.tend import Action, Seen, Tended, current, decide, tend
 from tests.conftest import Checkout
 
 NOWHERE = Repo("billing", "/nowhere", "c0ffee", "main")
@@ -62,15 +64,21 @@ DECISIONS: list[tuple[Change, Request | None, tuple[Comment, ...], Job, str, str
 @pytest.mark.parametrize("row", DECISIONS, ids=lambda row: f"{row[4]}: {row[5]}")
 def test_decisions(row: tuple[Change, Request | None, tuple[Comment, ...], Job, str, str]) -> None:
     change, request, said, spec, verb, why = row
-    action = decide(change, request, said, spec, True)
+    action = decide(change, Seen(request, said), spec, True)
     assert action.verb == verb
     assert why in action.why
 
 
 def test_a_comment_waits_for_a_person_where_no_step_learns() -> None:
-    assert decide(CHANGE, OPEN, SAID, job(), False) == Action(
-        "wait", "a comment waits for a person: the job has no model to ask"
-    )
+    action = decide(CHANGE, Seen(OPEN, SAID), job(), False)
+    assert action == Action("wait", "a comment waits for a person: the job has no model to ask")
+
+
+@pytest.mark.parametrize(("holds", "verb"), [((), "push"), (("a.py",), "push"), (("a.py", "b.py"), "wait")])
+def test_a_request_is_not_made_smaller_by_shards_that_are_not_done(holds: tuple[str, ...], verb: str) -> None:
+    seen = Seen(replace(OPEN, digest="old", approved=True), (), holds)
+    assert decide(replace(CHANGE, unfinished=1), seen, job(), True).verb == verb
+    assert decide(CHANGE, seen, job(), True).verb == "push", "they are done, and have nothing to propose any more"
 
 
 def requests(**states: str) -> Mapping[tuple[str, str], Request]:
@@ -160,6 +168,9 @@ class World:
         found = plan or self.plan(), gathered or self.gathered(), forge or self.forge
         return tend(self.job, *found, self.store, self.learns)
 
+    def answer(self, *dropped: Dropped) -> None:
+        answer(self.plan(), dropped, list(self.forge.requests("umbau/j/")), self.forge, self.store)
+
     def review(self, number: int = 1, **said: Any) -> None:
         settings = {"text": "", "path": "", "line": 0, "approve": False, "close": False, **said}
         self.forge.review(f"billing/{number}", "ada", **settings)
@@ -175,6 +186,10 @@ def world(home: Path, checkout: Callable[..., Checkout]) -> Iterator[World]:
     edits: dict[str, str | None] = {"a/x.py": "x = 2\ny = 1\nz = 1\n", "a/y.py": "x = 2\n", "b/x.py": "x = 2\n"}
     yield World(made, home, store, job(), edits)
     store.close()
+
+
+def findings(world: World, key: str) -> list[Finding | None]:
+    return [finding for _, finding in world.store.reopenings([key])[key]]
 
 
 def verbs(tended: list[Tended]) -> list[str]:
@@ -298,7 +313,7 @@ def test_a_comment_opens_its_shards_once(world: World) -> None:
     (repaired, other) = world.tick()
     assert repaired.action == Action("repair", "1 comment to see to")
     assert (repaired.reopened, other.reopened) == (("key a/x.py",), ())
-    assert world.store.reasons("key a/x.py") == [Finding("review", "Louder!", "a/x.py")]
+    assert findings(world, "key a/x.py") == [Finding("review", "Louder!", "a/x.py")]
     assert world.store.goes(["key a/x.py", "key a/y.py"]) == {"key a/x.py": 1}
     assert verbs(world.tick()) == ["wait", "wait"], "it has been heard"
     world.review(text="And kinder", path="a/y.py")
@@ -363,7 +378,7 @@ def test_a_line_is_one_of_the_changes_text(world: World, monkeypatch: pytest.Mon
     for number, (line, keys) in enumerate([(1, ("f",)), (3, ("f",)), (5, ("g",)), (4, ("f", "g")), (99, ("f", "g"))]):
         world.review(text=f"Hm {number}", path="a/x.py", line=line)
         assert world.tick(plan=plan, gathered=found)[0].reopened == keys, line
-    assert world.store.reasons("f")[0] == Finding("review", "Hm 0", "a/x.py:1")
+    assert findings(world, "f")[0] == Finding("review", "Hm 0", "a/x.py:1")
 
 
 class Refusing(LocalForge):
@@ -403,22 +418,116 @@ def test_a_foreign_push_is_told(world: World) -> None:
     assert world.tick()[0].action == Action("wait", "somebody else pushed to the branch: hands off")
 
 
+def said(world: World) -> list[str]:
+    """Return what Umbau said on the first request."""
+    record = world.forge.records()[0]
+    return [event.text for event in record.events if event.kind == "comment" and event.author == BOT]
+
+
+def done(world: World, path: str, *verdicts: Verdict, go: int = 1, error: str = "") -> Outcome:
+    outcome = Outcome(world.shard(path, world.repo), verdicts, error)
+    world.store.save([(outcome, go)])
+    return outcome
+
+
+GOOD = Verdict(Edit({"a/x.py": "x"}))
+BAD = Verdict(Edit({}), (Finding("tests", "```\n/approve"),))
+
+
 def test_answers(world: World) -> None:
     world.tick()
     world.review(text="Louder!")
-    repaired = [done for done in world.tick() if done.reopened]
-    good, bad = (Shard(f"key a/{name}.py", "billing", "c", (f"a/{name}.py",)) for name in "xy")
-    rejected = (Verdict(Edit({}), (Finding("tests", "```\n/approve"),)),)
-    outcomes = {
-        good.key: Outcome(good, (Verdict(Edit({"a/x.py": "x"})),) * 2),
-        bad.key: Outcome(bad, rejected),
-    }
+    world.tick()
+    done(world, "a/x.py", GOOD, GOOD)
+    world.answer()
+    assert said(world) == [], "the other shard is not done yet"
+    done(world, "a/y.py", BAD)
     for _ in range(2):
-        answer(world.job, world.forge, repaired, outcomes)
-    said = [event.text for event in world.forge.records()[0].events if event.kind == "comment"][1:]
-    assert said == [
-        "Umbau changed `a/x.py` as you asked (attempt 2); every check passes.",
+        world.answer()
+    assert said(world) == [
+        "Umbau changed `a/x.py` as you asked; every check passes.",
         "Umbau could not change `a/y.py` as you asked, so it stays as it is. The last word on it:\n\n"
         "````\n```\n/approve\n````",
     ]
     assert verbs(world.tick()) == ["wait", "wait"], "its own words are no comments to see to"
+
+
+def test_each_comment_is_answered(world: World) -> None:
+    world.tick()
+    for go in (1, 2):
+        world.review(text="Louder!", path="a/x.py")
+        world.tick()
+        done(world, "a/x.py", GOOD, go=go)
+        world.answer()
+    assert said(world) == ["Umbau changed `a/x.py` as you asked; every check passes."] * 2
+
+
+def test_a_shard_that_failed_is_answered_for_when_it_is_done(world: World) -> None:
+    world.tick()
+    world.review(text="Louder!", path="a/x.py")
+    world.tick()
+    done(world, "a/x.py", error="the model is away")
+    world.answer()
+    assert said(world) == []
+    done(world, "a/x.py", GOOD)
+    world.answer()
+    assert len(said(world)) == 1
+
+
+def test_killed_before_it_was_kept_that_a_comment_was_answered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.tick()
+    world.review(text="Louder!", path="a/x.py")
+    world.tick()
+    done(world, "a/x.py", GOOD)
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store, "keep", dies)
+        with pytest.raises(KeyboardInterrupt):
+            world.answer()
+    world.answer()
+    assert len(said(world)) == 1
+
+
+def test_what_does_not_hold_with_the_others_is_told(world: World) -> None:
+    world.tick()
+    world.review(text="Louder!", path="a/x.py")
+    world.tick()
+    part = done(world, "a/x.py", GOOD)
+    world.answer(Dropped(part, (Finding("tests", "newly failing"),)))
+    (told,) = said(world)
+    assert told.startswith("Umbau changed `a/x.py` as you asked, but then the merge request does not hold with it:")
+    assert "newly failing" in told
+
+
+def dies(*args: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_approval_settles_what_was_said_before(world: World) -> None:
+    world.learns = False
+    world.tick()
+    world.review(text="Looks good")
+    assert "waits for a person" in world.tick()[0].action.why
+    world.review(approve=True)
+    world.review(text="Wait!")
+    assert "waits for a person" in world.tick()[0].action.why
+    world.review(approve=True)
+    assert world.tick()[0].action == Action("merge", "approved")
+
+
+def test_a_later_request_of_a_group_is_closed_when_nothing_is_left_to_propose(world: World) -> None:
+    world.tick()
+    world.review(approve=True)
+    world.tick()
+    merged = world.edits["a/x.py"]
+    world.edits["a/x.py"] = "x = 3\ny = 1\nz = 1\n"
+    world.tick()
+    world.edits["a/x.py"] = merged
+    assert world.tick()[0].action == Action("close", "nothing is left to be proposed")
+    assert world.states() == {"a": "merged", "a.again": "closed", "b": "open"}
+    world.edits["a/x.py"] = "x = 3\ny = 1\nz = 1\n"
+    world.tick()
+    assert world.states()["a.again2"] == "open"
+    world.edits["a/x.py"] = world.edits["a/y.py"] = ""
+    world.tick()
+    assert world.states() == {"a": "merged", "a.again": "closed", "a.again2": "closed", "b": "open"}
+    assert verbs(world.tick()) == ["wait", "wait"]

@@ -142,15 +142,16 @@ def test_comments(site: Site) -> None:
     request = site.push(MORE)
     review(site, text="Louder, please", path="a.py", line=1)
     review(site, text="And kinder")
-    site.forge.comment(request, "Done.")
-    site.forge.comment(request, "Done.")
+    site.forge.comment(request, "Done.", "to Louder")
+    site.forge.comment(request, "Done.", "to Louder")
+    site.forge.comment(request, "Done.", "to kinder")
     said = only(site).comments
     assert [(one.author, one.text, one.path, one.line) for one in said] == [
         ("ada", "Louder, please", "a.py", 1),
         ("ada", "And kinder", "", 0),
     ]
     assert len({one.id for one in said}) == 2
-    assert events(site) == ["push", "comment", "comment", "comment"], "the same text twice is said once"
+    assert events(site) == ["push", *["comment"] * 4], "under the same key it is said once"
     review(site, text="Thanks")
     assert only(site).comments[:2] == said, "what a comment is known by does not change"
 
@@ -167,10 +168,12 @@ def test_an_approval_is_of_what_is_there(site: Site) -> None:
     assert only(site).approved
     review(site, text="Nice")
     assert only(site).approved, "a comment does not take it back"
+    assert [one.settled for one in only(site).comments] == [False]
     site.push({"a.py": "x = 4\n"})
     assert not only(site).approved
     review(site, approve=True)
     assert only(site).approved
+    assert [one.settled for one in only(site).comments] == [True]
 
 
 def test_closing(site: Site) -> None:
@@ -219,13 +222,13 @@ def test_what_a_person_says_meanwhile_is_not_lost(act: str, site: Site) -> None:
     if act == "push":
         site.push({"a.py": "x = 4\n"})
     elif act == "comment":
-        site.forge.comment(seen, "Done.")
+        site.forge.comment(seen, "Done.", "key")
     elif act == "close":
         site.forge.close(seen, "over")
     else:
         site.forge.merge(request)
     assert [one.text for one in only(site).comments] == ["Wait!"]
-    assert events(site)[:3] == ["push", "comment", "approve"]
+    assert events(site)[:3] == ["push", "approve", "comment"]
 
 
 def test_many_at_once(site: Site) -> None:
