@@ -6,7 +6,16 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from operators.proc import git
+from operators.proc import GitError, git
+
+
+def has(repo: Path, commit: str) -> bool:
+    """Say whether a bare repository has a commit."""
+    try:
+        git(repo, "cat-file", "-e", f"{commit}^{{commit}}")
+    except GitError:
+        return False
+    return True
 
 
 def bare(folder: Path, branch: str = "main", **settings: str) -> Path:

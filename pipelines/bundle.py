@@ -12,7 +12,7 @@ from stat import S_ISDIR
 
 from operators.data import Base
 from operators.proc import GitError, git
-from pipelines.bare import bare
+from pipelines.bare import bare, has
 
 
 def bundle(base: Base) -> bytes:
@@ -30,7 +30,7 @@ def unbundled(base: Base, data: bytes) -> Base:
     with mirror.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         bare(mirror)
-        if not _has(mirror, base.commit):
+        if not has(mirror, base.commit):
             # The commit is named before it is there: without its history, git must know that none is to be looked for.
             with (mirror / "shallow").open("a") as shallow:
                 shallow.write(f"{base.commit}\n")
@@ -46,11 +46,3 @@ def _own(folder: Path) -> Path:
     if found.st_uid != os.getuid() or found.st_mode & 0o022 or not S_ISDIR(found.st_mode):
         raise GitError(f"{folder} can be written to by others: remove it")
     return folder
-
-
-def _has(mirror: Path, commit: str) -> bool:
-    try:
-        git(mirror, "cat-file", "-e", commit)
-    except GitError:
-        return False
-    return True

@@ -3,7 +3,9 @@ them."""
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +24,7 @@ from pipelines.session import (
     standing_of,
     stoppable,
     told,
+    user,
 )
 
 app = typer.Typer(
@@ -71,7 +74,7 @@ def validate(job: JobArgument, json: Json = False) -> None:
 
 
 @app.command()
-def schema() -> None:
+def schema(json: Json = True) -> None:
     """Print the JSON Schema of job files, for editors."""
     from json import dumps
 
@@ -163,14 +166,16 @@ def show(shard: Annotated[str, typer.Argument(help="Beginning of its key, or its
         from pipelines.store import Store
 
         with closing(Store(home() / "store.db")) as store:
-            for repo, key in store.find(shard) or fail(f"no shard is called {shard}: see `umbau plan`"):
-                found = store.outcomes([key]).get(key)
-                if not found:
-                    print(f"{key[:12]} has no outcome yet: umbau run")
-                elif json:
-                    out(found, json)
+            found = store.find(shard) or fail(f"no shard is called {shard}: see `umbau plan`")
+            outcomes = store.outcomes([key for _, key in found])
+            if json:
+                out([outcome for _, key in found for outcome in outcomes.get(key, [])], json)
+                return
+            for repo, key in found:
+                if key in outcomes:
+                    out(outcome_text(outcomes[key][-1], Workspace(repo.base)), json)
                 else:
-                    out(outcome_text(found[-1], Workspace(repo.base)), json)
+                    out(f"{key[:12]} has no outcome yet: umbau run", json)
 
 
 @app.command()
@@ -199,18 +204,21 @@ def review(
 ) -> None:
     """Review a merge request of the local forge."""
     with told():
-        from getpass import getuser
-
         from pipelines.forges.local import LocalForge
 
+        if not (comment or approve or close) or ((file or line) and not comment) or (approve and close):
+            fail("say what: --comment, with --file and --line if it is about one; --approve or --close", 64)
         forge = LocalForge(home() / "forge")
         try:
-            record = forge.review(request, getuser(), text=comment, path=file, line=line, approve=approve, close=close)
+            record = forge.review(request, user(), text=comment, path=file, line=line, approve=approve, close=close)
         except KeyError:
             names = ", ".join(record.name for record in forge.records()) or "none yet"
             fail(f"there is no merge request {request}. There are: {names}")
-        out(record if json else str(forge.page(record)), json)
+        out(record if json else f"{record.name}, {record.state}: {forge.page(record)}", json)
 
 
 def main() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names and code hold more than some terminals can show
     app()

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, redirect_stdout, suppress
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from itertools import islice
@@ -19,10 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from operators.chain import Chain
-from operators.data import Outcome
+from operators.data import Outcome, told
 from operators.model import CONCURRENCY, Endpoint
 from operators.rewrite import Rewrite
 from operators.workspace import Workspace
+from pipelines.bare import has
 from pipelines.bundle import bundle, unbundled
 from pipelines.data import Task
 from pipelines.errors import Refused
@@ -46,6 +49,7 @@ class OnRay:
 
     def __init__(self, address: str = "", cores: int | None = None) -> None:
         self._address, self._cores_here = address, cores
+        self._quiet = ExitStack()
 
     @cached_property
     def _ray(self) -> Any:
@@ -58,11 +62,14 @@ class OnRay:
         else:
             here = {"num_cpus": self._cores_here, "include_dashboard": False, "object_store_memory": OBJECT_STORE}
             settings |= {"address": "local", **here}
+        terminate = signal.getsignal(signal.SIGTERM)
+        self._quiet.enter_context(redirect_stdout(sys.stderr))  # where results go, Ray prints what its workers die of
         try:
             ray.init(**settings)
         except (OSError, RuntimeError, ValueError) as error:
             what = f"no Ray cluster answers at {self._address}" if self._address else "Ray cannot start here"
             raise Refused(f"{what}: {_first(error)}") from None
+        signal.signal(signal.SIGTERM, terminate or signal.SIG_DFL)  # Ray has one of its own, which ends without a word
         return ray
 
     def start(self) -> None:
@@ -72,6 +79,7 @@ class OnRay:
     def close(self) -> None:
         if "_ray" in self.__dict__:
             self._ray.shutdown()
+        self._quiet.close()
 
     def prepare(self, kit: Kit, repos: Iterable[str]) -> Iterator[Prepared]:
         holder = self._shared(kit)
@@ -222,7 +230,7 @@ def _kit(ref: Any) -> Kit:
 
     kit, bundles = ray.get(ref)
     here = {
-        repo: base if Path(base.mirror).exists() else unbundled(base, ray.get(bundles[repo]))
+        repo: base if has(Path(base.mirror), base.commit) else unbundled(base, ray.get(bundles[repo]))
         for repo, base in kit.bases.items()
     }
     own: Kit = replace(kit, bases=here)
@@ -252,6 +260,9 @@ def _chained(first: list[Task], rest: Iterator[Task]) -> Iterator[Task]:
 
 
 def _died(error: Exception) -> str:
+    cause = getattr(error, "cause", None)  # it did not die, but raised something
+    if isinstance(cause, Exception):
+        return told(cause)
     return f"the worker died {TRIES} times ({type(error).__name__}: {_first(error)})"
 
 

@@ -25,6 +25,8 @@ class Repo:
     commit: str
     branch: str
     """What a merge request is to be merged into."""
+    source: str = ""
+    """URL or path that it is fetched from; of a package its name."""
 
     @property
     def base(self) -> Base:

@@ -73,7 +73,7 @@ class Driver:
         """Return the last plan as it was made. Raises Refused when there is none."""
         found = self.store.plan(self.job.name)
         if found is None:
-            raise Refused(f"{self.job.name} has not been planned yet: umbau run")
+            raise Refused(f"{self.job.name} has not been run yet: umbau run")
         return found
 
     def done(self) -> tuple[int, int]:

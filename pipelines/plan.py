@@ -18,12 +18,18 @@ from pipelines.data import LeftOut, Plan, Planned, Recipe, Repo, digest
 from pipelines.group import BadBranch, Boxes, grouped
 from pipelines.job import Job, Source
 from pipelines.owners import PLACES, Owners, owners
-from pipelines.repos import NoRepo, named, resolve
+from pipelines.repos import NoRepo, named, resolve, strangers
 from pipelines.select import Hit, Selection, select
 from pipelines.text import BadTemplate
 
 REPOS_AT_ONCE = 8
 CONTEXT_FILES = 20  # the most that a prompt may show besides the shard
+
+
+_STRANGER = (
+    "at the last run of this job {name} was {source}, which is another repository: with UMBAU_HOME give this one a "
+    "home of its own"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ def plan(
     """
 
     last = (*before.planned, *before.kept) if before else ()
+    repos = {repo.name: repo for repo in before.repos} if before else {}
     cut = digest(job.shard.model_dump(mode="json"))
     same = before is not None and before.cut == cut
 
@@ -61,6 +68,9 @@ def plan(
         own = [planned for planned in last if planned.shard.repo == named(source, folder)]
         found = _repository(job, recipe, source, home, folder, own, own if same else ())
         each(found.name)
+        then = repos.get(found.name)
+        if found.repo and then and strangers(found.repo, then.source, then.commit):
+            return _Found(found.name, trouble=_STRANGER.format(name=found.name, source=then.source))
         return found
 
     with ThreadPoolExecutor(REPOS_AT_ONCE) as pool:

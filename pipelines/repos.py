@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from operators.proc import GitError, git
-from pipelines.bare import bare
+from pipelines.bare import bare, has
 from pipelines.data import Repo
 from pipelines.job import Source
 from pipelines.sdist import sdist
@@ -55,7 +55,7 @@ def resolve(source: Source, home: Path, folder: Path) -> Repo:
     try:
         if source.pypi:
             with _mirror(home, source.pypi) as mirror:
-                return Repo(name, str(mirror), sdist(source.pypi, mirror), "main")
+                return Repo(name, str(mirror), sdist(source.pypi, mirror), "main", name)
         url = _url(source.git, folder)
         with _mirror(home, url) as mirror:
             branch = source.branch or _default_branch(url)
@@ -63,9 +63,15 @@ def resolve(source: Source, home: Path, folder: Path) -> Repo:
             ref = f"refs/umbau/heads/{hashlib.sha256(branch.encode()).hexdigest()[:16]}"
             fetch = ("fetch", "--quiet", "--no-tags", "--force", "--update-shallow", "--")
             _git_with(url, mirror, *TOLERANT, *fetch, url, f"+refs/heads/{branch}:{ref}")
-            return Repo(name, str(mirror), git(mirror, "rev-parse", "--verify", ref).decode().strip(), branch)
+            return Repo(name, str(mirror), git(mirror, "rev-parse", "--verify", ref).decode().strip(), branch, url)
     except GitError as error:
         raise NoRepo(_advice(str(error), source)) from None
+
+
+def strangers(repo: Repo, source: str, commit: str) -> bool:
+    """Say whether a repository is another than the one that came from `source` and had `commit`, though both go by one
+    name. One that has only moved has what it had."""
+    return bool(source) and repo.source != source and not has(Path(repo.mirror), commit)
 
 
 @contextmanager

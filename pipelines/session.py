@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -69,6 +70,16 @@ def _source(repo: str) -> Source:
         fail(f"--repo {repo!r}: {error.errors()[0]['msg']}", 64)
 
 
+def user() -> str:
+    """Return the name of whoever is at the keyboard."""
+    from getpass import getuser
+
+    try:
+        return getuser()
+    except (KeyError, OSError):  # an account without a name, as in many containers
+        return f"user {os.getuid()}"
+
+
 def folder_of(file: Path, repos: Sequence[str] | None) -> Path:
     """Say what local paths are relative to: the job file, or the command line's own folder for --repo."""
     return Path.cwd() if repos else file.resolve().parent
@@ -99,13 +110,23 @@ def lanes_at(address: str) -> Lanes:
 
 @contextmanager
 def stoppable(driver: Driver) -> Iterator[None]:
-    """Answer Ctrl-C with what is kept and how to go on."""
+    """Answer Ctrl-C, or a request to terminate, with what is kept and how to go on."""
+
+    def stop(number: int, frame: object) -> NoReturn:
+        for one in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(one, signal.SIG_IGN)  # once is enough, and the end must not be disturbed
+        raise KeyboardInterrupt
+
+    before = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     except KeyboardInterrupt:
         done, total = driver.done()
         typer.echo(f"\nStopped: {done} of {total} shards are done and kept. The same command goes on here.", err=True)
         raise typer.Exit(STOPPED) from None
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 @contextmanager
@@ -121,6 +142,8 @@ def told() -> Iterator[None]:
         fail(str(error), error.code)
     except GitError as error:
         fail(str(error))
+    except OSError as error:  # the disk is full, a file may not be written ...
+        fail(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
 
 
 def fail(message: str, code: int = FAILED) -> NoReturn:

@@ -35,6 +35,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from operators.data import Finding, Outcome
 from pipelines.data import Plan, Planned, Repo, digest
+from pipelines.errors import Refused
 
 AT_ONCE = 500  # keys in one question; SQLite takes up to 32,766 variables
 
@@ -74,6 +75,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._engine = create_engine(URL.create("sqlite", database=str(path)))  # whatever signs the path has
+        _tell(self._engine, path)
         _durable(self._engine)
         with self._engine.begin() as connection:
             for table in _meta.sorted_tables:  # not create_all, which looks first: another process may do the same
@@ -253,6 +255,15 @@ def _unpacked(kind: TypeAdapter[Any], body: bytes) -> Any:
 
 def _unzipped(body: bytes) -> str:
     return zlib.decompress(body).decode()
+
+
+def _tell(engine: Engine, path: Path) -> None:
+    """Say in words what is wrong with the database; that a row is there already is for who asked to know."""
+
+    @event.listens_for(engine, "handle_error")
+    def _told(context: Any) -> None:
+        if not isinstance(context.sqlalchemy_exception, IntegrityError):
+            raise Refused(f"the store {path} cannot be used: {context.original_exception}") from None
 
 
 def _durable(engine: Engine) -> None:

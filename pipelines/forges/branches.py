@@ -30,11 +30,17 @@ def push(repo: Path, mirror: Path, commit: str, branch: str, held: str) -> None:
     _push(repo, mirror, f"{checked(commit.encode())}:refs/heads/{branch}", lease)
 
 
+def origin(repo: Path, source: Repo) -> tuple[str, str]:
+    """Return which source the repository follows, and the commit it last saw of it; both "" at first."""
+    with GitRepo(repo) as own, own.config_reader("repository") as settings:
+        return str(settings.get_value("umbau", "source", "")), _last(repo, source)
+
+
 def follow(repo: Path, source: Repo) -> None:
     """Bring the base branch to where the source has it, also when the source's history was rewritten. What was merged
     here is not in the source: then the branch goes its own way until the source has it too. Raises GitError."""
-    base, seen = f"refs/heads/{source.branch}", f"refs/umbau/source/{source.branch}"
-    last = git(repo, "for-each-ref", "--format=%(objectname)", seen).decode().strip()
+    base, seen, last = f"refs/heads/{source.branch}", f"refs/umbau/source/{source.branch}", _last(repo, source)
+    git(repo, "config", "umbau.source", source.source)
     for options in ([f"--force-with-lease={base}:{last}"], []):
         try:
             _push(repo, Path(source.mirror), f"{source.commit}:{base}", *options)
@@ -44,6 +50,10 @@ def follow(repo: Path, source: Repo) -> None:
         else:
             git(repo, "update-ref", seen, source.commit)
             return
+
+
+def _last(repo: Path, source: Repo) -> str:
+    return git(repo, "for-each-ref", "--format=%(objectname)", f"refs/umbau/source/{source.branch}").decode().strip()
 
 
 def conflicts(repo: Path, base: str, commit: str) -> bool:

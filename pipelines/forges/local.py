@@ -20,6 +20,9 @@ from pipelines.data import Change, Comment, Description, NotPushed, Repo, Reques
 from pipelines.forges import branches
 from pipelines.forges.page import index_page, request_page
 from pipelines.forges.record import BOT, Record, dumped, read, write
+from pipelines.repos import strangers
+
+_Mark = tuple[int, int]  # inode and time of the last change: records are replaced as a whole
 
 
 class LocalForge:
@@ -27,6 +30,7 @@ class LocalForge:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
+        self._files: dict[Path, tuple[_Mark, Record]] = {}
         self._records: dict[tuple[str, str], Record] = {}
         self._current: set[Repo] = set()
 
@@ -101,8 +105,16 @@ class LocalForge:
     def records(self) -> list[Record]:
         """Return all requests, by repository and number, as they stand on disk."""
         files = sorted(self._folder.glob("*/*.json"), key=lambda file: (file.parent.name, int(file.stem)))
-        self._records = {(record.repo, record.branch): record for record in map(read, files)}
+        self._files = {file: self._read(file) for file in files}
+        self._records = {(record.repo, record.branch): record for _, record in self._files.values()}
         return list(self._records.values())
+
+    def _read(self, file: Path) -> tuple[_Mark, Record]:
+        """Read a record unless the file is as it was the last time."""
+        stat = file.stat()
+        mark = stat.st_ino, stat.st_mtime_ns
+        known = self._files.get(file)
+        return known if known and known[0] == mark else (mark, read(file))
 
     def page(self, record: Record) -> Path:
         return self._folder / _slug(record.repo) / f"{record.number}.html"
@@ -140,10 +152,17 @@ class LocalForge:
         return Record(change.repo.name, number, change.branch, base, change.repo.commit, text.title, text.body)
 
     def _prepared(self, repo: Repo) -> Path:
-        """Return the bare repository, made on the first occasion, its base branch no older than the source's."""
+        """Return the bare repository, made on the first occasion, its base branch no older than the source's. Raises
+        GitError when it is that of another source."""
         path = self._repo(repo.name)
         if repo not in self._current:
             bare(path, repo.branch, receive_shallowUpdate="true")  # the source may itself be a shallow clone
+            source, last = branches.origin(path, repo)
+            if strangers(repo, source, last):
+                raise GitError(
+                    f"the local forge has a {repo.name} already, from {source}: with UMBAU_HOME give this one "
+                    "a home of its own"
+                )
             branches.follow(path, repo)
             self._current.add(repo)
         return path
@@ -175,6 +194,7 @@ class LocalForge:
 
     def _save(self, record: Record) -> Record:
         """Write pages and record; the record last, so that what a crash leaves half done is done again."""
+        self.records()  # other jobs may have opened some meanwhile
         self._records[record.repo, record.branch] = record
         repo = self._repo(record.repo)
         diff = branches.diff(repo, record.commit, record.head) if record.head else ""
@@ -188,4 +208,5 @@ class LocalForge:
 def _slug(repo: str) -> str:
     """Return the name of a repository's folder; one that had to be spelt otherwise is told apart by a digest."""
     word = re.sub(r"[^A-Za-z0-9._-]+", "-", repo)[-60:].strip(".-") or "repository"
-    return word if word == repo else f"{word}-{hashlib.sha256(repo.encode()).hexdigest()[:8]}"
+    plain = word == repo and word != "index.html"
+    return word if plain else f"{word}-{hashlib.sha256(repo.encode()).hexdigest()[:8]}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipelines.data import State
+from pipelines.errors import Refused
 
 BOT = "umbau (bot)"  # no account is called that
 Kind = Literal["push", "comment", "approve", "merge", "close"]
@@ -70,9 +71,13 @@ class Record:
 
 
 def read(file: Path) -> Record:
-    data = json.loads(file.read_bytes())
-    events = tuple(Event(**event) for event in data.pop("events"))
-    return Record(**{**data, "labels": tuple(data["labels"]), "events": events})
+    """Raises Refused when the file does not hold a record."""
+    try:
+        data = json.loads(file.read_bytes())
+        events = tuple(Event(**event) for event in data.pop("events"))
+        return Record(**{**data, "labels": tuple(data["labels"]), "events": events})
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise Refused(f"{file} is damaged ({error}): move it away, and its merge request is opened anew") from None
 
 
 def write(file: Path, text: str) -> None:

@@ -182,7 +182,7 @@ def test_killed_at_any_moment_it_does_what_is_missing(world: World) -> None:
 
 
 def test_before_there_is_a_plan(world: World) -> None:
-    with pytest.raises(Refused, match="count has not been planned yet: umbau run"):
+    with pytest.raises(Refused, match="count has not been run yet: umbau run"):
         world.driver().latest()
     assert world.driver().requests() == []
 

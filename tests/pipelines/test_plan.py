@@ -270,6 +270,20 @@ def test_a_new_file_leaves_the_shards_of_others_as_they_are(
     assert second.planned[2].shard.key == first.planned[1].shard.key
 
 
+def test_another_repository_of_the_same_name_is_told(
+    planned: Callable[..., Plan], checkout: MakeCheckout, tmp_path: Path
+) -> None:
+    made = checkout({"a.py": HELLO})
+    first = planned()
+    other = checkout({"b.py": HELLO}, "elsewhere/billing")
+    second = planned(str(other.folder), before=first)
+    assert f"billing was {made.folder}, which is another repository" in second.trouble["billing"]
+    assert (second.planned, second.kept) == ((), first.planned)
+    moved = made.folder.rename(tmp_path / "other-place")
+    (tmp_path / "billing").symlink_to(moved)
+    assert planned(before=first).trouble == {}, "it has only moved"
+
+
 def test_shards_are_cut_anew_when_the_job_cuts_otherwise(planned: Callable[..., Plan], checkout: MakeCheckout) -> None:
     checkout({f"app/{name}.py": HELLO for name in "abcd"})
     before = planned(shard={"by": "file"})

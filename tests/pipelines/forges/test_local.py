@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from operators.proc import GitError
 from pipelines.data import Description, NotPushed, Repo, Request
 from pipelines.forges import branches, local
 from pipelines.forges.local import LocalForge
+from pipelines.job import Source
+from pipelines.repos import resolve
 from tests.conftest import Checkout
 from tests.pipelines.forges.conftest import Site
 
@@ -91,6 +94,35 @@ def test_repositories_whose_names_look_alike(site: Site, checkout: Callable[...,
     assert len({request.url for request in site.forge.requests("umbau/")}) == 4
     folders = {path.name for path in (site.home / "forge").iterdir() if path.is_dir()}
     assert len(folders) == 4 and "platform-billing" in folders
+
+
+def test_another_repository_of_the_same_name_is_refused(site: Site, checkout: Callable[..., Checkout]) -> None:
+    site.push(MORE)
+    other = checkout({"a.py": "x = 1\n", "other.py": ""}, "elsewhere/billing")
+    stranger = resolve(Source(git=str(other.folder)), site.home, site.home)
+    with pytest.raises(GitError, match=f"has a billing already, from {site.made.folder}"):
+        site.push({"a.py": "x = 5\n"}, repo=stranger)
+    assert site.tree("umbau/j/app")["a.py"].startswith("x = 2")
+
+
+def test_a_repository_that_has_moved_is_the_same(site: Site, tmp_path: Path) -> None:
+    site.push(MORE)
+    moved = site.made.folder.rename(tmp_path / "moved")
+    site.push({"a.py": "x = 4\n"}, repo=replace(resolve(Source(git=str(moved)), site.home, site.home), name="billing"))
+    assert site.bare.exists() and len(site.again().records()) == 1
+
+
+def test_jobs_that_run_at_once_are_all_in_the_overview(site: Site) -> None:
+    others = [LocalForge(site.home / "forge") for _ in range(2)]
+    for number, forge in enumerate(others * 2):
+        site.forge = forge
+        site.push(MORE, f"umbau/{number}/app")
+    assert Path(site.forge.overview).read_text().count("<a href=") == 4
+
+
+def test_a_repository_that_is_called_like_the_overview(site: Site) -> None:
+    site.push(MORE, repo=replace(site.repo, name="index.html"))
+    assert Path(site.forge.overview).is_file()
 
 
 def test_a_branch_of_somebody_else_stays_as_it_is(site: Site) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.errors import Refused
 from pipelines.forges.record import BOT, Record, dumped, read, write
 
 ODD = "größe \u202e\x1b\ud800 \"'\\ \n 🙂"
@@ -52,6 +53,14 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
         assert open_before.read() == "old"
     assert file.read_bytes().decode() == ODD.replace("\ud800", "\\ud800")
     assert [path.name for path in tmp_path.iterdir()] == ["1.html"]
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"\xff", b'{"events": [{"kind": 1}], "labels": []}'])
+def test_a_damaged_record_is_told(tmp_path: Path, data: bytes) -> None:
+    file = tmp_path / "1.json"
+    file.write_bytes(data)
+    with pytest.raises(Refused, match=r"1\.json is damaged"):
+        read(file)
 
 
 @given(st.text(st.characters()), st.text(st.characters()))
