@@ -95,6 +95,16 @@ def parse(data: bytes, file: str) -> Job:
         raise BadJob(file, _problems(marked, error)) from None
 
 
+def problem(file: Path, loc: Loc, message: str) -> Problem:
+    """Return what is wrong at a place of a job file that could be read; without the place if it cannot be any more."""
+    marked = Marked()
+    try:
+        marked.read(file.read_bytes())
+    except (OSError, Fault):
+        return Problem(message)
+    return _problem(marked, message, marked.values[_known(marked, loc)])
+
+
 def _problems(marked: Marked, error: ValidationError) -> list[Problem]:
     """Return what is wrong, in the order of the file."""
     found = []

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fnmatch import translate
+from functools import lru_cache
 
 PLACES = (".github/CODEOWNERS", ".gitlab/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
 NOBODY = "nobody"
@@ -26,7 +28,9 @@ class Rule:
         first = self.parts[0]
         if first != path[0] and "*" not in first and "?" not in first:
             return False
-        return _fits(self.parts, path, "**", _part_fits)
+        if len(self.parts) == 3 and first == self.parts[2] == "**":  # `*.js`, `docs/`: most are like that
+            return any(map(_part(self.parts[1]), path))
+        return _fits(self.parts, path, "**", lambda pattern, part: bool(_part(pattern)(part)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,12 @@ def _parts(pattern: str) -> tuple[str, ...]:
     return (*above, *parts, *below)
 
 
-def _part_fits(pattern: str, part: str) -> bool:
-    return pattern == part or _fits(pattern, part, "*", lambda one, other: one in ("?", other))
+@lru_cache(maxsize=100_000)
+def _part(pattern: str) -> Callable[[str], object]:
+    """Return what says whether a part of a path fits a part of a pattern."""
+    if "*" not in pattern and "?" not in pattern:
+        return pattern.__eq__
+    return re.compile(translate(pattern.replace("[", "[[]"))).match  # in which no star is looked at twice
 
 
 def _fits(pattern: Sequence[str], text: Sequence[str], star: str, fits: Callable[[str, str], bool]) -> bool:

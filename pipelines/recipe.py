@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -27,28 +28,45 @@ from pipelines import job as spec
 from pipelines.data import Recipe, digest
 from pipelines.describe import wording
 from pipelines.group import distinct
-from pipelines.jobfile import BadJob, Problem
+from pipelines.jobfile import BadJob, problem
 from pipelines.sources import sources
 
 
 def recipe(job: spec.Job, file: Path) -> Recipe:
     """Build what the job asks for. Raises BadJob when a codemod or plugin is not there or refuses its settings."""
     home = str(file.resolve().parent)
-    try:
+    with _at(file, "merge_request", "branch"):
         distinct(job)
+    with _at(file, "merge_request"):
         wording(job, group="any", repo="any", files=[])
-        steps = tuple(_step(step, job, home) for step in job.steps)
-        chain = Chain(steps)
-        still = Chain(tuple(step for step in steps if not (step.waits or isinstance(step, Rewrite))))
-        checks = tuple(_check(check, still, home) for check in job.checks)
-        final = tuple(_check(check, still, home) for check in job.final)
-    except (ValueError, Skip) as error:
-        raise BadJob(str(file), [Problem(str(error))]) from None
-    except guard.Broken as error:  # the job author's module cannot be imported
-        raise BadJob(str(file), [Problem(str(error).partition("\n")[0])]) from None
+    steps: list[Operator] = []
+    for number, step in enumerate(job.steps):
+        with _at(file, "steps", number):
+            steps.append(_step(step, job, home))
+    still = Chain(tuple(step for step in steps if not (step.waits or isinstance(step, Rewrite))))
+    checks, final = (_checks(job, name, still, file) for name in ("checks", "final"))
     if not any(isinstance(check, Inside) for check in checks):
         checks = (Inside(), *checks)  # no job can do without
-    return Recipe(chain, checks, final, job.attempts, _fingerprint(job, home, steps))
+    return Recipe(Chain(tuple(steps)), checks, final, job.attempts, _fingerprint(job, home, steps))
+
+
+@contextmanager
+def _at(file: Path, *loc: str | int) -> Iterator[None]:
+    """Say at which place of the job file something is that cannot be built."""
+    try:
+        yield
+    except (ValueError, Skip) as error:
+        raise BadJob(str(file), [problem(file, loc, str(error))]) from None
+    except guard.Broken as error:  # the job author's module cannot be imported
+        raise BadJob(str(file), [problem(file, loc, str(error).partition("\n")[0])]) from None
+
+
+def _checks(job: spec.Job, name: str, still: Operator, file: Path) -> tuple[Check, ...]:
+    built: list[Check] = []
+    for number, check in enumerate(getattr(job, name)):
+        with _at(file, name, number):
+            built.append(_check(check, still, str(file.resolve().parent)))
+    return tuple(built)
 
 
 def _step(step: spec.Step, job: spec.Job, home: str) -> Operator:
@@ -104,6 +122,8 @@ def _check(check: spec.Check, still: Operator, home: str) -> Check:
         return Parses()
     if check.scope:
         scope = check.scope
+        if why := guard.call("scope:unknown", nodes=scope.nodes):
+            raise ValueError(why)
         return Scope(tuple(scope.nodes), tuple(scope.names), scope.statements, scope.imports)
     if check.idempotent:
         return Idempotent(still)

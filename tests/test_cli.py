@@ -75,6 +75,32 @@ def test_bad_job_is_told_by_line(tmp_path: Path, home: Path) -> None:
     assert umbau("plan", "no-such-job").returncode == 64
 
 
+@pytest.mark.parametrize(
+    ("part", "place", "message"),
+    [
+        ("steps: [{codemod: a.B}]", "3:9", "no LibCST codemod is called a.B"),
+        ("steps: [{shell: x}]\nchecks: [inside, {scope: {nodes: [Cal]}}]", "4:18", "no node Cal; did you mean Call?"),
+        ("steps: [{shell: x}]\nfinal: [{use: no.Such}]", "4:9", "no.Such: ModuleNotFoundError"),
+        ("steps: [{shell: x}]\nmerge_request: {title: '{{ nope }}'}", "4:16", "'nope' is undefined"),
+    ],
+)
+def test_what_cannot_be_built_is_told_by_line(tmp_path: Path, home: Path, part: str, place: str, message: str) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text(f"name: x\nrepos: [{{git: .}}]\n{part}\n")
+    done = umbau("validate", str(file))
+    assert done.returncode == 64
+    assert f"{file}:{place}: " in done.stderr
+    assert message in done.stderr
+
+
+def test_a_damaged_store_is_told(tmp_path: Path, home: Path, job: Path) -> None:
+    (home / "store.db").write_text("no database at all, but long enough to be looked at as one" * 20)
+    done = umbau("status", str(job))
+    assert done.returncode == 2
+    assert f"the store {home}/store.db cannot be used: file is not a database" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_schema_is_json(home: Path) -> None:
     schema = json.loads(umbau("schema").stdout)
     assert schema["additionalProperties"] is False
@@ -102,8 +128,12 @@ def test_plan_try_run_status_show_retry(job: Path) -> None:
     assert status["counts"] == {"accepted": 1, "skipped": 1}
     shown = umbau("show", "a.py")
     assert "accepted after 1 attempt" in shown.stdout
+    assert [one["shard"]["paths"] for one in json.loads(umbau("show", "a.py", "--json").stdout)] == [["a.py"]]
     assert umbau("show", "nowhere.py").returncode == 2
     assert "0 shards" in umbau("retry", str(job)).stdout
+    assert "no shard is called nowhere.py" in umbau("retry", str(job), "nowhere.py").stderr
+    assert umbau("review", "billing/1").returncode == 64
+    assert "billing/1, open: " in umbau("review", "billing/1", "--comment", "Why?").stdout
     assert "1 shard " in umbau("retry", str(job), "a.py").stdout
     assert "1 accepted, 1 skipped" in umbau("run", str(job)).stdout
 

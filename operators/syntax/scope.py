@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from difflib import SequenceMatcher
+from difflib import SequenceMatcher, get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -57,6 +57,16 @@ def outside(before: str, after: str, allowed: Mapping[str, Any]) -> list[Fault]:
         return []  # where nodes stand takes as long to find out as all the rest
     places = MetadataWrapper(was, unsafe_skip_copy=True).resolve(PositionProvider)
     return [(_line(nodes, places, numbers), message) for nodes, message in found]
+
+
+def unknown(nodes: Sequence[str]) -> str:
+    """Return which of these is no LibCST node class, and what may have been meant; "" when all are."""
+    known = [name for name, kind in vars(cst).items() if isinstance(kind, type) and issubclass(kind, cst.CSTNode)]
+    for name in nodes:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            return f"LibCST has no node {name}" + (f"; did you mean {near[0]}?" if near else "")
+    return ""
 
 
 def _line(nodes: Sequence[cst.CSTNode], places: Mapping[cst.CSTNode, Any], numbers: Sequence[int]) -> int:
