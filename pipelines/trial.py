@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from posixpath import normpath
 
 from pathspec import GitIgnoreSpec
 
@@ -19,6 +20,8 @@ from pipelines.plan import plan
 from pipelines.recipe import recipe
 from pipelines.work import Kit, needs_preparing, work
 
+LONGEST = 500  # characters of a path
+
 
 def trial(job: Job, file: Path, name: str, home: Path, folder: Path, watch: Watch) -> tuple[Outcome, Base, list[str]]:
     """Work on the first shard of a file (`PATH`) or on one symbol (`PATH::Symbol`), and keep nothing.
@@ -28,6 +31,9 @@ def trial(job: Job, file: Path, name: str, home: Path, folder: Path, watch: Watc
     file, or its environment or untouched commit does not work.
     """
     path, _, symbol = name.partition("::")
+    path = normpath(path)
+    if path.startswith(("/", "..")) or len(path) > LONGEST:
+        raise Refused(f"{path[:80]} is no path within a repository, such as tests/test_app.py")
     if not GitIgnoreSpec.from_lines(job.select.files).match_file(path):
         raise Refused(f"{path} is left out: `select.files` does not name it")
     only = Select(files=[f"/{_literal(path)}"], exclude=job.select.exclude, contains=job.select.contains)

@@ -63,6 +63,16 @@ def test_one_file_is_tried(desk: Desk) -> None:
     assert Workspace(base).text("app/b.py") == "b = 1\n"
 
 
+def test_a_path_may_be_what_a_shell_completes(desk: Desk) -> None:
+    assert desk.tries("./app/../app/b.py")[0].shard.name == "app/b.py"
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../x.py", "app/../../x.py", "x" * 5000, ""])
+def test_what_is_no_path_within_a_repository(desk: Desk, name: str) -> None:
+    with pytest.raises(Refused):
+        desk.tries(name)
+
+
 def test_nothing_is_kept(desk: Desk) -> None:
     first, _, _ = desk.tries("app/b.py")
     assert {path.name for path in desk.home.iterdir()} == {"mirrors", "trees"}
