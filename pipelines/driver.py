@@ -106,8 +106,13 @@ class Driver:
 
     def run(self, plan: Plan, lanes: Lanes) -> None:
         """Do every shard that has no outcome yet."""
-        goes = self.store.missing([one.shard.key for one in plan.planned])
+        self._do(plan, lanes, self.store.missing([one.shard.key for one in plan.planned]))
+
+    def _do(self, plan: Plan, lanes: Lanes, goes: Mapping[str, int]) -> None:
+        """Do these shards; `goes`: how often each was opened again."""
         todo = [one for one in plan.planned if one.shard.key in goes]
+        if not todo:
+            return
         kit = self._kit(plan, lanes, [one.shard.repo for one in todo])
         barred = [one for one in todo if one.shard.repo in self.trouble]
         failures = [Outcome(one.shard, error=self.trouble[one.shard.repo]) for one in barred]
@@ -155,16 +160,17 @@ class Driver:
         if plan.fingerprint != self.recipe.fingerprint:
             raise Refused(f"the job, a codemod of it or its model has changed since {self.job.name} was run: umbau run")
         done: list[Tended] = []
-        for tick in range(REPAIRS):
+        for _ in range(REPAIRS):
+            missing = self.store.missing([one.shard.key for one in plan.planned])
+            self._do(plan, lanes, {key: go for key, go in missing.items() if go})  # what was asked of a shard
             gathered = self.gather(plan, lanes)
             with self.watch.stage("tend", None):
                 now = tend(self.job, plan, gathered, self.forge, self.store, self.recipe.operator.waits)
                 dropped = [one for change in gathered.changes for one in change.dropped]
                 answer(plan, dropped, list(self.forge.requests(prefix(self.job))), self.forge, self.store)
             done = [one for one in done if one.action.verb != "wait"] + now
-            if tick + 1 == REPAIRS or not any(one.reopened for one in now):
+            if not any(one.reopened for one in now):
                 break
-            self.run(plan, lanes)
         return gathered, done
 
     def _task(self, one: Planned, go: int) -> Task:

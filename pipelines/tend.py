@@ -116,7 +116,10 @@ def tend(job: Job, plan: Plan, gathered: Gathered, forge: Forge, store: Store, l
     closed = {place for place, request in requests.items() if request.state == "closed" and store.fact(_closed(place))}
     done = []
     for change, request in (current(change, requests, closed) for change in gathered.changes):
-        seen = Seen(request, unheard(request, store), store.fact(_pushed(request)) or ()) if request else Seen()
+        seen = Seen()
+        if request:
+            holds = store.fact(_pushed(request.repo, request.branch, request.digest))
+            seen = Seen(request, unheard(request, store), holds or ())
         action = decide(change, seen, job, learns)
         done.append(_act(job, change, seen, action, forge, store))
     planned = {(one.shard.repo, one.branch) for one in plan.planned}
@@ -147,9 +150,8 @@ def _act(job: Job, change: Change, seen: Seen, action: Action, forge: Forge, sto
 
 def _push(job: Job, change: Change, forge: Forge, store: Store) -> Request:
     text = describe(job, change)
-    request = forge.push(change, commit(change.repo, change.whole, text.message), text)
-    store.keep(_pushed(request), sorted(change.whole))
-    return request
+    store.keep(_pushed(change.repo.name, change.branch, change.digest), sorted(change.whole))
+    return forge.push(change, commit(change.repo, change.whole, text.message), text)
 
 
 def _let_go(request: Request, forge: Forge, store: Store) -> Tended:
@@ -174,5 +176,5 @@ def _closed(place: Place) -> str:
     return f"closed {'/'.join(place)}"
 
 
-def _pushed(request: Request) -> str:
-    return f"pushed {request.repo}/{request.branch} {request.digest}"
+def _pushed(repo: str, branch: str, digest: str) -> str:
+    return f"pushed {repo}/{branch} {digest}"
