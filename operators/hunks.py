@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from operators.source import split
 
-LONG = 5_000  # lines without a single one of its kind, among which frequent ones are not looked for
+STEPS = 30_000_000  # that SequenceMatcher may take to look at frequent lines as well: about a second
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -55,12 +55,13 @@ def apply(before: Sequence[str], hunks: Sequence[Hunk]) -> list[str]:
 
 
 def add(before: str, afters: Sequence[str]) -> str:
-    """Return `before` with every edit in it. The same hunk twice is once; insertions at one place stand in the order
-    of `afters`. Raises Conflict when two edits change the same lines."""
+    """Return `before` with every edit in it. The same hunk twice is once, the same import at one place too; insertions
+    at one place stand in the order of `afters`. Raises Conflict when two edits change the same lines."""
     lines = split(before)
     hunks: list[Hunk] = []
     for after in afters:
-        hunks += [hunk for hunk in diff(lines, split(after)) if hunk not in hunks]
+        new = [hunk for hunk in diff(lines, split(after)) if hunk not in hunks]
+        hunks += [_fresh(hunk, hunks) for hunk in new]
     hunks.sort(key=lambda hunk: (hunk.first, hunk.last))  # stable: insertions keep their order
     for one, other in pairwise(hunks):
         if other.first < one.last or (one.first == other.first and one.last != one.first):
@@ -94,6 +95,14 @@ def imports(lines: Sequence[str]) -> bool:
         bracket = ("(" in code or bracket) and ")" not in code
         joined = code.endswith("\\")
     return found and not bracket and not joined
+
+
+def _fresh(hunk: Hunk, hunks: Sequence[Hunk]) -> Hunk:
+    """Return `hunk`, if it puts nothing but imports somewhere, without those that one of `hunks` puts there."""
+    if hunk.first < hunk.last or not all(imports([line]) for line in hunk.lines):
+        return hunk
+    there = {line for other in hunks if (other.first, other.last) == (hunk.first, hunk.last) for line in other.lines}
+    return Hunk(hunk.first, hunk.last, tuple(line for line in hunk.lines if line not in there))
 
 
 def _touches(hunk: Hunk, begin: int, end: int) -> bool:
@@ -130,9 +139,16 @@ def _between(old: Sequence[str], new: Sequence[str], start: int) -> list[Hunk]:
     head = _common(old, new)
     tail = _common(old[head:][::-1], new[head:][::-1])
     old, new = old[head : len(old) - tail], new[head : len(new) - tail]
-    codes = SequenceMatcher(None, old, new, autojunk=len(new) > LONG).get_opcodes()
+    codes = SequenceMatcher(None, old, new, autojunk=_steps(old, new) > STEPS).get_opcodes()
     at = start + head
     return [Hunk(at + a, at + b, tuple(new[c:d])) for tag, a, b, c, d in codes if tag != "equal"]
+
+
+def _steps(old: Sequence[str], new: Sequence[str]) -> int:
+    """Return how many steps SequenceMatcher takes at most: for each match it looks at all pairs of equal lines."""
+    here, there = Counter(old), Counter(new)
+    common = here.keys() & there.keys()
+    return sum(here[line] * there[line] for line in common) * sum(min(here[line], there[line]) for line in common)
 
 
 def _raised(before: Sequence[str], hunk: Hunk, floor: int) -> Hunk:

@@ -62,6 +62,26 @@ def test_insertions_at_one_place_stand_in_the_order_of_the_edits() -> None:
     assert add(base, [other, one]) == "import os\nimport sys\nimport re\n\nx = 1\n"
 
 
+@pytest.mark.parametrize(
+    ("added", "expected"),
+    [
+        (["import math\n", "import math\nimport re\n"], "import math\nimport re\n"),
+        (["import math\nimport re\n", "import math\n", "import re\n"], "import math\nimport re\n"),
+        (
+            ["import re\n", "import math\nimport re\n", "import abc\nimport math\n"],
+            "import re\nimport math\nimport abc\n",
+        ),
+        (["import math\n", "from a import (\n    b,\n)\n"], "import math\nfrom a import (\n    b,\n)\n"),
+        (["x()\n", "x()\ny()\n"], "x()\nx()\ny()\n"),  # code twice may be meant
+        (["import math\n", "import math\nx()\n"], "import math\nimport math\nx()\n"),
+    ],
+)
+def test_imports_that_several_edits_put_at_one_place_stand_there_once(added: list[str], expected: str) -> None:
+    assert add("import os\n\nx = 1\n", [f"import os\n{more}\nx = 1\n" for more in added]) == (
+        f"import os\n{expected}\nx = 1\n"
+    )
+
+
 @given(lines, lines)
 def test_the_same_edit_twice_is_once(before: list[str], after: list[str]) -> None:
     text = "".join(after)
@@ -174,3 +194,29 @@ def test_a_long_literal_without_lines_of_its_own_is_compared_all_the_same() -> N
     before = [f"    {number % 16},\n" for number in range(20_000)]
     after = ["x = [\n", *before[:9_000], *before[9_003:], "]\n"]
     assert apply(before, diff(before, after)) == after
+
+
+ALIKE = ["    0,\n"] * 5_000
+SPACED = ["\n" if number % 4 == 0 else f"line {number}\n" for number in range(5_000)]
+FEW_KINDS = [f"    {number % 7},\n" for number in range(20_000)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (ALIKE, ["    1,\n" if number % 100 == 50 else line for number, line in enumerate(ALIKE)]),
+        (FEW_KINDS, ["    0,\n" if number % 100 == 50 else line for number, line in enumerate(FEW_KINDS)]),
+        (SPACED, [line.replace("line", "edited") for line in SPACED]),
+    ],
+    ids=["all alike", "of few kinds", "with nothing but blank lines in common"],
+)
+def test_long_texts_of_lines_that_are_alike_are_compared_quickly(before: list[str], after: list[str]) -> None:
+    start = time.process_time()
+    assert apply(before, diff(before, after)) == after
+    assert time.process_time() - start < 3, "8 s to a minute when each line is compared with each"
+
+
+def test_a_text_without_a_line_of_its_own_is_told_apart_line_by_line() -> None:
+    before = [f"line {number // 2}\n" for number in range(6_000)]
+    after = ["edited\n" if number % 150 == 75 else line for number, line in enumerate(before)]
+    assert len(diff(before, after)) == 40
