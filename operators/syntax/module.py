@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -16,27 +17,45 @@ from operators.source import split
 from operators.syntax import outline
 from operators.syntax.excerpt import excerpt
 
-_PROGRAM = "import ast, sys; ast.parse(sys.stdin.buffer.read().decode())"  # as text, whatever its cookie says
+# As text, whatever its cookie says. Nothing of it is run.
+_PROGRAM = "import sys; compile(sys.stdin.buffer.read().decode(), '', 'exec', int(sys.argv[1]), dont_inherit=True)"
 Part = tuple[libcst.Module, tuple[int, ...]]  # a tree and, for each line of it, the line's number in the file
 
 
 def check(before: str, after: str, python: str = "") -> None:
-    """Raise Skip unless the interpreter parses `after` and LibCST what differs from `before`."""
-    accepted(after, python)
+    """Raise Skip unless the interpreter compiles `after`, or at least parses it where it did not compile `before`
+    either, and LibCST parses what differs from `before`."""
+    try:
+        accepted(after, python, code=True)
+    except Skip:
+        if _compiles(before, python):
+            raise
+        accepted(after, python)
     try:
         changed(before, after)
     except Skip:
         module(after)  # it may have mended what did not parse before
 
 
-def accepted(text: str, python: str = "") -> None:
-    """Raise Skip unless the interpreter `python` (empty: the one that runs this) parses `text`."""
+def accepted(text: str, python: str = "", *, code: bool = False) -> None:
+    """Raise Skip unless the interpreter `python` (empty: the one that runs this) parses `text` or, with `code`, also
+    compiles it."""
     if not python:
-        outline.outline(text)
+        (outline.compiles if code else outline.outline)(text)
         return
-    done = run([python, "-I", "-c", _PROGRAM], cwd=Path("/"), env={}, stdin=text.encode(), timeout=20)
+    flags = 0 if code else ast.PyCF_ONLY_AST
+    asked = [python, "-I", "-W", "ignore", "-c", _PROGRAM, str(flags)]
+    done = run(asked, cwd=Path("/"), env={}, stdin=text.encode(), timeout=20)
     if done.code:
         raise Skip(f"does not parse with the environment's Python: {done.out.strip().rpartition(chr(10))[2]}")
+
+
+def _compiles(text: str, python: str) -> bool:
+    try:
+        accepted(text, python, code=True)
+    except Skip:
+        return False
+    return True
 
 
 def module(text: str) -> libcst.Module:

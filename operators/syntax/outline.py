@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from operators.data import Skip
 from operators.source import split
@@ -42,16 +44,29 @@ class Outline:
 
 
 def parse(text: str) -> ast.Module:
-    """Parse as the Python that runs this does. Raises Skip with the reason.
+    """Parse as the Python that runs this does. Raises Skip with the reason."""
+    tree: ast.Module = _read(text, ast.PyCF_ONLY_AST)
+    return tree
 
-    The recursion limit is Python's usual one meanwhile: whatever nests deeper takes LibCST gigabytes.
-    """
+
+def compiles(text: str) -> None:
+    """Raise Skip with the reason unless the Python that runs this can make code of a module, which is not run: much
+    that parses it still refuses, such as `return` outside of a function."""
+    _read(text, 0)
+
+
+def _read(text: str, flags: int) -> Any:
+    """The recursion limit is Python's usual one meanwhile: whatever nests deeper takes LibCST gigabytes."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(min(limit, RECURSION))
     try:
-        return ast.parse(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return compile(text, "<text>", "exec", flags, dont_inherit=True)
     except SyntaxError as error:
-        raise Skip(f"syntax error{f' on line {error.lineno}' if error.lineno else ''}: {error.msg}") from None
+        place = f" on line {error.lineno}" if error.lineno else ""
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"  # newer syntax is no fault of the file
+        raise Skip(f"syntax error{place} for Python {version}: {error.msg}") from None
     except (ValueError, LookupError, RecursionError, MemoryError) as error:
         raise Skip(f"cannot be parsed: {error or type(error).__name__}") from None
     finally:

@@ -63,7 +63,7 @@ def test_one_file_of_several_that_cannot_be_worked_on_is_left_out_with_a_note(wo
     assert edit.notes[1] == "c.py: binary"
     edit = FORMAT.propose(ws, shard_of(ws.base, "c.py", "d.py"), ())
     assert edit == Edit({}, notes=("c.py: binary",))
-    with pytest.raises(Skip, match=r"a\.py: syntax error on line 1: .*; c\.py: binary"):
+    with pytest.raises(Skip, match=r"a\.py: syntax error on line 1 .*; c\.py: binary"):
         FORMAT.propose(ws, shard_of(ws.base, "a.py", "c.py"), ())
 
 

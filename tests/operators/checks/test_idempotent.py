@@ -43,7 +43,7 @@ def test_a_file_that_could_not_be_worked_on_before_is_no_fault(workspace: MakeWo
 @pytest.mark.parametrize(
     ("operator", "message"),
     [
-        (FORMAT, "The output cannot be worked on again: syntax error on line 1: '(' was never closed."),
+        (FORMAT, "The output cannot be worked on again: syntax error on line 1 for Python"),
         (Shell("exit 3"), "Applied to its own output: `exit 3` ended with exit code 3:"),
         (Proposes([Skip("binary")]), "The output cannot be worked on again: binary."),
     ],

@@ -33,24 +33,70 @@ def test_what_parses_is_no_fault(workspace: MakeWorkspace) -> None:
 @pytest.mark.parametrize(
     ("after", "message"),
     [
-        (TEXT.replace("return 1", "return (1"), "Syntax error on line 5: '(' was never closed."),
-        (TEXT.replace("return 1", "return 1)"), "Syntax error on line 5: unmatched ')'."),
-        (TEXT.replace("    return", "return"), "Syntax error on line 5: expected an indented block after function"),
+        (TEXT.replace("return 1", "return (1"), "Syntax error on line 5 for Python {}: '(' was never closed."),
+        (TEXT.replace("return 1", "return 1)"), "Syntax error on line 5 for Python {}: unmatched ')'."),
+        (
+            TEXT.replace("    return", "return"),
+            "expected an indented block after function",
+        ),
         ("<<<<<<< SEARCH\nx\n=======\n>>>>>>> REPLACE\n", "Syntax error on line 1"),
         ("```python\nx = 1\n```\n", "Syntax error on line 1"),
-        (TEXT + "x = " + "(" * 300 + ")" * 300 + "\n", "Syntax error on line 6: too many nested parentheses"),
+        (
+            TEXT + "x = " + "(" * 300 + ")" * 300 + "\n",
+            "Syntax error on line 6",
+        ),
         (TEXT + "x = " + "-" * 20_000 + "1\n", "annot be parsed"),
     ],
 )
 def test_what_does_not_parse_is_told_with_the_line(workspace: MakeWorkspace, after: str, message: str) -> None:
     ws = workspace({"a.py": TEXT})
     (told,) = messages(ws, {"a.py": after})
-    assert message in told
+    assert message.format("{}.{}".format(*sys.version_info)) in told
 
 
 def test_what_did_not_parse_before_may_parse_now(workspace: MakeWorkspace) -> None:
     ws = workspace({"a.py": "print 'a'\n"})
     assert messages(ws, {"a.py": "print('a')\n"}) == []
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["umbau's python", "the repository's"])
+@pytest.mark.parametrize(
+    ("after", "message"),
+    [
+        (
+            f"import re\nfrom __future__ import annotations\n{TEXT}",
+            "from __future__ imports must occur",
+        ),
+        (TEXT + "return 1\n", "'return' outside function"),
+        (TEXT + "def g(a, a): ...\n", "duplicate argument 'a' in function definition"),
+        (TEXT + "    break\n", "'break' outside loop"),
+        (TEXT.replace("return 1", "return await g()"), "'await' outside async function"),
+        (TEXT.replace("return 1", "x = 1\n    global x"), "name 'x' is assigned to before global declaration"),
+    ],
+)
+def test_what_parses_but_cannot_be_imported_is_a_fault(
+    workspace: MakeWorkspace, after: str, message: str, own: bool
+) -> None:
+    base = workspace({"a.py": TEXT}).base
+    ws = Workspace(replace(base, parser=sys.executable) if own else base)
+    (told,) = messages(ws, {"a.py": after})
+    assert message in told
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["umbau's python", "the repository's"])
+def test_what_could_not_be_imported_before_is_no_fault_of_the_edit(workspace: MakeWorkspace, own: bool) -> None:
+    base = workspace({"a.py": TEXT + "return 1\n"}).base
+    ws = Workspace(replace(base, parser=sys.executable) if own else base)
+    assert messages(ws, {"a.py": TEXT + "return 2\n"}) == []
+    assert len(messages(ws, {"a.py": TEXT + "return (2\n"})) == 1
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["umbau's python", "the repository's"])
+def test_nothing_of_a_text_is_run(workspace: MakeWorkspace, tmp_path: Path, own: bool) -> None:
+    base = workspace({"a.py": TEXT}).base
+    ws = Workspace(replace(base, parser=sys.executable) if own else base)
+    assert messages(ws, {"a.py": f"open({str(tmp_path / 'ran')!r}, 'w').close()\n'\\d'\n"}) == []
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(
