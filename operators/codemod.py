@@ -46,7 +46,7 @@ class Codemod:
                 files[path] = after
         if left_out and len(left_out) == len(paths):
             raise Skip("; ".join(left_out))
-        return Edit(files, notes=(*notes, *left_out)) if files or left_out else None
+        return Edit(files, notes=(*notes, *left_out)) if files or notes or left_out else None
 
     def _transformed(self, ws: Workspace, shard: Shard, path: str, text: str) -> tuple[str, list[str]]:
         after, warnings = guard.call(

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Literal
 
 from operators import guard
 from operators.data import Edit, Message, Model, Shard, Skip, Verdict
+from operators.hunks import diff
 from operators.reply import blocks, whole
+from operators.source import split
 from operators.syntax.excerpt import Excerpt, carried, put_back
 from operators.syntax.excerpt import whole as whole_file
 from operators.workspace import Workspace
@@ -98,9 +100,10 @@ class Rewrite:
         applied = (blocks if self.protocol == "blocks" else whole)(reply, shown)
         texts, trouble = {}, [applied.trouble] if applied.trouble else []
         for path, text in applied.texts.items():
-            texts[path], left_out = put_back(ws.text(path) or "", parts[path], text)
+            part = parts[path]
+            texts[path], left_out = put_back(ws.text(path) or "", part, diff(part.lines, split(text)))
             if left_out:
-                lines = ", ".join(map(str, left_out))
+                lines = ", ".join(str(first) for first, _ in left_out)
                 trouble.append(
                     f"{path}: changes near line {lines} were left out. Only the code below the imports and the class "
                     f"header is yours to change; imports may be added."

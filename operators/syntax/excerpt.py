@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from operators.hunks import Hunk, apply, diff, imports
 from operators.source import split
-from operators.syntax.outline import Lines, Outline, Unit
+from operators.syntax.outline import Lines, Outline, Unit, numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def excerpt(text: str, outline: Outline, units: Iterable[Unit]) -> Excerpt:
     """Cut `units` out of `text`, with the module's head, all top-level imports and the class headers around each
     unit, and the blank lines above each of these."""
     units, lines = list(units), split(text)
-    free = frozenset(number for unit in units for number in range(unit.first, unit.last + 1))
+    free = numbers((unit.first, unit.last) for unit in units)
     parts: set[Lines] = {outline.head, *outline.imports, *((unit.first, unit.last) for unit in units)}
     parts.update(header for unit in units for header in unit.headers)
     for unit in units:
@@ -44,15 +44,14 @@ def excerpt(text: str, outline: Outline, units: Iterable[Unit]) -> Excerpt:
         while start > 1 and not lines[start - 2].strip():
             start -= 1
         shown.update(range(start, last + 1))
-    numbers = sorted(shown)
-    return Excerpt(tuple(lines[number - 1] for number in numbers), tuple(numbers), free)
+    return Excerpt(tuple(lines[number - 1] for number in sorted(shown)), tuple(sorted(shown)), free)
 
 
 def whole(text: str) -> Excerpt:
     """Return the excerpt that shows everything, and lets everything change."""
     lines = tuple(split(text))
-    numbers = tuple(range(1, len(lines) + 1))
-    return Excerpt(lines, numbers, frozenset(numbers))
+    every = tuple(range(1, len(lines) + 1))
+    return Excerpt(lines, every, frozenset(every))
 
 
 def carried(part: Excerpt, before: str, now: str) -> Excerpt:
@@ -60,18 +59,18 @@ def carried(part: Excerpt, before: str, now: str) -> Excerpt:
 
     `now` need not parse. What has been changed may be changed again, imports that were added too.
     """
-    lines, numbers = split(now), frozenset(part.numbers)
+    lines, known = split(now), frozenset(part.numbers)
     shown: list[int] = []
     free: set[int] = set()
     at, shift = 0, 0
     for hunk in [*diff(split(before), lines), None]:
-        stop = hunk.first if hunk else max(numbers, default=0)
-        kept = [number for number in range(at + 1, stop + 1) if number in numbers]
+        stop = hunk.first if hunk else max(known, default=0)
+        kept = [number for number in range(at + 1, stop + 1) if number in known]
         shown += [number + shift for number in kept]
         free.update(number + shift for number in kept if number in part.free)
         if hunk:
             around = range(hunk.first + 1, hunk.last + 1) or (hunk.first, hunk.first + 1)
-            if not numbers.isdisjoint(around):
+            if not known.isdisjoint(around):
                 new = range(hunk.first + shift + 1, hunk.first + shift + 1 + len(hunk.lines))
                 shown += new
                 free.update(new)
@@ -79,19 +78,20 @@ def carried(part: Excerpt, before: str, now: str) -> Excerpt:
     return Excerpt(tuple(lines[number - 1] for number in shown), tuple(shown), frozenset(free))
 
 
-def put_back(text: str, part: Excerpt, after: str) -> tuple[str, list[int]]:
-    """Return `text` with the excerpt's new text in it, and the numbers of lines where a change was left out because
-    it was neither within the free lines nor an added import."""
+def put_back(text: str, part: Excerpt, hunks: Sequence[Hunk]) -> tuple[str, list[Lines]]:
+    """Return `text` with the excerpt's new lines in it, `hunks` being what was changed in the excerpt, and the lines
+    where a change was left out because it was neither within the free lines nor an added import."""
     lines = split(text)
     if len(part.free) == len(lines):
-        return after, []
-    hunks, left_out = [], []
-    for hunk in diff(part.lines, split(after)):
+        return "".join(apply(lines, hunks)), []
+    kept, left_out = [], []
+    for hunk in hunks:
         if _may(part, hunk):
-            hunks.append(_moved(part, hunk))
+            kept.append(_moved(part, hunk))
         else:
-            left_out.append(part.numbers[min(hunk.first, len(part.numbers) - 1)])
-    return "".join(apply(lines, hunks)), left_out
+            first = min(hunk.first, len(part.numbers) - 1)  # of what was put somewhere: the line that follows
+            left_out.append((part.numbers[first], part.numbers[max(hunk.last - 1, first)]))
+    return "".join(apply(lines, kept)), left_out
 
 
 def _may(part: Excerpt, hunk: Hunk) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -71,6 +71,11 @@ def _read(text: str, flags: int) -> Any:
         raise Skip(f"cannot be parsed: {error or type(error).__name__}") from None
     finally:
         sys.setrecursionlimit(limit)
+
+
+def numbers(ranges: Iterable[Lines]) -> frozenset[int]:
+    """Return the numbers of all lines of `ranges`."""
+    return frozenset(number for first, last in ranges for number in range(first, last + 1))
 
 
 @lru_cache(maxsize=4)  # the checks of one edit ask for the same two texts in turn

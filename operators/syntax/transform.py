@@ -7,7 +7,6 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import PurePosixPath
 from types import ModuleType
 from typing import Any
@@ -17,11 +16,12 @@ from libcst.codemod import Codemod, CodemodContext, SkipFile
 
 from operators.data import Skip, told
 from operators.source import split
-from operators.syntax.excerpt import Excerpt, excerpt, put_back, whole
-from operators.syntax.imports import gained, only
+from operators.syntax.borders import bordered
+from operators.syntax.excerpt import Excerpt, excerpt, put_back
 from operators.syntax.module import accepted, module
-from operators.syntax.outline import Lines, innermost, outline
+from operators.syntax.outline import Lines, innermost, numbers, outline
 from operators.syntax.quicker import parsed
+from operators.syntax.within import alone, notes, within
 
 HOMES = ("", "operators.codemods.", "libcst.codemod.commands.")
 
@@ -38,7 +38,7 @@ def transform(
     python: str = "",
     home: str = "",
 ) -> tuple[str, list[str]]:
-    """Return the new text and the codemod's warnings.
+    """Return the new text and what there is to say of it: the codemod's warnings, and changes that were left out.
 
     `reach` "symbol": the codemod sees only the innermost functions (or top-level statements) in which the pattern
     `hits` matches, with imports and class headers around them. `spans`: lines that may change, imports excepted;
@@ -49,16 +49,17 @@ def transform(
     if reach == "symbol" and (found := _part(text, hits, spans)):
         part, tree = found
         new, warnings = apply(tree)
-        after, left_out = put_back(text, part, new)
+        after, left_out = put_back(text, part, bordered(part.text, new))
         if spans:
-            return _alone(text, after, new), warnings
+            return alone(text, after, new), [*warnings, *notes(path, left_out, spans)]
         if not left_out:
             return after, warnings
         # It changed an import, and only the whole module shows who else needs that.
     new, warnings = apply(module(text))
     if not spans:
         return new, warnings
-    return _alone(text, put_back(text, replace(whole(text), free=_numbers(spans)), new)[0], new), warnings
+    after, left_out = within(text, new, spans)
+    return after, [*warnings, *notes(path, left_out, spans)]
 
 
 def load(name: str, home: str = "") -> type[Codemod]:
@@ -108,11 +109,6 @@ def _modules(name: str, home: str) -> Iterator[ModuleType]:
                 raise ValueError(f"{name} cannot be imported: {told(error)}") from None
 
 
-def _alone(text: str, after: str, new: str) -> str:
-    """Return what a symbol becomes by itself: the imports that it needs come with it, but never without it."""
-    return text if only(text, after) else gained(after, new)
-
-
 def _codemod(
     command: type[Codemod], arguments: Mapping[str, Any], path: str
 ) -> Callable[[Module], tuple[str, list[str]]]:
@@ -140,12 +136,12 @@ def _part(text: str, hits: str, spans: Sequence[Lines]) -> tuple[Excerpt, Module
     """Return the excerpt a codemod of reach "symbol" sees; None when only the whole file will do."""
     if not hits and not spans:
         return None
-    numbers = {number for number, line in enumerate(split(text), 1) if not hits or re.search(hits, line)}
+    hit = {number for number, line in enumerate(split(text), 1) if not hits or re.search(hits, line)}
     if spans:
-        numbers &= _numbers(spans)
+        hit &= numbers(spans)
 
     def wanted(first: int, last: int) -> bool:
-        return any(first <= number <= last for number in numbers)
+        return any(first <= number <= last for number in hit)
 
     try:
         found = outline(text)
@@ -153,7 +149,3 @@ def _part(text: str, hits: str, spans: Sequence[Lines]) -> tuple[Excerpt, Module
         return part, module(part.text)
     except Skip:
         return None  # newer syntax than this Python's, which the environment's Python has accepted
-
-
-def _numbers(spans: Sequence[Lines]) -> frozenset[int]:
-    return frozenset(number for first, last in spans for number in range(first, last + 1))

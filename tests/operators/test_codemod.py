@@ -39,6 +39,13 @@ def test_a_codemod_changes_only_the_shards_symbols_wherever_they_stand_now(works
         assert edit == Edit({"a.py": f"# one more line\n{TEXT}".replace("'{}'.format(2)", "f'{2}'")})
 
 
+def test_what_a_codemod_says_of_a_file_that_it_leaves_as_it_is_is_told(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": "x = '{}'.format(*y)\n"})
+    edit = FORMAT.propose(ws, shard_of(ws.base, "a.py"), ())
+    assert edit
+    assert (dict(edit.files), len(edit.notes)) == ({}, 1)
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [

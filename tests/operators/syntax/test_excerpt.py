@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from operators.hunks import diff
 from operators.source import split
 from operators.syntax.excerpt import Excerpt, carried, excerpt, put_back, whole
-from operators.syntax.outline import Unit, innermost, outline
+from operators.syntax.outline import Lines, Unit, innermost, outline
 from tests.operators.syntax.samples import TRICKY, library, text_of
 
 MODULE = '''\
@@ -51,6 +51,10 @@ def shown(text: str, *names: str) -> Excerpt:
     return excerpt(text, found, [unit for unit in flat(found.units) if unit.name in names])
 
 
+def put(text: str, part: Excerpt, after: str) -> tuple[str, list[Lines]]:
+    return put_back(text, part, diff(part.lines, split(after)))
+
+
 def test_an_excerpt_shows_imports_headers_and_the_units() -> None:
     assert shown(MODULE, "A.second").text == (
         '"""About."""\n\nimport os\nfrom a import b\n\n\nclass A:\n\n    def second(self):\n        return 2\n'
@@ -65,7 +69,7 @@ def test_excerpts_of_single_units_parse_and_unchanged_leave_the_file_as_it_is(na
     for unit in flat(found.units):
         part = excerpt(text, found, [unit])
         ast.parse(part.text)
-        assert put_back(text, part, part.text) == (text, [])
+        assert put(text, part, part.text) == (text, [])
 
 
 @pytest.mark.parametrize("name", ["tricky", "module"])
@@ -88,7 +92,7 @@ def test_excerpts_of_any_units_parse_and_unchanged_leave_the_file_as_it_is(data:
     part = excerpt(text, found, units)
     ast.parse(part.text)
     assert part.numbers == tuple(sorted(set(part.numbers)))
-    assert put_back(text, part, part.text) == (text, [])
+    assert put(text, part, part.text) == (text, [])
 
 
 @settings(max_examples=60)
@@ -104,13 +108,13 @@ def test_an_edit_in_a_unit_lands_exactly_there(data: st.DataObject) -> None:
     after = [*part.lines[:at], *new, *part.lines[at + 1 :]]
     lines = split(text)
     expected = "".join([*lines[: number - 1], *new, *lines[number:]])
-    assert put_back(text, part, "".join(after)) == (expected, [])
+    assert put(text, part, "".join(after)) == (expected, [])
 
 
 @given(st.lists(st.sampled_from(["import os\n", "x\n", "\n", "def f():\n", "    x\n", "import re\n"]), max_size=12))
 def test_nothing_but_imports_comes_from_outside_of_the_free_lines(new: list[str]) -> None:
     part = shown(MODULE, "f")
-    after, _ = put_back(MODULE, part, "".join(new))
+    after, _ = put(MODULE, part, "".join(new))
     first = split(MODULE).index("def f():\n")
     hunks = diff(split(MODULE), split(after))
     for hunk in hunks:
@@ -141,7 +145,7 @@ def test_nothing_but_imports_comes_from_outside_of_the_free_lines(new: list[str]
 )
 def test_imports_may_be_added_and_nothing_else_outside(old: str, new: str, expected: str | None) -> None:
     part = shown(MODULE, "A.second")
-    after, left_out = put_back(MODULE, part, part.text.replace(old, new))
+    after, left_out = put(MODULE, part, part.text.replace(old, new))
     if "third(self):\n        return 3" in new:
         expected = new  # right behind a unit is still its place
     assert after == (MODULE if expected is None else MODULE.replace(old, expected))
@@ -150,13 +154,21 @@ def test_imports_may_be_added_and_nothing_else_outside(old: str, new: str, expec
 
 def test_a_change_that_is_left_out_is_told_by_its_line() -> None:
     part = shown(MODULE, "f")
-    assert put_back(MODULE, part, part.text.replace("from a import b", "from a import c"))[1] == [4]
+    assert put(MODULE, part, part.text.replace("from a import b", "from a import c"))[1] == [(4, 4)]
+
+
+def test_a_change_of_several_lines_that_is_left_out_is_told_from_the_first_to_the_last() -> None:
+    part = shown(MODULE, "A.first", "A.second")
+    after = part.text.replace("import os\nfrom a import b\n", "import a\nimport c\n").replace(
+        "class A:\n", "class B:\n"
+    )
+    assert put(MODULE, part, after) == (MODULE, [(3, 4), (9, 9)])
 
 
 def test_what_stays_within_the_unit_is_kept_when_something_else_is_left_out() -> None:
     part = shown(MODULE, "f")
     after = part.text.replace("from a import b", "from a import c").replace("return X", "return 0")
-    assert put_back(MODULE, part, after) == (MODULE.replace("f():\n    return X", "f():\n    return 0"), [4])
+    assert put(MODULE, part, after) == (MODULE.replace("f():\n    return X", "f():\n    return 0"), [(4, 4)])
 
 
 def test_two_units_far_apart_stay_apart() -> None:
@@ -165,13 +177,13 @@ def test_two_units_far_apart_stay_apart() -> None:
     expected = MODULE.replace("return 1\n", "return 1\n        # more\n").replace(
         "g():\n    return X", "g():\n    return 0"
     )
-    assert put_back(MODULE, part, after) == (expected, [])
+    assert put(MODULE, part, after) == (expected, [])
 
 
 @pytest.mark.parametrize("text", ["", "x = 1", "x = 1\r\ny = 2\r\n"])
 @pytest.mark.parametrize("after", ["", "z = 3\n", "import a\nx = 1"])
 def test_in_a_whole_file_everything_may_change(text: str, after: str) -> None:
-    assert put_back(text, whole(text), after) == (after, [])
+    assert put(text, whole(text), after) == (after, [])
 
 
 def test_an_excerpt_is_found_again_in_a_text_that_does_not_parse() -> None:
@@ -202,7 +214,7 @@ def test_an_excerpt_is_found_again_in_whatever_the_file_became(data: st.DataObje
     assert [split(now)[number - 1] for number in again.numbers] == list(again.lines)
     assert all(one < other for one, other in pairwise(again.numbers))
     assert again.free <= set(again.numbers)
-    assert put_back(now, again, again.text) == (now, [])
+    assert put(now, again, again.text) == (now, [])
     kept = {line for line in part.lines if now.count(line) == 1 and MODULE.count(line) == 1}
     assert kept <= set(again.lines)
 

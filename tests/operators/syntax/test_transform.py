@@ -7,6 +7,8 @@ import pytest
 from operators import guard
 from operators.data import Skip
 from operators.guard import Broken
+from operators.hunks import add, diff
+from operators.source import split
 from operators.syntax.cut import cut
 from operators.syntax.outline import Lines
 from operators.syntax.transform import examples, load, refused
@@ -38,6 +40,13 @@ class Use(VisitorBasedCodemodCommand):
         if self.drop:
             RemoveImportsVisitor.remove_unused_import(self.context, "tools", "old")
         return call.with_changes(func=cst.Name("new"))
+
+
+class Join(VisitorBasedCodemodCommand):
+    """Three statements become one."""
+
+    def leave_Module(self, was: cst.Module, module: cst.Module) -> cst.Module:
+        return cst.parse_module("import os\\n\\nnew()\\n")
 
 
 class NotOne:
@@ -159,6 +168,49 @@ def test_what_is_imported_already_is_not_imported_again(home: str) -> None:
 def test_carriage_returns_are_kept_where_an_import_is_added(home: str) -> None:
     after = use(home, MODULE.replace("\n", "\r\n"), spans=((4, 5),))
     assert after.startswith("from tools import kept, old\r\nfrom tools import new\r\n\r\n")
+
+
+NEIGHBOURS = """\
+import os
+C1 = '{} x'.format(os.name)
+C2 = '{} x'.format(os.name)
+C3, D = '{} x'.format(
+    os.name), 1
+class A:
+    def f(self): return '{}'.format(1)
+    def g(self): return '{}'.format(2)
+    def h(self):
+        return '{}'.format(3)
+print('{}'.format(4))
+print('{}'.format(5))
+"""
+
+
+@pytest.mark.parametrize("reach", ["module", "symbol"])
+def test_symbols_on_neighbouring_lines_change_each_alone_and_together_all(reach: str) -> None:
+    symbols = cut(NEIGHBOURS, HITS, 2)
+    edits = [formatted(NEIGHBOURS, reach, ((first, last),)) for _, first, last in symbols]
+    assert len(symbols) == 8
+    for (_, first, last), after in zip(symbols, edits, strict=True):
+        changed = [hunk.first + 1 for hunk in diff(split(NEIGHBOURS), split(after))]
+        assert len(changed) == 1
+        assert first <= changed[0] <= last
+    assert add(NEIGHBOURS, edits) == formatted(NEIGHBOURS, "module")
+
+
+def test_a_change_that_cannot_be_told_apart_from_that_of_a_neighbour_is_left_out_with_a_note(home: str) -> None:
+    text = "import os\n\nold(1)\nx = 1\nold(2)\n"
+    after, notes = guard.call(
+        "transform:transform",
+        name="own_codemods.Join",
+        arguments={},
+        path="app/a.py",
+        text=text,
+        spans=((3, 3),),
+        home=home,
+    )
+    assert after == text
+    assert notes == ["app/a.py: a change of lines 3 to 5 was left out, because it reaches beyond what may change"]
 
 
 @pytest.mark.parametrize("reach", ["module", "symbol"])
