@@ -1,13 +1,15 @@
-"""Operator: run a command in the checkout and take what it did."""
+"""Operator: run a command in the checkout and take what it did, where the shard is cut to symbols to those alone."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from operators import guard
 from operators.checkout import NotAFile
 from operators.data import Edit, Shard, Skip, Verdict
 from operators.source import decode
+from operators.syntax.within import notes
 from operators.workspace import Workspace
 
 
@@ -33,9 +35,29 @@ class Shell:
             if odd := [path for path in changed if _odd(path)]:
                 raise NotAFile(repr(odd[0]))
             files = {path: None if data is None else decode(data, path).text for path, data in changed.items()}
+            own_files, told = self._own(ws, shard, files)
         except (NotAFile, Skip) as why:
             return Edit({}, trouble=f"`{self.command}` left something that is not source code: {why}")
-        return Edit(files) if files else None
+        return Edit(own_files, notes=tuple(told)) if own_files or told else None
+
+    def _own(
+        self, ws: Workspace, shard: Shard, files: Mapping[str, str | None]
+    ) -> tuple[dict[str, str | None], list[str]]:
+        """Return the new texts of files and, where the shard is cut to symbols, notes on what is left out of them."""
+        own: dict[str, str | None] = {}
+        told: list[str] = []
+        for path, text in files.items():
+            before, spans = ws.text(path), [ws.lines(span) for span in shard.spans if span.path == path]
+            if text is None or before is None or not spans:
+                own[path] = text
+                continue
+            after, left_out = guard.call("within:within", text=before, new=text, spans=spans)
+            told += (reaching := notes(path, left_out, spans))
+            if after != before:
+                own[path] = after
+                if len(left_out) > len(reaching):
+                    told.append(f"{path}: what `{self.command}` changed outside of {shard.name} was left out")
+        return own, told
 
 
 def _odd(name: str) -> bool:

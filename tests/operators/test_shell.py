@@ -1,9 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from operators.data import Edit, Finding, Verdict
+from operators.checks.idempotent import Idempotent
+from operators.checks.inside import Inside
+from operators.checks.parses import Parses
+from operators.data import Edit, Finding, Span, Verdict
+from operators.hunks import add
+from operators.refine import judged
 from operators.shell import Shell
+from operators.syntax.cut import cut
 from operators.workspace import NoCommand
 from tests.operators.conftest import MakeWorkspace, shard_of
 
@@ -84,3 +92,74 @@ def test_encodings_and_line_ends_are_kept(workspace: MakeWorkspace) -> None:
     edit = Shell("sed -i s/x/y/ {paths}").propose(ws, shard_of(ws.base, "a.py", "b.py"), ())
     assert edit == Edit({"a.py": "y = 1\r\n", "b.py": "# coding: latin-1\ny = 'ü'\n"})
     assert (ws.over(edit).tree().folder / "a.py").read_bytes() == b"\xef\xbb\xbfy = 1\r\n"
+
+
+UGLY = """\
+import os
+x = [1,2]
+def f():
+    return [3,4]
+y = [5,6]
+def g(a,b):
+    return os.getcwd( )
+"""
+
+
+@pytest.mark.parametrize(
+    ("symbol", "first", "last", "old", "new"),
+    [
+        ("line 2", 2, 2, "x = [1,2]", "x = [1, 2]"),
+        ("f", 3, 4, "    return [3,4]", "    return [3, 4]"),
+        ("g", 6, 7, "def g(a,b):\n    return os.getcwd( )", "def g(a, b):\n    return os.getcwd()"),
+    ],
+)
+def test_of_a_shards_symbols_a_command_changes_only_those(
+    workspace: MakeWorkspace, symbol: str, first: int, last: int, old: str, new: str
+) -> None:
+    ws = workspace({"a.py": UGLY})
+    shard = replace(shard_of(ws.base, "a.py"), spans=(Span("a.py", symbol, first, last),))
+    format_it = Shell("sed -i 's/,\\([^ ]\\)/, \\1/; s/( )/()/' {paths}")
+    edit = format_it.propose(ws, shard, ())
+    assert edit == Edit(
+        {"a.py": UGLY.replace(old, new)},
+        notes=(f"a.py: what `{format_it.command}` changed outside of a.py::{symbol} was left out",),
+    )
+    verdict = judged(ws, shard, edit, [Inside(), Parses(), Idempotent(format_it)])
+    assert verdict.findings == ()
+
+
+def test_the_edits_of_all_symbols_make_what_a_formatter_makes_of_the_file(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": UGLY})
+    whole = shard_of(ws.base, "a.py")
+    format_it = Shell("ruff format --isolated {paths}")
+    edits = []
+    for name, first, last in cut(UGLY, "", 100):
+        edit = format_it.propose(ws, replace(whole, spans=(Span("a.py", name, first, last),)), ())
+        assert edit
+        edits.append(edit.files["a.py"] or "")
+    all_of_it = format_it.propose(ws, whole, ())
+    assert all_of_it
+    assert add(UGLY, edits) == all_of_it.files["a.py"]
+
+
+def test_a_command_that_changes_only_what_is_not_the_shards_proposes_nothing(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": UGLY})
+    shard = replace(shard_of(ws.base, "a.py"), spans=(Span("a.py", "f", 3, 4),))
+    assert Shell("sed -i 's/5,/5, /; 1i import re' a.py").propose(ws, shard, ()) is None
+
+
+def test_symbols_get_the_imports_that_a_command_adds_for_them(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": UGLY})
+    shard = replace(shard_of(ws.base, "a.py"), spans=(Span("a.py", "f", 3, 4),))
+    edit = Shell("sed -i 's/3,/re.X,/; 1i import re' a.py").propose(ws, shard, ())
+    assert edit
+    assert edit.files == {"a.py": "import re\n" + UGLY.replace("3,", "re.X,")}
+
+
+def test_a_command_whose_change_reaches_over_the_shards_symbols_says_so(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": "x = 1\ny = 2\n"})
+    shard = replace(shard_of(ws.base, "a.py"), spans=(Span("a.py", "line 1", 1, 1),))
+    edit = Shell("echo 'z = 3' > a.py").propose(ws, shard, ())
+    assert edit == Edit(
+        {}, notes=("a.py: a change of lines 1 to 2 was left out, because it reaches beyond what may change",)
+    )
