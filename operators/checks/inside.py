@@ -8,6 +8,7 @@ from pathspec import GitIgnoreSpec
 
 from operators import guard
 from operators.data import Edit, Finding, Ruling, Shard, Skip
+from operators.source import Source, decode
 from operators.workspace import Workspace
 
 # What decides how a forge builds, tests, reviews and protects the repository.
@@ -20,8 +21,8 @@ PROTECTED = (
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """Only the shard's files and, where it is cut to symbols, only their lines (imports may be added); nothing
-    deleted; no file that steers a forge."""
+    """Only the shard's files and, where it is cut to symbols, only those (imports may be added); nothing deleted or
+    emptied; each text one that the file's encoding can hold; no file that steers a forge."""
 
     allow: tuple[str, ...] = ()
     """Globs, as in .gitignore, of CI files that the job may change all the same."""
@@ -38,16 +39,33 @@ class Inside:
             return [Finding("inside", f"This file is not yours to change. Yours: {', '.join(shard.paths)}.", path)]
         if _matches(PROTECTED, path) and not _matches(self.allow, path):
             return [Finding("inside", "Files that steer CI and reviews must stay as they are.", path)]
-        if text is None:
-            return [Finding("inside", "The file must not be deleted.", path)]
+        source = ws.source(path) or Source("")
+        if text is None or (source.text.strip() and not text.strip()):
+            return [Finding("inside", "The file must not be deleted or emptied.", path)]
+        if fault := _unwritable(source, path, text):
+            return [Finding("inside", fault, path)]
         spans = [(span.first, span.last) for span in shard.spans if span.path == path]
         if not spans:
             return []
         try:
-            stray = guard.call("cut:stray", before=ws.base_text(path) or "", after=text, spans=spans)
+            stray = guard.call("stray:stray", before=source.text, after=text, spans=spans, whose=shard.name)
         except Skip as why:
             return [Finding("parses", str(why), path)]
-        return [Finding("inside", f"Line {line} is outside of {shard.name}.", path) for line in stray[:5]]
+        return [Finding("inside", message, path) for message in stray[:5]]
+
+
+def _unwritable(source: Source, path: str, text: str) -> str:
+    """Return why the new `text` of a file would not be read again from the bytes it is written to; "" when it would."""
+    try:
+        again = decode(source.encode(text), path)
+    except UnicodeEncodeError as error:
+        character = text[error.start : error.end]
+        return f"{character!r} cannot be written in the file's encoding, {source.encoding}."
+    except Skip as why:
+        return f"The file could not be read again: {why}."
+    if again.text != text:
+        return f"The file is written in {source.encoding}; what says so must stay as it is."
+    return ""
 
 
 def _matches(globs: tuple[str, ...], path: str) -> bool:

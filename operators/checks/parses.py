@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from operators import guard
 from operators.data import Edit, Finding, Ruling, Shard, Skip
 from operators.hunks import diff
-from operators.source import Source, decode, ending, split
+from operators.source import ending, split
 from operators.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
 class Parses:
-    """Python files parse with the repository's Python and with LibCST; encoding, BOM, line endings and the end of the
-    file are as before."""
+    """Python files parse with the repository's Python, which can compile them if it could before, and with LibCST; line
+    endings and the end of the file are as before."""
 
     local = True
 
@@ -30,22 +30,11 @@ class Parses:
 
 
 def _faults(ws: Workspace, path: str, text: str) -> Iterator[str]:
-    source = ws.source(path) or Source("")
-    try:
-        again = decode(source.encode(text), path)
-    except UnicodeEncodeError as error:
-        character = text[error.start : error.end]
-        yield f"{character!r} cannot be written in the file's encoding, {source.encoding}."
-        return
-    except Skip as why:
-        yield f"The file could not be read again: {why}."
-        return
-    if again.text != text:
-        yield f"The file is written in {source.encoding}; what says so must stay as it is."
-    yield from _unkept(source.text, text)
+    before = ws.base_text(path) or ""
+    yield from _unkept(before, text)
     if path.endswith((".py", ".pyi")):
         try:
-            guard.call("module:check", before=source.text, after=text, python=ws.base.parser)
+            guard.call("module:check", before=before, after=text, python=ws.base.parser)
         except Skip as why:
             yield f"{str(why)[:1].upper()}{str(why)[1:]}."
 

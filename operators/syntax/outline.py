@@ -92,6 +92,11 @@ def outline(text: str) -> Outline:
     return Outline(head, ranges, tuple(_units(others, "", (), lines)))
 
 
+def flat(units: Iterable[Unit]) -> list[Unit]:
+    """Return units with all their members, each before its own."""
+    return [unit for one in units for unit in (one, *flat(one.members))]
+
+
 def innermost(units: tuple[Unit, ...], wanted: Callable[[int, int], bool], most: int = 0) -> Iterator[Unit]:
     """Yield the units that `wanted(first, last)` picks; a class longer than `most` lines is taken apart, into its
     header and its members."""

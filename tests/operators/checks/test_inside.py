@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import codecs
 from dataclasses import replace
 
 import pytest
 
 from operators.checks.inside import Inside
 from operators.data import Edit, Finding, Ruling, Span
+from operators.shell import Shell
 from operators.workspace import Workspace
 from tests.operators.conftest import MakeWorkspace, shard_of
 
@@ -62,11 +64,56 @@ def test_files_with_like_names_steer_nothing(workspace: MakeWorkspace) -> None:
     assert judge(ws, Edit(dict.fromkeys(paths, "x\n")), *paths).findings == ()
 
 
-def test_no_file_may_be_deleted(workspace: MakeWorkspace) -> None:
-    ws = workspace({"a.py": TEXT})
-    assert judge(ws, Edit({"a.py": None}), "a.py").findings == (
-        Finding("inside", "The file must not be deleted.", "a.py"),
+@pytest.mark.parametrize("text", [None, "", "\n", " \n\n"])
+def test_no_file_may_be_deleted_or_emptied(workspace: MakeWorkspace, text: str | None) -> None:
+    ws = workspace({"a.py": TEXT, "empty.py": ""})
+    assert judge(ws, Edit({"a.py": text}), "a.py").findings == (
+        Finding("inside", "The file must not be deleted or emptied.", "a.py"),
     )
+    assert bool(judge(ws, Edit({"empty.py": text}), "empty.py").findings) is (text is None)
+
+
+LATIN = "# coding: latin-1\nx = 'ü'\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "after", "message"),
+    [
+        (codecs.BOM_UTF8 + b"x = 1\n", "x = 2\n", ""),
+        (LATIN.encode("latin-1"), LATIN.replace("ü", "ö"), ""),
+        (
+            LATIN.encode("latin-1"),
+            LATIN.replace("ü", "→"),
+            "'→' cannot be written in the file's encoding, iso8859-1.",
+        ),
+        (LATIN.encode("latin-1"), "x = 'ü'\n", "The file could not be read again: not UTF-8."),
+        (
+            LATIN.encode("latin-1"),
+            LATIN.replace("latin-1", "cp1251"),
+            "The file is written in iso8859-1; what says so must stay as it is.",
+        ),
+        (b"x = 1\n", "# coding: utf-7\nx = 1\n", "The file could not be read again: encoding utf-7."),
+        (b"x = 1\n", "x = '\0'\n", "The file could not be read again: binary."),
+        (b"x = 1\n", "x = '\ud800'\n", "'\\ud800' cannot be written in the file's encoding, utf-8."),
+        (b"x = 1\n", "\ufeffx = 1\n", "The file is written in utf-8; what says so must stay as it is."),
+        (b"x = 1\n", "x = 1\n" + "#" * (1 << 20) + "\n", "The file could not be read again: larger than 1 MB."),
+    ],
+)
+def test_a_text_must_come_back_from_the_files_encoding(
+    workspace: MakeWorkspace, data: bytes, after: str, message: str
+) -> None:
+    ws = workspace({"a.py": data})
+    found = [Finding("inside", message, "a.py")] if message else []
+    assert list(judge(ws, Edit({"a.py": after}), "a.py").findings) == found
+
+
+def test_a_file_that_a_command_recodes_is_not_passed_on(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": LATIN.encode("latin-1")})
+    recode = Shell("sed -i 1d a.py; iconv -f latin1 -t utf8 a.py > b; cat b > a.py; rm b")
+    edit = recode.propose(ws, shard_of(ws.base, "a.py"), ())
+    assert edit == Edit({"a.py": "x = 'ü'\n"})
+    (finding,) = judge(ws, edit, "a.py").findings
+    assert finding.message == "The file could not be read again: not UTF-8."
 
 
 @pytest.mark.parametrize(
@@ -77,6 +124,16 @@ def test_no_file_may_be_deleted(workspace: MakeWorkspace) -> None:
         ("return 2", "return 3", ["Line 9 is outside of a.py::f."]),
         ("import os\n", "", ["Line 1 is outside of a.py::f."]),
         ("return", "yield", ["Line 9 is outside of a.py::f."]),
+        (
+            "return 1\n",
+            "return 1\n\n\n@skip\n",
+            ["`def g():` on line 8 is outside of a.py::f, but what was added takes it in, decorates it or adds to it."],
+        ),
+        (
+            "import os\n",
+            "import os\nimport x as g\n",
+            ["`import x as g` must not be added: the rest of the file has another `g`. Call it something else."],
+        ),
     ],
 )
 def test_a_symbol_changes_its_own_lines_only(workspace: MakeWorkspace, old: str, new: str, messages: list[str]) -> None:
