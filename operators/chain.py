@@ -43,5 +43,4 @@ class Chain:
                 break
         if not told:
             return None
-        files = {path: text for path, text in now.files.items() if text != ws.text(path)}
-        return Edit(files, said, tuple(notes), tokens_in, tokens_out, trouble)
+        return Edit(now.edit(ws), said, tuple(notes), tokens_in, tokens_out, trouble)

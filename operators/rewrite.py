@@ -57,13 +57,13 @@ class Rewrite:
             return None
         if self.model is None:
             return None if past else Edit({}, trouble=NEEDS_MODEL)
-        now = ws.over(past[-1].edit) if past else ws
+        now = _after(ws, past[-1]) if past else ws
         reply = self.model.complete(self._messages(ws, shard, past), shard=shard.key, attempt=len(past))
         texts, trouble = self._applied(now, shard, reply.text)
         if reply.cut:
             trouble = f"{trouble}\n\nThe reply was cut at its length limit. Change less at a time.".strip()
         return Edit(
-            now.over(Edit(texts)).edit(),
+            now.over(Edit(texts)).edit(ws),
             said=reply.text,
             tokens_in=reply.tokens_in,
             tokens_out=reply.tokens_out,
@@ -87,7 +87,7 @@ class Rewrite:
         return [{"role": role, "content": content} for role, content in _merged(messages)]
 
     def _again(self, ws: Workspace, shard: Shard, verdict: Verdict) -> str:
-        code = {path: part.text for path, part in _parts(ws.over(verdict.edit), shard).items()}
+        code = {path: part.text for path, part in _parts(_after(ws, verdict), shard).items()}
         return _templates().get_template("again.j2").render(findings=verdict.findings, code=code)
 
     def _applied(self, ws: Workspace, shard: Shard, reply: str) -> tuple[Mapping[str, str], str]:
@@ -109,6 +109,12 @@ class Rewrite:
                     f"header is yours to change; imports may be added."
                 )
         return texts, "\n\n".join(trouble)
+
+
+def _after(ws: Workspace, verdict: Verdict) -> Workspace:
+    """Return what an earlier attempt left: its edit is all that differed from the base, whatever steps before this one
+    would make of it again."""
+    return Workspace(ws.base).over(verdict.edit)
 
 
 def _parts(ws: Workspace, shard: Shard) -> dict[str, Excerpt]:

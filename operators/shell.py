@@ -25,7 +25,10 @@ class Shell:
         """Raise NoCommand when the command is not installed."""
         if past:
             return None
-        own = ws.tree()
+        try:
+            own = ws.tree()
+        except UnicodeEncodeError as error:
+            return Edit({}, trouble=f"What the steps before made cannot be written in its file's encoding: {error}.")
         done = ws.run(own, self.command, shard.paths, self.timeout)
         if done.code:
             how = f"took more than {self.timeout:.0f} s" if done.timed_out else f"ended with exit code {done.code}"
@@ -47,10 +50,11 @@ class Shell:
         own: dict[str, str | None] = {}
         told: list[str] = []
         for path, text in files.items():
-            before, spans = ws.text(path), [ws.lines(span) for span in shard.spans if span.path == path]
-            if text is None or before is None or not spans:
+            spans = [ws.lines(span) for span in shard.spans if span.path == path]
+            if text is None or not spans:
                 own[path] = text
                 continue
+            before = ws.text(path) or ""
             after, left_out = guard.call("within:within", text=before, new=text, spans=spans)
             told += (reaching := notes(path, left_out, spans))
             if after != before:

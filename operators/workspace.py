@@ -17,7 +17,7 @@ from posixpath import normpath
 from typing import TYPE_CHECKING
 
 from operators.checkout import Tree, tree
-from operators.data import Base, Edit, Span, Trouble
+from operators.data import Base, Edit, Skip, Span, Trouble
 from operators.hunks import diff, moved
 from operators.proc import FILE_LIMIT, GitError, Result, git_child, run
 from operators.source import Source, decode, split
@@ -66,9 +66,17 @@ class Workspace:
             return span.first, span.last
         return moved(diff(split(before), split(now)), span.first, span.last)
 
-    def edit(self) -> dict[str, str | None]:
-        """Return what differs from the base."""
-        return {path: text for path, text in self.files.items() if text != self.base_text(path)}
+    def edit(self, before: Workspace) -> dict[str, str | None]:
+        """Return what differs from what `before` shows."""
+        texts = {path: self.text(path) for path in {**before.files, **self.files}}
+        return {path: text for path, text in texts.items() if not before.shows(path, text)}
+
+    def shows(self, path: str, text: str | None) -> bool:
+        """Say whether this is the file's text; of a file that cannot be worked on no text is."""
+        try:
+            return self.text(path) == text
+        except Skip:
+            return False
 
     def tree(self) -> Tree:
         """Return this process's directory, put right and with the edits in it. One at a time."""

@@ -45,7 +45,7 @@ def accepted(text: str, python: str = "", *, code: bool = False) -> None:
         return
     flags = 0 if code else ast.PyCF_ONLY_AST
     asked = [python, "-I", "-W", "ignore", "-c", _PROGRAM, str(flags)]
-    done = run(asked, cwd=Path("/"), env={}, stdin=text.encode(), timeout=20)
+    done = run(asked, cwd=Path("/"), env={}, stdin=text.encode(errors="surrogatepass"), timeout=20)
     if done.code:
         raise Skip(f"does not parse with the environment's Python: {done.out.strip().rpartition(chr(10))[2]}")
 

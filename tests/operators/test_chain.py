@@ -3,13 +3,15 @@ from __future__ import annotations
 import pytest
 
 from operators.chain import Chain
+from operators.checks.inside import Inside
 from operators.codemod import Codemod
 from operators.data import Edit, Finding, Skip, Verdict
 from operators.model import Endpoint
+from operators.refine import judged, refine
 from operators.rewrite import NEEDS_MODEL, Rewrite
 from operators.shell import Shell
 from tests.operators.conftest import MakeWorkspace, shard_of
-from tests.operators.scripted import Does, Proposes, Talks
+from tests.operators.scripted import Does, Finds, Proposes, Talks
 
 FORMAT = Codemod("convert_format_to_fstring.ConvertFormatStringCommand", reach="symbol", hits=r"\.format\(")
 
@@ -110,3 +112,47 @@ def test_steps_without_anything_to_say_propose_nothing(workspace: MakeWorkspace)
     ws = workspace({"a.py": "1\n"})
     assert Chain((Proposes([None]), Shell("true"))).propose(ws, shard_of(ws.base, "a.py"), ()) is None
     assert Chain(()).propose(ws, shard_of(ws.base, "a.py"), ()) is None
+
+
+KEPT = "class TestX(B):\n    def test_a(self):\n        self.assertEqual(f(), 1)\n"
+
+
+def test_a_model_may_take_back_what_a_codemod_made(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": KEPT, "b.py": KEPT})
+    codemod = Codemod("unittest_to_pytest.UnittestToPytest", {"whole": False})
+    line, was = "        assert f() == 1", "        self.assertEqual(f(), 1)"
+    model = Talks(
+        [
+            f"a.py\n<<<<<<< SEARCH\n{line}\n=======\n{was}\n>>>>>>> REPLACE\n",
+            "b.py\n<<<<<<< SEARCH\n    def test_a(self):\n=======\n    def test_b(self):\n>>>>>>> REPLACE\n",
+        ]
+    )
+    shard, chain = shard_of(ws.base, "a.py", "b.py"), Chain((codemod, Rewrite("p", model)))
+    outcome = refine(
+        ws, shard, chain, lambda ws, shard, edit: judged(ws, shard, edit, [Finds(["keep it"])]), attempts=2
+    )
+    made = KEPT.replace(was, line)
+    assert [dict(verdict.edit.files) for verdict in outcome.verdicts] == [
+        {"b.py": made},
+        {"b.py": made.replace("test_a", "test_b")},
+    ]
+    assert was in model.asked[1][-1]["content"], "it is shown what it made of the code, not what the codemod did"
+
+
+def test_what_replaces_a_binary_file_is_left_to_the_judges(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": "x = 1\n", "data.bin": b"\0\1"})
+    shard = shard_of(ws.base, "a.py")
+    chain = Chain((Shell("sed -i s/1/2/ a.py; echo text > data.bin"),))
+    outcome = refine(ws, shard, chain, lambda ws, shard, edit: judged(ws, shard, edit, [Inside()]), attempts=1)
+    assert (outcome.status, outcome.skipped) == ("rejected", "")
+    assert outcome.verdicts[0].findings[0].place == "data.bin"
+
+
+def test_what_a_file_cannot_hold_is_told_to_whoever_wrote_it(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": "# coding: latin-1\nx = 'ü'\n".encode("latin-1")})
+    model = Talks(["a.py\n<<<<<<< SEARCH\nx = 'ü'\n=======\nx = '→'\n>>>>>>> REPLACE\n"])
+    edit = Chain((Rewrite("p", model), Shell("true"))).propose(ws, shard_of(ws.base, "a.py"), ())
+    assert edit
+    assert edit.trouble.startswith(
+        "What the steps before made cannot be written in its file's encoding: 'latin-1' codec"
+    )

@@ -28,15 +28,29 @@ def test_texts_are_those_of_the_base_until_they_are_edited(workspace: MakeWorksp
     now = ws.over(Edit({"a.py": "a = 2\n", "c.py": "c = 1\n", "b.py": None}))
     assert [now.text(path) for path in ("a.py", "b.py", "c.py", "d.py")] == ["a = 2\n", None, "c = 1\n", None]
     assert [now.base_text(path) for path in ("a.py", "b.py", "c.py")] == ["a = 1\n", "b = 1\n", None]
-    assert now.edit() == {"a.py": "a = 2\n", "b.py": None, "c.py": "c = 1\n"}
+    assert now.edit(ws) == {"a.py": "a = 2\n", "b.py": None, "c.py": "c = 1\n"}
 
 
 def test_later_edits_lie_over_earlier_ones_and_none_over_nothing(workspace: MakeWorkspace) -> None:
     ws = workspace({"a.py": "a = 1\n"})
     twice = ws.over(Edit({"a.py": "a = 2\n"})).over(Edit({"a.py": "a = 1\n", "b.py": "b\n"}))
-    assert twice.edit() == {"b.py": "b\n"}
+    assert twice.edit(ws) == {"b.py": "b\n"}
     assert ws.over(None) is ws
     assert ws.over(Edit({})) is ws
+
+
+def test_an_edit_is_told_against_another_view_taken_back_texts_included(workspace: MakeWorkspace) -> None:
+    base = workspace({"a.py": "a = 1\n", "b.py": "b = 1\n", "c.py": "c = 1\n"})
+    before = base.over(Edit({"a.py": "a = 2\n", "b.py": "b = 2\n", "c.py": None}))
+    assert base.edit(before) == {"a.py": "a = 1\n", "b.py": "b = 1\n", "c.py": "c = 1\n"}
+    assert base.over(Edit({"a.py": "a = 2\n", "c.py": None, "b.py": "b = 3\n"})).edit(before) == {"b.py": "b = 3\n"}
+    assert before.edit(before) == {}
+
+
+def test_whatever_takes_the_place_of_a_file_that_cannot_be_read_is_an_edit(workspace: MakeWorkspace) -> None:
+    ws = workspace({"data.bin": b"\0"})
+    assert ws.over(Edit({"data.bin": "text\n"})).edit(ws) == {"data.bin": "text\n"}
+    assert ws.over(Edit({"data.bin": None})).edit(ws) == {"data.bin": None}
 
 
 def test_names_may_be_odd(workspace: MakeWorkspace) -> None:
@@ -173,4 +187,4 @@ def test_a_workspace_can_be_sent_to_another_process(workspace: MakeWorkspace) ->
     import pickle
 
     ws = workspace({"a.py": "a = 1\n"}).over(Edit({"a.py": "a = 2\n"}))
-    assert pickle.loads(pickle.dumps(ws)).edit() == {"a.py": "a = 2\n"}
+    assert pickle.loads(pickle.dumps(ws)).files == {"a.py": "a = 2\n"}
