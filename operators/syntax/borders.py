@@ -76,11 +76,11 @@ def _owned(hunk: Hunk, old: Sequence[str], here: set[tuple[str, bool]], there: s
 
 
 def _at(borders: Sequence[_Border], line: int) -> set[tuple[str, bool]]:
-    return {(name, begins) for _, name, begins in _between(borders, line - 1, line + 1) if name != _IMPORT}
+    return {(name, begins) for _, name, begins in _between(borders, line, line) if name != _IMPORT}
 
 
 def _between(borders: Sequence[_Border], first: int, last: int) -> Sequence[_Border]:
-    return borders[bisect_right(borders, first, key=_line) : bisect_left(borders, last, key=_line)]
+    return borders[bisect_left(borders, first, key=_line) : bisect_right(borders, last, key=_line)]
 
 
 def _line(border: _Border) -> int:

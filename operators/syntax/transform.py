@@ -50,11 +50,9 @@ def transform(
         part, tree = found
         new, warnings = apply(tree)
         after, left_out = put_back(text, part, bordered(part.text, new))
-        if spans:
-            return alone(text, after, new), [*warnings, *notes(path, left_out, spans)]
-        if not left_out:
-            return after, warnings
-        # It changed an import, and only the whole module shows who else needs that.
+        if not (notes(path, left_out, spans) if spans else left_out):
+            return alone(text, after, new) if spans else after, warnings
+        # It changed an import or the header of a class, and only the whole module shows who else needs that.
     new, warnings = apply(module(text))
     if not spans:
         return new, warnings

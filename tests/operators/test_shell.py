@@ -129,17 +129,18 @@ def test_of_a_shards_symbols_a_command_changes_only_those(
 
 
 def test_the_edits_of_all_symbols_make_what_a_formatter_makes_of_the_file(workspace: MakeWorkspace) -> None:
-    ws = workspace({"a.py": UGLY})
+    text = UGLY + "class A:\n    def f(self): return [1,2]\n    def g(self): return [3,4]\n    z = [5,6]\nu = [7,8]\n"
+    ws = workspace({"a.py": text})
     whole = shard_of(ws.base, "a.py")
     format_it = Shell("ruff format --isolated {paths}")
     edits = []
-    for name, first, last in cut(UGLY, "", 100):
+    for name, first, last in cut(text, r",|os\.", 2):
         edit = format_it.propose(ws, replace(whole, spans=(Span("a.py", name, first, last),)), ())
         assert edit
         edits.append(edit.files["a.py"] or "")
     all_of_it = format_it.propose(ws, whole, ())
     assert all_of_it
-    assert add(UGLY, edits) == all_of_it.files["a.py"]
+    assert add(text, edits) == all_of_it.files["a.py"]
 
 
 def test_a_command_that_changes_only_what_is_not_the_shards_proposes_nothing(workspace: MakeWorkspace) -> None:

@@ -24,6 +24,7 @@ CLASS = "class A:\n    def f(self): return 1\n    def g(self): return 2\n"
         (CLASS, CLASS.replace("return", "yield").replace("class A", "@a\nclass A"), [(0, 1), (1, 2), (2, 3)]),
         (CLASS, CLASS.replace("A", "B").replace("return", "yield"), [(0, 3)]),  # other symbols
         (CLASS, CLASS.replace("return", "yield").replace("def g", "def h"), [(1, 3)]),
+        ("import a\nb = 1\nc = 1\n", "import a\n\nb = 2\nc = 2\n\n", [(1, 1), (1, 2), (2, 3)]),
         ("a = 1\nb = 1\n", "a = 2\n", [(0, 2)]),  # which of the two it was cannot be told
         ("a = 1\nb = 1\n", "a = 2\nc = 2\nb = 2\n", [(0, 2)]),
         ("a = 1; b = 1\nc = 1\n", "a = 2; b = 2\nc = 2\n", [(0, 1), (1, 2)]),

@@ -75,7 +75,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
-def use(home: str, text: str, *, reach: str = "module", spans: tuple[Lines, ...] = (), **arguments: object) -> str:
+def use(
+    home: str,
+    text: str,
+    *,
+    reach: str = "module",
+    spans: tuple[Lines, ...] = (),
+    hits: str = r"old\(",
+    **arguments: object,
+) -> str:
     after, _ = guard.call(
         "transform:transform",
         name="own_codemods.Use",
@@ -83,7 +91,7 @@ def use(home: str, text: str, *, reach: str = "module", spans: tuple[Lines, ...]
         path="app/a.py",
         text=text,
         reach=reach,
-        hits=r"old\(",
+        hits=hits,
         spans=spans,
         home=home,
     )
@@ -196,6 +204,13 @@ def test_symbols_on_neighbouring_lines_change_each_alone_and_together_all(reach:
         assert len(changed) == 1
         assert first <= changed[0] <= last
     assert add(NEIGHBOURS, edits) == formatted(NEIGHBOURS, "module")
+
+
+@pytest.mark.parametrize("reach", ["module", "symbol"])
+def test_the_header_of_a_class_changes_with_the_class(home: str, reach: str) -> None:
+    text = "from tools import new, old\n\n\n@old(1)\nclass A:\n    x = 1\n\n    def g(self):\n        return old(2)\n"
+    expected = text.replace("@old", "@new").replace("return old", "return new")
+    assert use(home, text, reach=reach, spans=((4, 9),), hits=r"return old") == expected
 
 
 def test_a_change_that_cannot_be_told_apart_from_that_of_a_neighbour_is_left_out_with_a_note(home: str) -> None:
