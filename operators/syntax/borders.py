@@ -39,7 +39,7 @@ def bordered(before: str, after: str) -> list[Hunk]:
         shift += part.grows
         if part.first == part.last and not imports(part.lines):
             hunk = _owned(part, old, _at(here, part.first), _at(there, at))
-        if hunks and hunk.first < hunks[-1].last:  # both hold the line above
+        if hunks and hunk.first < hunks[-1].last:  # both hold the last line of the symbol above
             above = hunks.pop()
             hunk = Hunk(above.first, hunk.last, above.lines + hunk.lines[1:])
         hunks.append(hunk)

@@ -27,7 +27,7 @@ def _lines(before: str, after: str, spans: Sequence[Lines]) -> Iterator[int]:
     added, free, shift = _imported(after), _joined(spans), 0
     for hunk in diff(split(before), split(after)):
         at = hunk.first + shift
-        new = [number for number, line in enumerate(hunk.lines, at + 1) if line.strip()]
+        new = [number for number, line in enumerate(hunk.lines, at + 1) if line.strip()[:1] not in {"", "#"}]
         shift += hunk.grows
         inside = any(first - 1 <= hunk.first and hunk.last <= last for first, last in free)
         if not inside and not (hunk.first == hunk.last and new and added.issuperset(new)):

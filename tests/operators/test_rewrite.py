@@ -290,6 +290,21 @@ def test_a_syntax_error_in_a_symbol_is_mended_in_the_next_attempt(workspace: Mak
     assert "old(1)" not in again
 
 
+def test_what_would_take_in_the_next_method_is_told_and_mended(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": TEXT})
+    model = Talks(
+        [
+            block("        return old(1)", "        return helper(1)\n\ndef helper(x):\n    return x"),
+            block("\ndef helper(x):\n    return x", "\n    def helper(x):\n        return x"),
+        ]
+    )
+    outcome = finish(ws, cut_to(ws, "A.f"), model)
+    assert outcome.verdicts[0].findings[0].message.startswith("`def g(self):` on line 11 is outside of a.py::A.f")
+    assert outcome.edit
+    method = "        return helper(1)\n\n    def helper(x):\n        return x\n"
+    assert outcome.edit.files == {"a.py": TEXT.replace("        return old(1)\n", method)}
+
+
 def test_an_import_that_was_added_may_be_taken_back(workspace: MakeWorkspace) -> None:
     ws = workspace({"a.py": TEXT})
     model = Talks(

@@ -38,6 +38,8 @@ def g():
         ("import os\n", "import os\nimport re\n", []),
         ("import os\n", "import os\nfrom re import (\n    sub,\n    split,\n)\n", []),
         ("# between\n", "# between\nimport re\n", []),
+        ("import os\n", "import os\n# why\nimport re\n", []),
+        ("import os\n", "import os\n# why\n", [2]),
         ("import os\n", "", [1]),
         ("import os\n", "import os, re\n", [1]),
         ("import os\n", "import os\nimport re; print()\n", [2]),
