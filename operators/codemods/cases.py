@@ -11,8 +11,9 @@ import libcst as cst
 
 from operators.codemods import raises
 from operators.codemods.assertions import ALIASES, assertion
+from operators.codemods.bindings import parsed
 from operators.codemods.contexts import settle
-from operators.codemods.facts import Facts, parsed
+from operators.codemods.facts import Facts
 from operators.codemods.layout import text
 from operators.codemods.marks import marked
 from operators.codemods.outcomes import outcome

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import libcst as cst
 
-from operators.codemods.facts import parsed
+from operators.codemods.bindings import parsed
 
 _Expression = TypeVar("_Expression", bound=cst.BaseExpression)
 _EMPTY = cst.Module(body=())

@@ -9,6 +9,7 @@ from libcst.codemod import CodemodContext, VisitorBasedCodemodCommand
 
 from operators.codemods import facts, imports
 from operators.codemods.annotations import Annotations
+from operators.codemods.bindings import parsed
 from operators.codemods.typing_names import GENERICS, moved, version
 
 
@@ -36,7 +37,7 @@ class ModerniseTyping(VisitorBasedCodemodCommand):
         before = facts.read(source)
         if self.python < GENERICS or not any(_typing(origin) for origin in before.origins.values()):
             return tree
-        elsewhere = moved(facts.parsed(source), before, self.python) if self.whole else {}
+        elsewhere = moved(parsed(source), before, self.python) if self.whole else {}
         annotations = Annotations(before, self.python, self.whole, elsewhere)
         after = cst.ensure_type(tree.visit(annotations), cst.Module)
         if not self.whole:

@@ -29,7 +29,7 @@ class UnittestToPytest(VisitorBasedCodemodCommand):
         return self.transform_module_impl(tree)
 
     def transform_module_impl(self, tree: cst.Module) -> cst.Module:
-        before = facts.read(tree.code)
+        before = facts.read(self.context.scratch.get("text", tree.code))
         if not any(
             name.startswith(("assert", "fail", "skip", "unittest")) for name in (*before.attributes, *before.dotted)
         ):
@@ -41,7 +41,7 @@ class UnittestToPytest(VisitorBasedCodemodCommand):
         if cases.reordered:
             self.warn(f"{', '.join(cases.reordered)}: tests now run as they stand, no longer sorted by name")
         if self.whole and after is not tree:
-            gone = before.used - facts.read(after.code).used
+            gone = facts.read(tree.code).used - facts.read(after.code).used
             after = imports.dropped(after, {name for name in gone if before.origin_of(name).startswith("unittest")})
         return after
 

@@ -16,6 +16,7 @@ from libcst.codemod import Codemod, CodemodContext
 from operators.codemods import modernise_typing, unittest_to_pytest
 from operators.codemods.modernise_typing import ModerniseTyping
 from operators.codemods.unittest_to_pytest import UnittestToPytest
+from operators.syntax.transform import transform
 
 EXAMPLES = [
     pytest.param(command, before, after, id=f"{command.__name__}-{number}")
@@ -189,6 +190,31 @@ def test_another_order_is_told() -> None:
     tree = cst.parse_module(f"from unittest import TestCase\n\n\nclass TestIt(TestCase):\n{tests}")
     UnittestToPytest(context).transform_module(tree)
     assert context.warnings == ["TestIt: tests now run as they stand, no longer sorted by name"]
+
+
+# An excerpt shows one symbol, but what decides may stand anywhere in the file
+
+
+def by_symbol(source: str) -> str:
+    name, hits = "unittest_to_pytest.UnittestToPytest", r"\bself\.(assert[A-Z]|fail)"
+    return transform(name, {"whole": False}, "test_it.py", source, reach="symbol", hits=hits)[0]
+
+
+@pytest.mark.parametrize(
+    ("statement", "elsewhere"),
+    [
+        ("self.assertEqual(' a', 'a ')", "    def assertEqual(self, *args):\n        pass"),
+        ("self.assertEqual(a, b)", "    def setUp(self):\n        self.addTypeEqualityFunc(A, same)"),
+        ("self.assertIsInstance(a, int)", "def isinstance(a, b):\n    return True"),
+        ("self.assertIs(a, b)", "    def assertIs(self, *args):\n        pass"),
+        ("self.assertRaises(E, f)", "pytest = None"),
+    ],
+)
+def test_what_an_excerpt_hides_counts(statement: str, elsewhere: str) -> None:
+    source = f"{in_test(statement)}\n{elsewhere}\n"
+    assert by_symbol(source) == source
+    plain = source.replace(elsewhere, "    x = 1")
+    assert by_symbol(plain) != plain
 
 
 # The same tests pass, before and after
