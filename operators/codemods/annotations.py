@@ -8,8 +8,9 @@ from collections.abc import Mapping
 import libcst as cst
 
 from operators.codemods.facts import Facts
+from operators.codemods.joins import Joins
 from operators.codemods.layout import parenthesised, text
-from operators.codemods.typing_names import BUILTINS, CALLABLE, FORWARD, MOVED, RENAMED, UNIONS, Version, joins
+from operators.codemods.typing_names import BUILTINS, CALLABLE, FORWARD, MOVED, RENAMED, UNIONS, Version
 from operators.codemods.unions import operands, union
 
 _DOTTED = re.compile(r"""['"]([^\W\d]\w*(?:\.[^\W\d]\w*)*)['"]""")
@@ -152,7 +153,9 @@ class Annotations(cst.CSTTransformer):
     def _joins(self, node: cst.BaseExpression) -> bool:
         if isinstance(node, cst.BaseString):
             return False
-        return self._is_lazy() or joins(node, self._facts)
+        added = {need.rpartition(".")[2] for need in self.needs}
+        local = self._facts.local if self._functions else frozenset[str]()
+        return Joins(self._facts, added, local, self._is_lazy())(node)
 
     def _bare(self, element: cst.SubscriptElement) -> cst.SubscriptElement:
         if self._python >= FORWARD or not isinstance(element.slice, cst.Index):
