@@ -10,14 +10,14 @@ from libcst.codemod import CodemodContext, VisitorBasedCodemodCommand
 from operators.codemods import facts, imports
 from operators.codemods.annotations import Annotations
 from operators.codemods.bindings import parsed
-from operators.codemods.typing_names import GENERICS, inspects, moved, version
+from operators.codemods.typing_names import GENERICS, bases, inspects, moved, version
 
 
 class ModerniseTyping(VisitorBasedCodemodCommand):
     """A file that looks into annotations is left alone: it may tell `Union[int, str]` from `int | str`.
 
     `python` is the oldest version that the code has to run on. `whole`: the text is a whole module, not an excerpt;
-    only then do imports change, and are the methods' annotations free to name `list`, which a class may redefine."""
+    only then do imports change."""
 
     DESCRIPTION = "builtin generics and | for the aliases of typing"
 
@@ -40,8 +40,9 @@ class ModerniseTyping(VisitorBasedCodemodCommand):
         typing = any(_typing(origin) for origin in before.origins.values())
         if self.python < GENERICS or not typing or inspects(before):
             return tree
-        elsewhere = moved(parsed(text), before, self.python) if self.whole else {}
-        annotations = Annotations(before, self.python, self.whole, elsewhere)
+        module = parsed(text)
+        elsewhere = moved(module, before, self.python) if self.whole else {}
+        annotations = Annotations(before, self.python, self.whole, elsewhere, set(bases(module)))
         after = cst.ensure_type(tree.visit(annotations), cst.Module)
         if not self.whole:
             return after
@@ -53,8 +54,8 @@ class ModerniseTyping(VisitorBasedCodemodCommand):
             if name not in bound
         ]
         for need in sorted({*annotations.needs, *needs}):
-            module, _, name = need.rpartition(".")
-            after = imports.added(after, f"from {module} import {name}")
+            package, _, name = need.rpartition(".")
+            after = imports.added(after, f"from {package} import {name}")
         gone = facts.read(tree.code).used - facts.read(after.code).used
         return imports.dropped(after, {name for name in gone if _typing(before.origin_of(name))})
 

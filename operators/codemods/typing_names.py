@@ -50,9 +50,10 @@ def inspects(facts: Facts) -> bool:
 def moved(tree: ast.Module, facts: Facts, python: Version) -> dict[str, str]:
     """Local names whose import may come from elsewhere: name -> `collections.abc.X`.
 
-    Not the names of which a class derives: that would take typing.Generic from its bases.
+    Not the names of which a class derives, nor those that other modules may derive from: that would take
+    typing.Generic from its bases.
     """
-    kept = set(_bases(tree))
+    kept = {*bases(tree), *_offered(tree)}
     if python < FORWARD:
         kept.update(_forward(tree))
     if python < CALLABLE:
@@ -65,11 +66,23 @@ def moved(tree: ast.Module, facts: Facts, python: Version) -> dict[str, str]:
     return found
 
 
-def _bases(tree: ast.Module) -> Iterator[str]:
+def bases(tree: ast.Module) -> Iterator[str]:
+    """Names that stand in the headers of classes."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
             for base in (*node.bases, *(keyword.value for keyword in node.keywords)):
                 yield from (child.id for child in ast.walk(base) if isinstance(child, ast.Name))
+
+
+def _offered(tree: ast.Module) -> Iterator[str]:
+    """Names in `__all__`, and those that are imported as themselves."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            yield from (alias.name for alias in node.names if alias.name == alias.asname)
+    for statement in tree.body:
+        parts = list(ast.walk(statement))
+        if any(isinstance(part, ast.Name) and part.id == "__all__" for part in parts):
+            yield from (part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str))
 
 
 def _forward(tree: ast.Module) -> Iterator[str]:

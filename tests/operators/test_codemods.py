@@ -300,13 +300,122 @@ def test_a_version_that_yaml_took_for_a_number_is_refused() -> None:
         ModerniseTyping(CodemodContext(), python=3.1)  # type: ignore[arg-type]
 
 
-def test_an_excerpt_keeps_its_imports_and_what_a_class_may_redefine() -> None:
+def test_an_excerpt_keeps_its_imports_and_what_its_class_redefines() -> None:
     source = (
-        "from typing import List, Iterable, Optional\n\n\nclass A:\n"
-        "    def f(self, x: List[int]) -> Optional[int]:\n        y: List[Iterable[int]]\n"
+        "from typing import List, Iterable, Optional\n\n\nclass A:\n    list = None\n\n"
+        "    def f(self, x: List[int]) -> Optional[int]:\n        y: Iterable[int]\n"
     )
-    after = source.replace("Optional[int]:", "int | None:").replace("y: List", "y: list")
-    assert transformed(ModerniseTyping, source, whole=False) == after
+    hits = r"\bOptional\b"
+    after, _ = transform(
+        "modernise_typing.ModerniseTyping", {"whole": False}, "a.py", source, reach="symbol", hits=hits
+    )
+    assert after == source.replace("Optional[int]:", "int | None:")
+
+
+JOINED = """\
+import dataclasses
+from typing import Optional, TypeVar
+from x import Named, other
+
+T = TypeVar("T")
+Pairs = dict[str, int]
+Same = Named
+class Here: ...
+@dataclasses.dataclass
+class Data: ...
+class Outer:
+    class Inner: ...
+"""
+NOT_JOINED = """\
+import threading
+from typing import Optional
+from x import *
+from x import Twice, one
+if one: from y import Twice
+try: from pil import Image
+except ImportError: Image = None
+Node = "Tree"
+class Odd(metaclass=Meta): ...
+@singleton
+class Single: ...
+class Colours: ...
+def Made(): ...
+def f():
+    global Global
+    class Local: ...
+"""
+
+
+@pytest.mark.parametrize("name", ["T", "Pairs", "Same", "Named", "Named[int]", "Here", "Data", "Outer.Inner", "int"])
+def test_what_the_file_says_is_a_class_is_joined(name: str) -> None:
+    assert f"a: {name} | None" in transformed(ModerniseTyping, f"{JOINED}a: Optional[{name}]\n")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Twice",
+        "Image",
+        "Image.Size",
+        "Node",
+        "Odd",
+        "Single",
+        "Made",
+        "Global",
+        "Unknown",
+        "threading.Lock",
+        "Colours.RED",
+        "Local",
+        "callable",
+        "f()",
+    ],
+)
+def test_what_may_be_no_class_is_not_joined(name: str) -> None:
+    source = f"{NOT_JOINED}a: Optional[{name}]\n"
+    assert transformed(ModerniseTyping, source) == source
+
+
+@pytest.mark.parametrize("name", ["Image", "Node", "Made", "threading.Lock", "callable"])
+def test_nor_is_it_where_only_get_type_hints_would_find_out(name: str) -> None:
+    head = f"from __future__ import annotations\n{NOT_JOINED}"
+    source = f"{head}a: Optional[{name}]\nb: Optional[Unknown]\n"
+    assert f"a: Optional[{name}]\nb: Unknown | None\n" in transformed(ModerniseTyping, source)
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        "from typing import get_origin\nget_origin(hint) is Union",
+        "typing.get_type_hints(f)",
+        "getattr(hint, '__origin__', None)",
+        "hint.__args__",
+        "import inspect\ninspect.signature(f).return_annotation",
+        "from typeguard import typechecked",
+    ],
+)
+def test_a_file_that_looks_into_annotations_is_left_alone(look: str) -> None:
+    source = f"from typing import Callable, Union\n{look}\na: Union[int, Callable[[], None]]\n"
+    assert transformed(ModerniseTyping, source) == source
+
+
+@pytest.mark.parametrize(
+    ("head", "kept"),
+    [
+        ("from typing import Dict as Dict\n", "from typing import Dict as Dict\n"),
+        ("from typing import Iterable as Iterable\n", "from typing import Iterable as Iterable\n"),
+        ("from typing import Dict\n__all__ = ['Dict']\n", "from typing import Dict\n"),
+        ("from typing import Iterable\n__all__ = ['x']\n__all__ += ['Iterable']\n", "from typing import Iterable\n"),
+    ],
+)
+def test_what_is_imported_for_other_modules_stays(head: str, kept: str) -> None:
+    source = f"{head}a: {'Dict' if 'Dict' in head else 'Iterable'}[str, int]\n"
+    assert kept in transformed(ModerniseTyping, source)
+
+
+def test_an_alias_from_which_a_class_derives_stays() -> None:
+    source = "from typing import List, TypeVar\n\nT = TypeVar('T')\nRows = List[T]\n\n\nclass Table(Rows): ...\n"
+    assert transformed(ModerniseTyping, source) == source
+    assert "Rows = list[T]" in transformed(ModerniseTyping, source.replace("(Rows)", ""))
 
 
 # Real code
