@@ -59,6 +59,20 @@ def parsed_expression(node: cst.BaseExpression) -> ast.expr:
     return statement.value
 
 
+def is_string(node: cst.BaseExpression) -> bool:
+    """Whether this is a string for certain."""
+    match node:
+        case cst.SimpleString() | cst.FormattedString() | cst.ConcatenatedString():
+            return not text(node).lower().startswith(("b", "rb"))
+        case cst.BinaryOperation(left=left, operator=cst.Modulo() | cst.Add()):
+            return is_string(left)
+        case cst.Call(func=cst.Name(value=name)):
+            return name in ("str", "repr")
+        case cst.Call(func=cst.Attribute(value=value, attr=cst.Name(value=name))):
+            return name in ("format", "join") and is_string(value)
+    return False
+
+
 def dangles(node: cst.CSTNode) -> bool:
     """Whether the text breaks a line outside of brackets, so that it only parses within some."""
     code = text(node)

@@ -19,10 +19,11 @@ from operators.codemods.unittest_to_pytest import UnittestToPytest
 from operators.syntax.transform import transform
 
 EXAMPLES = [
-    pytest.param(command, before, after, id=f"{command.__name__}-{number}")
-    for command, examples in (
-        (UnittestToPytest, unittest_to_pytest.EXAMPLES),
-        (ModerniseTyping, modernise_typing.EXAMPLES),
+    pytest.param(command, arguments, before, after, id=f"{command.__name__}-{len(arguments)}-{number}")
+    for command, arguments, examples in (
+        (UnittestToPytest, {}, unittest_to_pytest.EXAMPLES),
+        (UnittestToPytest, {"classes": True}, unittest_to_pytest.EXAMPLES_OF_CLASSES),
+        (ModerniseTyping, {}, modernise_typing.EXAMPLES),
     )
     for number, (before, after) in enumerate(examples)
 ]
@@ -38,12 +39,12 @@ def compiled(source: str) -> Any:
         return compile(source, "<codemod>", "exec", dont_inherit=True)
 
 
-@pytest.mark.parametrize(("command", "before", "after"), EXAMPLES)
-def test_example(command: type[Codemod], before: str, after: str) -> None:
+@pytest.mark.parametrize(("command", "arguments", "before", "after"), EXAMPLES)
+def test_example(command: type[Codemod], arguments: dict[str, Any], before: str, after: str) -> None:
     compiled(before)
     compiled(after)
-    assert transformed(command, before) == after
-    assert transformed(command, after) == after
+    assert transformed(command, before, **arguments) == after
+    assert transformed(command, after, **arguments) == after
 
 
 # Single statements: what becomes of them in a test, and what is left alone
@@ -77,8 +78,28 @@ def in_test(statement: str, head: str = "import unittest\n\n\n") -> str:
         ("self.assertAlmostEqual(a + 1, b.c, 3)", "assert a + 1 == b.c or round(abs((a + 1) - b.c), 3) == 0"),
         ("self.assertAlmostEqual(a, 1.5, delta=eps)", None),
         ("self.assertAlmostEqual(a, 1.5, places=2, delta=0.1)", None),
-        ("self.assertAlmostEqual(f(), 1.5, delta=0.1)", "assert abs(f() - 1.5) <= 0.1"),
+        ("self.assertAlmostEqual(a, 1.5, delta=0.1)", "assert a == 1.5 or abs(a - 1.5) <= 0.1"),
+        ("self.assertAlmostEqual(f(), 1.5)", None),
+        ("self.assertAlmostEqual(f(), 1.5, delta=0.1)", None),
+        ("self.assertAlmostEqual(len(f()) / 2, 1.5)", "assert round(abs(len(f()) / 2 - 1.5), 7) == 0"),
+        ("self.assertNotAlmostEqual(f(), 1.5, delta=0.1)", "assert abs(f() - 1.5) > 0.1"),
         ("self.assertNotAlmostEqual(a, b)", "assert not a == b and round(abs(a - b), 7) != 0"),
+        ("self.assertEqual(a, b, c.pop())", None),
+        ("self.assertEqual(a, b, thread.join())", None),
+        ("self.assertEqual(a, b, '%d %s' % (len(a), str(b)))", "assert a == b, '%d %s' % (len(a), str(b))"),
+        ("self.assertEqual(a, b, ', '.join(map(str, a)))", None),
+        ("self.assertEqual(a, b, f'{a.b!r}: {c[0]}')", "assert a == b, f'{a.b!r}: {c[0]}'"),
+        ("self.assertListEqual(a, [b])", "assert a == [b]"),
+        ("self.assertListEqual(a, b)", None),
+        ("self.assertListEqual((1,), (1,))", None),
+        ("self.assertTupleEqual((a, b), c)", "assert (a, b) == c"),
+        ("self.assertTupleEqual(a, [b])", None),
+        ("self.assertSetEqual(a, {b for b in c})", "assert a == {b for b in c}"),
+        ("self.assertSetEqual(a, set())", None),
+        ("self.assertDictEqual(a, {})", "assert a == {}"),
+        ("self.assertDictEqual(a, dict(b))", None),
+        ("self.assertMultiLineEqual(a, f'{b}')", "assert a == f'{b}'"),
+        ("self.assertMultiLineEqual(a, b'')", None),
         ("self.assertRegex(f(), g())", None),
         ("self.assertRegex(a, '')", None),
         ("x = self.assertEqual(a, b)", None),
@@ -89,6 +110,14 @@ def in_test(statement: str, head: str = "import unittest\n\n\n") -> str:
         ("self.assertRaises(E, f, *a, msg=b, **c)", "with pytest.raises(E):\n    f(*a, msg=b, **c)"),
         ("self.assertRaises(E, lambda x: x, 1)", "pytest.raises(E, lambda x: x, 1)"),
         ("self.assertRaisesRegex(E, 'x', f, g())", None),
+        ("self.assertRaisesRegex(E, '^x$', f)", None),
+        ("self.assertRaisesRegex(E, pattern, f)", None),
+        ("with self.assertRaisesRegex(E, 'x' + r'y\\Z'): f()", None),
+        ("with self.assertRaisesRegex(E, 'x(?!y)'): f()", None),
+        ("with self.assertRaisesRegex(E, f'{x}'): f()", None),
+        ("with self.assertRaisesRegex(E, r'[x]\\$'): f()", "with pytest.raises(E, match=r'[x]\\$'): f()"),
+        ("with self.assertRaisesRegex(E, re.escape(x)): f()", "with pytest.raises(E, match=re.escape(x)): f()"),
+        ("with self.assertWarnsRegex(E, 'x$'): f()", "with pytest.warns(E, match='x$'): f()"),
         ("with self.assertRaisesRegex(E, ''): f()", None),
         ("with self.assertRaises(E) as self.cm: f()", None),
         ("with self.assertWarns(W) as cm: f()", None),
@@ -122,6 +151,86 @@ def test_what_something_else_waits_for_stays(statement: str, kept: str) -> None:
     assert kept in transformed(UnittestToPytest, in_test(statement))
 
 
+HELPER = "    def check(self):\n        {}\n"
+
+
+@pytest.mark.parametrize(
+    "helper", ["self.fail('x')", "self.skipTest('x')", "with self.assertRaises(E):\n            f()"]
+)
+@pytest.mark.parametrize(
+    "waiting",
+    [
+        "try:\n    self.check()\nexcept Exception:\n    pass",
+        "try:\n    self.check()\nexcept (A.B, error):\n    pass",
+        "self.assertRaises(Exception, self.f)",
+        "with pytest.raises(expected_exception=Exception):\n    self.check()",
+        "with contextlib.suppress(Exception):\n    self.check()",
+        "Thread(target=self.check)",
+        "call(getattr(self, 'check'))",
+    ],
+)
+def test_a_helper_for_which_somebody_waits_is_left_alone(waiting: str, helper: str) -> None:
+    source = f"{in_test(waiting)}\n{HELPER.format(helper)}"
+    assert HELPER.format(helper) in transformed(UnittestToPytest, source)
+
+
+def test_other_helpers_and_the_tests_themselves_are_not() -> None:
+    statement = "try:\n    self.check()\nexcept ValueError:\n    pass\nexcept:\n    raise"
+    source = f"{in_test(statement)}\n{HELPER.format('self.fail(1)')}"
+    assert "pytest.fail(str(1))" in transformed(UnittestToPytest, source)
+    source = in_test("try:\n    f()\nexcept Exception:\n    pass\nself.fail('x')")
+    assert "pytest.fail('x')" in transformed(UnittestToPytest, source)
+
+
+@pytest.mark.parametrize(
+    ("inner", "stays"),
+    [
+        ("def f():\n    self.fail('x')\nf()", False),
+        ("def f():\n    self.fail('x')\ncall(f)", True),
+        ("async def f():\n    self.fail('x')\nf()", True),
+        ("def f():\n    yield\n    self.fail('x')\nf()", True),
+        ("@app.route('/')\ndef f():\n    self.fail('x')\nf()", True),
+        ("class TestInner(TestCase):\n    def test(self):\n        self.fail('x')", True),
+    ],
+)
+def test_a_function_that_is_handed_to_somebody_is_left_alone(inner: str, stays: bool) -> None:
+    assert ("self.fail('x')" in transformed(UnittestToPytest, in_test(inner))) == stays
+
+
+@pytest.mark.parametrize(
+    ("decorator", "stays"),
+    [("retry(3)", True), ("mark.xfail(raises=AssertionError)", True), ("mock.patch('x')", False), ("other", False)],
+)
+def test_a_test_whose_decorator_may_catch_is_left_alone(decorator: str, stays: bool) -> None:
+    head = "import unittest\nfrom unittest import mock\nfrom pytest import mark\n\n\n"
+    source = in_test("self.fail('x')", head).replace("    def", f"    @{decorator}\n    def")
+    assert ("self.fail('x')" in transformed(UnittestToPytest, source)) == stays
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        "    def setUp(self):\n        f()",
+        "    @classmethod\n    def tearDownClass(cls):\n        f()",
+        "    def more(self):\n        self.addCleanup(f)",
+        "def setUpModule():\n    f()",
+        "@pytest.fixture(autouse=True)\ndef around():\n    f()",
+    ],
+)
+def test_an_expected_failure_is_the_tests_own(around: str) -> None:
+    source = in_test("f()").replace("    def", "    @unittest.expectedFailure\n    def")
+    assert "@pytest.mark.xfail(strict=True)\n" in transformed(UnittestToPytest, source)
+    assert "@unittest.expectedFailure\n" in transformed(UnittestToPytest, f"{source}\n{around}\n")
+    derived = source.replace("(unittest.TestCase)", "(TestsOfOurs)")
+    assert "@unittest.expectedFailure\n" in transformed(UnittestToPytest, derived)
+
+
+@pytest.mark.parametrize("method", ["assertDictEqual", "_getAssertEqualityFunc"])
+def test_assert_equal_is_left_alone_where_it_may_ask_another(method: str) -> None:
+    source = f"{in_test('self.assertEqual(a, b)')}\n    def {method}(self, *args):\n        pass\n"
+    assert transformed(UnittestToPytest, source) == source
+
+
 @pytest.mark.parametrize(
     "member",
     [
@@ -147,7 +256,7 @@ def test_a_class_that_needs_its_base_keeps_it(member: str) -> None:
     source = (
         f"import unittest\n\n\nclass TestIt(unittest.TestCase):\n    def test(self):\n        pass\n\n    {member}\n"
     )
-    assert transformed(UnittestToPytest, source) == source
+    assert transformed(UnittestToPytest, source, classes=True) == source
 
 
 @pytest.mark.parametrize(
@@ -161,7 +270,7 @@ def test_a_class_that_needs_its_base_keeps_it(member: str) -> None:
 )
 def test_a_class_that_something_else_uses_keeps_its_base(rest: str) -> None:
     source = f"import unittest\n\n\nclass TestIt(unittest.TestCase):\n    def test(self):\n        pass\n\n\n{rest}\n"
-    assert transformed(UnittestToPytest, source) == source
+    assert transformed(UnittestToPytest, source, classes=True) == source
 
 
 def test_an_excerpt_only_gains_imports_and_loses_no_base() -> None:
@@ -178,17 +287,17 @@ def test_an_excerpt_only_gains_imports_and_loses_no_base() -> None:
 def test_comments_beside_imports_stay() -> None:
     head = "# licence\n\n# ours\nimport unittest\n# theirs\nimport os\n\n\n"
     source = head + "class TestIt(unittest.TestCase):\n    def test(self):\n        os\n"
-    result = transformed(UnittestToPytest, source)
+    result = transformed(UnittestToPytest, source, classes=True)
     assert result.startswith("# licence\n\n# ours\n# theirs\nimport os\n")
     kept = source.replace("import unittest\n", "import unittest  # noqa\n")
-    assert "import unittest  # noqa\n" in transformed(UnittestToPytest, kept)
+    assert "import unittest  # noqa\n" in transformed(UnittestToPytest, kept, classes=True)
 
 
 def test_another_order_is_told() -> None:
     context = CodemodContext()
     tests = "".join(f"    def test_{name}(self):\n        pass\n\n" for name in "ba")
     tree = cst.parse_module(f"from unittest import TestCase\n\n\nclass TestIt(TestCase):\n{tests}")
-    UnittestToPytest(context).transform_module(tree)
+    UnittestToPytest(context, classes=True).transform_module(tree)
     assert context.warnings == ["TestIt: tests now run as they stand, no longer sorted by name"]
 
 
@@ -430,19 +539,19 @@ def sample(paths: list[Path], word: str) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    ("command", "path"),
+    ("command", "arguments", "path"),
     [
-        pytest.param(command, path, id=f"{command.__name__}-{path.name}")
-        for command, paths in (
-            (UnittestToPytest, sample(STANDARD, "self.assert")),
-            (ModerniseTyping, sample(TYPED, "typing")),
+        pytest.param(command, arguments, path, id=f"{command.__name__}-{path.name}")
+        for command, arguments, paths in (
+            (UnittestToPytest, {"classes": True}, sample(STANDARD, "self.assert")),
+            (ModerniseTyping, {}, sample(TYPED, "typing")),
         )
         for path in paths
     ],
 )
-def test_real_code(command: type[Codemod], path: Path) -> None:
+def test_real_code(command: type[Codemod], arguments: dict[str, Any], path: Path) -> None:
     source = path.read_bytes().decode()
-    result = transformed(command, source)
+    result = transformed(command, source, **arguments)
     compiled(result)
-    assert transformed(command, result) == result
+    assert transformed(command, result, **arguments) == result
     assert result.count("#") == source.count("#")
