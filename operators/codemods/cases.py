@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,13 +11,12 @@ import libcst as cst
 
 from operators.codemods import raises
 from operators.codemods.assertions import ALIASES, EQUALITY, assertion
-from operators.codemods.bindings import parsed
 from operators.codemods.contexts import settle
 from operators.codemods.facts import Facts
 from operators.codemods.layout import text
 from operators.codemods.marks import marked, origin
 from operators.codemods.outcomes import outcome
-from operators.codemods.testcase import FIXTURES, main_guard, plain, runs_itself
+from operators.codemods.testcase import freed, main_guard, plain, pytest_main, runs_itself, tests
 from operators.codemods.waiting import Waiting, catches
 
 _TESTS = re.compile(
@@ -92,7 +90,7 @@ class Cases(cst.CSTTransformer):
     def visit_ClassDef(self, node: cst.ClassDef) -> None:
         names = [node.name.value, *(text(base.value).rpartition(".")[2] for base in node.bases)]
         sure = all(scope.is_class and scope.sure for scope in self._scopes) and not self._caught(node.decorators)
-        bare = [self._facts.origin(base.value) for base in node.bases] == ["unittest.TestCase"]
+        bare = [self._facts.origin(base.value) for base in node.bases] == ["unittest.TestCase"] and not node.keywords
         self._scopes.append(_Scope(True, named=any(map(_TESTS.search, names)), bare=bare, sure=sure))
 
     def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
@@ -177,35 +175,13 @@ class Cases(cst.CSTTransformer):
         scope = self._scopes.pop()
         if scope.named:
             updated_node = self._marked(updated_node, scope.bare)
-        if not self._classes or self._scopes or not self._bare_case(updated_node):
-            return updated_node
-        tree = parsed(text(updated_node)).body[0]
-        if not isinstance(tree, ast.ClassDef) or not plain(tree, self._facts):
+        if not self._classes or self._scopes or not (scope.bare and plain(updated_node, self._facts)):
             return updated_node
         self._freed = True
-        tests = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test")]
-        if tests != sorted(tests):
-            self.reordered.append(tree.name)
-        body = [
-            node.with_changes(name=cst.Name(FIXTURES.get(node.name.value, node.name.value)))
-            if isinstance(node, cst.FunctionDef)
-            else node
-            for node in updated_node.body.body
-        ]
-        default = cst.MaybeSentinel.DEFAULT
-        return updated_node.with_changes(
-            bases=(), lpar=default, rpar=default, body=updated_node.body.with_changes(body=body)
-        )
-
-    def _bare_case(self, node: cst.ClassDef) -> bool:
-        """Whether TestCase is the only base, with no comment beside it."""
-        header = node.with_changes(body=cst.SimpleStatementSuite([]), decorators=(), leading_lines=())
-        return (
-            [self._facts.origin(base.value) for base in node.bases] == ["unittest.TestCase"]
-            and not node.bases[0].keyword
-            and not node.keywords
-            and "#" not in text(header)
-        )
+        found = tests(updated_node)
+        if found != sorted(found):
+            self.reordered.append(updated_node.name.value)
+        return freed(updated_node)
 
     def leave_Module(self, original_node: cst.Module, updated_node: cst.Module) -> cst.Module:
         if not self._freed:
@@ -215,11 +191,7 @@ class Cases(cst.CSTTransformer):
         return updated_node.with_changes(body=body)
 
     def _main(self, node: cst.BaseStatement) -> cst.BaseStatement:
-        run = cst.parse_statement("raise SystemExit(pytest.main([__file__]))")
-        suite = cst.ensure_type(cst.ensure_type(node, cst.If).body, cst.IndentedBlock)
-        line = cst.ensure_type(suite.body[0], cst.SimpleStatementLine)
-        line = line.with_changes(body=self._using(cst.ensure_type(run, cst.SimpleStatementLine), "pytest").body)
-        return node.with_changes(body=suite.with_changes(body=[line]))
+        return self._using(pytest_main(node), "pytest")
 
     # Small questions
 
