@@ -6,6 +6,7 @@ import ast
 import re
 import warnings
 from collections import Counter
+from functools import lru_cache
 
 _EXPRESSION_TEXT = re.compile(r"""[\w\s.,|()\[\]'"]{1,500}""")
 _METACLASSES = {"ABCMeta", "abc.ABCMeta", "EnumMeta", "enum.EnumMeta"}  # of these, no class joins others in its own way
@@ -18,6 +19,12 @@ def parsed(source: str) -> ast.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return ast.parse(source)
+
+
+@lru_cache(maxsize=2)  # several questions about a file, and the symbols of a file, come one after another
+def module(source: str) -> ast.Module:
+    """Raises SyntaxError when this Python cannot parse `source`."""
+    return parsed(source)
 
 
 class Bindings(ast.NodeVisitor):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -37,16 +37,17 @@ class _Scope:
     """Whether the class is named like one that holds tests."""
     bare: bool = False
     """Whether TestCase is the only base, so that all fixtures of the class stand in this file."""
-    sure: bool = False
-    """Whether nobody waits for an AssertionError from here."""
+    caught: bool = False
+    """Whether a decorator may catch what is raised here."""
+    function: str = ""
     tests: bool = False
-    """Whether this function is a test."""
+    """Whether this function is a test, which only the runner calls."""
     waiting: dict[cst.WithItem, cst.Call] = field(default_factory=dict)
     """Expected errors that have a name; what it is used for shows at the end of the function."""
 
 
 class Cases(cst.CSTTransformer):
-    def __init__(self, facts: Facts, waiting: Waiting, module: cst.Module, classes: bool) -> None:
+    def __init__(self, facts: Facts, waiting: Callable[[], Waiting], module: cst.Module, classes: bool) -> None:
         super().__init__()
         self.needs: set[str] = set()
         """Modules that the new code uses."""
@@ -89,24 +90,31 @@ class Cases(cst.CSTTransformer):
 
     def visit_ClassDef(self, node: cst.ClassDef) -> None:
         names = [node.name.value, *(text(base.value).rpartition(".")[2] for base in node.bases)]
-        sure = all(scope.is_class and scope.sure for scope in self._scopes) and not self._caught(node.decorators)
+        caught = self._scopes[-1].caught if self._scopes else False
         bare = [self._facts.origin(base.value) for base in node.bases] == ["unittest.TestCase"] and not node.keywords
-        self._scopes.append(_Scope(True, named=any(map(_TESTS.search, names)), bare=bare, sure=sure))
+        self._scopes.append(
+            _Scope(True, named=any(map(_TESTS.search, names)), bare=bare, caught=caught or self._catch(node.decorators))
+        )
 
     def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
         outer = self._scopes[-1] if self._scopes else _Scope(False, named=True)
-        tests = node.name.value.startswith("test") and (outer.is_class or not self._scopes)
-        waited_for = self._waiting.by(node.name.value) or self._facts.mentions("AssertionError", "failureException")
-        sure = outer.sure and not self._caught(node.decorators) and (tests or not waited_for)
+        tests = node.name.value.startswith("test") and all(scope.is_class for scope in self._scopes)
+        here = replace(
+            outer,
+            is_class=False,
+            caught=outer.caught or self._catch(node.decorators),
+            function=node.name.value,
+            tests=tests,
+        )
         names = [param.name.value for param in (*node.params.posonly_params, *node.params.params)]
         if not outer.is_class:
             every = names + [param.name.value for param in node.params.kwonly_params]
             receiver = "" if outer.receiver in every else outer.receiver
-            self._scopes.append(replace(outer, receiver=receiver, tests=tests, sure=sure))
+            self._scopes.append(replace(here, receiver=receiver))
             return
         static = any(text(decorator.decorator) in ("staticmethod", "classmethod") for decorator in node.decorators)
         usable = names and not static and names[0] not in self._facts.stored and (outer.named or self._suite)
-        self._scopes.append(_Scope(False, names[0] if usable else "", outer.named, outer.bare, sure, tests))
+        self._scopes.append(replace(here, receiver=names[0] if usable else "", waiting={}))
 
     # Statements
 
@@ -209,9 +217,13 @@ class Cases(cst.CSTTransformer):
         """Whether a failure may be raised as pytest's own exception: nothing here waits for an AssertionError. And
         nothing for any error, where `pytest.warns` would complain of a missing warning instead of letting it pass."""
         most = 0 if raises.expects(method) == "warns" else 1
-        return self._pytest and self._scopes[-1].sure and max(self._guards, default=0) <= most
+        if not self._pytest or self._scopes[-1].caught or max(self._guards, default=0) > most:
+            return False
+        helpers = {scope.function for scope in self._scopes if not scope.is_class and not scope.tests}
+        waited_for = self._facts.mentions("AssertionError", "failureException") or self._waiting().by(helpers)
+        return not (helpers and waited_for)
 
-    def _caught(self, decorators: Sequence[cst.Decorator]) -> bool:
+    def _catch(self, decorators: Sequence[cst.Decorator]) -> bool:
         return any(catches(text(one.decorator), origin(one, self._facts)) for one in decorators)
 
     def _using(self, node: _Node, module: str) -> _Node:

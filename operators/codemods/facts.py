@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import libcst as cst
 
-from operators.codemods.bindings import Bindings, parsed
+from operators.codemods.bindings import Bindings, module
 
 _TYPE_COMMENT = re.compile(r"#\s*type:(.*)")
 
@@ -71,10 +71,10 @@ class Facts:
         return ".".join([self.origins[node.value], *reversed(chain)])
 
 
-@lru_cache(maxsize=2)  # the symbols of a file come one after another
+@lru_cache(maxsize=2)
 def read(source: str) -> Facts:
     """Raises SyntaxError when this Python cannot parse `source`."""
-    tree = parsed(source)
+    tree = module(source)
     reader = Bindings()
     reader.visit(tree)
     for comment in _TYPE_COMMENT.findall(source):

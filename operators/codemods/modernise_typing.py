@@ -9,7 +9,7 @@ from libcst.codemod import CodemodContext, VisitorBasedCodemodCommand
 
 from operators.codemods import facts, imports
 from operators.codemods.annotations import Annotations
-from operators.codemods.bindings import parsed
+from operators.codemods.bindings import module
 from operators.codemods.typing_names import GENERICS, bases, inspects, moved, version
 
 
@@ -40,9 +40,8 @@ class ModerniseTyping(VisitorBasedCodemodCommand):
         typing = any(_typing(origin) for origin in before.origins.values())
         if self.python < GENERICS or not typing or inspects(before):
             return tree
-        module = parsed(text)
-        elsewhere = moved(module, before, self.python) if self.whole else {}
-        annotations = Annotations(before, self.python, self.whole, elsewhere, set(bases(module)))
+        elsewhere = moved(module(text), before, self.python) if self.whole else {}
+        annotations = Annotations(before, self.python, self.whole, elsewhere, set(bases(module(text))))
         after = cst.ensure_type(tree.visit(annotations), cst.Module)
         if not self.whole:
             return after

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import libcst as cst
 from libcst.codemod import CodemodContext, VisitorBasedCodemodCommand
 
@@ -35,7 +37,7 @@ class UnittestToPytest(VisitorBasedCodemodCommand):
             name.startswith(("assert", "fail", "skip", "unittest")) for name in (*before.attributes, *before.dotted)
         ):
             return tree
-        cases = Cases(before, waiting.read(source), tree, self.classes)
+        cases = Cases(before, partial(waiting.read, source), tree, self.classes)
         after = cst.ensure_type(tree.visit(cases), cst.Module)
         for module in sorted(cases.needs - before.top):
             after = imports.added(after, f"import {module}")

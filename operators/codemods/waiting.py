@@ -8,7 +8,7 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from functools import lru_cache
 
-from operators.codemods.bindings import parsed
+from operators.codemods.bindings import module
 from operators.codemods.raises import CATCHING, may_catch
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -22,15 +22,15 @@ class Waiting:
     """Names of functions that somebody else may call, who may wait: what is not simply called, and what is defined
     within a function and is no plain function."""
 
-    def by(self, function: str) -> bool:
-        """Whether what `function` raises may be waited for. What a test raises goes to the runner."""
-        return self.caught or function in self.handed
+    def by(self, functions: Set[str]) -> bool:
+        """Whether what one of these raises may be waited for."""
+        return self.caught or not self.handed.isdisjoint(functions)
 
 
-@lru_cache(maxsize=2)  # the symbols of a file come one after another
+@lru_cache(maxsize=2)
 def read(source: str) -> Waiting:
     """Raises SyntaxError when this Python cannot parse `source`."""
-    nodes = list(ast.walk(parsed(source)))
+    nodes = list(ast.walk(module(source)))
     called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
     handed = {name for node in nodes if id(node) not in called for name in _read(node)}
     for node in nodes:
