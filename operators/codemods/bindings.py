@@ -8,6 +8,8 @@ import warnings
 from collections import Counter
 from functools import lru_cache
 
+from libcst.codemod import SkipFile
+
 _EXPRESSION_TEXT = re.compile(r"""[\w\s.,|()\[\]'"]{1,500}""")
 _METACLASSES = {"ABCMeta", "abc.ABCMeta", "EnumMeta", "enum.EnumMeta"}  # of these, no class joins others in its own way
 # What decorators from here return is a class; elsewhere `@singleton` may make a function of it.
@@ -23,8 +25,11 @@ def parsed(source: str) -> ast.Module:
 
 @lru_cache(maxsize=2)  # several questions about a file, and the symbols of a file, come one after another
 def module(source: str) -> ast.Module:
-    """Raises SyntaxError when this Python cannot parse `source`."""
-    return parsed(source)
+    """Raises SkipFile when this Python cannot parse `source`, which the repository's own may."""
+    try:
+        return parsed(source)
+    except SyntaxError as error:
+        raise SkipFile(f"newer syntax than this Python's on line {error.lineno}: {error.msg}") from None
 
 
 class Bindings(ast.NodeVisitor):

@@ -73,7 +73,7 @@ class Facts:
 
 @lru_cache(maxsize=2)
 def read(source: str) -> Facts:
-    """Raises SyntaxError when this Python cannot parse `source`."""
+    """Raises SkipFile when this Python cannot parse `source`."""
     tree = module(source)
     reader = Bindings()
     reader.visit(tree)

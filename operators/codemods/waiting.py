@@ -29,7 +29,7 @@ class Waiting:
 
 @lru_cache(maxsize=2)
 def read(source: str) -> Waiting:
-    """Raises SyntaxError when this Python cannot parse `source`."""
+    """Raises SkipFile when this Python cannot parse `source`."""
     nodes = list(ast.walk(module(source)))
     called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
     handed = {name for node in nodes if id(node) not in called for name in _read(node)}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import sysconfig
 import unittest
 import warnings
@@ -11,7 +12,7 @@ import libcst as cst
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from libcst.codemod import Codemod, CodemodContext
+from libcst.codemod import Codemod, CodemodContext, SkipFile
 
 from operators.codemods import modernise_typing, unittest_to_pytest
 from operators.codemods.modernise_typing import ModerniseTyping
@@ -324,6 +325,13 @@ def test_what_an_excerpt_hides_counts(statement: str, elsewhere: str) -> None:
     assert by_symbol(source) == source
     plain = source.replace(elsewhere, "    x = 1")
     assert by_symbol(plain) != plain
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="knows this syntax")
+def test_a_file_that_only_a_newer_python_parses_is_left_out() -> None:
+    for command, source in ((UnittestToPytest, in_test("self.assertTrue(a)")), (ModerniseTyping, "import typing\n")):
+        with pytest.raises(SkipFile, match=r"newer syntax .* line"):
+            transformed(command, f'{source}x = t"{{a}}"\n')
 
 
 # The same tests pass, before and after
