@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 
 import libcst as cst
 
 from operators.codemods.facts import Facts
+from operators.codemods.joins import Joins
 from operators.codemods.layout import parenthesised, text
-from operators.codemods.typing_names import BUILTINS, CALLABLE, FORWARD, MOVED, RENAMED, UNIONS, Version, joins
+from operators.codemods.typing_names import BUILTINS, CALLABLE, FORWARD, MOVED, RENAMED, UNIONS, Version
 from operators.codemods.unions import operands, union
 
 _DOTTED = re.compile(r"""['"]([^\W\d]\w*(?:\.[^\W\d]\w*)*)['"]""")
@@ -18,7 +19,9 @@ _CODE, _ANNOTATION, _VALUE = "code", "annotation", "value of an alias"
 
 
 class Annotations(cst.CSTTransformer):
-    def __init__(self, facts: Facts, python: Version, whole: bool, elsewhere: Mapping[str, str]) -> None:
+    def __init__(
+        self, facts: Facts, python: Version, whole: bool, elsewhere: Mapping[str, str], bases: Set[str]
+    ) -> None:
         super().__init__()
         self.needs: set[str] = set()
         """Imports that the new code uses, as `collections.deque`."""
@@ -26,10 +29,10 @@ class Annotations(cst.CSTTransformer):
         self._python = python
         self._whole = whole
         self._elsewhere = elsewhere
+        self._bases = bases
         self._lazy = facts.origin_of("annotations") == "__future__.annotations"
         self._modes = [_CODE]
         self._functions = 0
-        self._classes = 0
         self._heads: set[cst.CSTNode] = set()
         self._kept: set[cst.CSTNode] = set()
 
@@ -59,15 +62,16 @@ class Annotations(cst.CSTTransformer):
         return updated_node
 
     def visit_Assign_value(self, node: cst.Assign) -> None:
-        named = all(isinstance(part.target, cst.Name) and _ALIAS.fullmatch(part.target.value) for part in node.targets)
-        self._modes.append(_VALUE if named and not self._functions and self._generic(node.value) else _CODE)
+        names = [text(part.target) for part in node.targets]
+        alias = all(map(_ALIAS.fullmatch, names)) and not self._functions and self._generic(node.value)
+        self._modes.append(_VALUE if alias and self._derivable(names) else _CODE)
 
     def leave_Assign_value(self, node: cst.Assign) -> None:
         self._modes.pop()
 
     def visit_AnnAssign_value(self, node: cst.AnnAssign) -> None:
         declared = text(node.annotation.annotation).rpartition(".")[2] == "TypeAlias"
-        self._modes.append(_VALUE if declared else _CODE)
+        self._modes.append(_VALUE if declared and self._derivable([text(node.target)]) else _CODE)
 
     def leave_AnnAssign_value(self, node: cst.AnnAssign) -> None:
         self._modes.pop()
@@ -77,12 +81,6 @@ class Annotations(cst.CSTTransformer):
 
     def leave_FunctionDef_body(self, node: cst.FunctionDef) -> None:
         self._functions -= 1
-
-    def visit_ClassDef_body(self, node: cst.ClassDef) -> None:
-        self._classes += 1
-
-    def leave_ClassDef_body(self, node: cst.ClassDef) -> None:
-        self._classes -= 1
 
     # Expressions
 
@@ -142,17 +140,16 @@ class Annotations(cst.CSTTransformer):
 
     def _redefined(self, name: str) -> bool:
         known = self._facts
-        if name in known.outer or name in known.origins or (self._functions and name in known.local):
-            return True
-        unseen = not self._whole and self._classes and not self._functions
-        return bool(unseen) and not self._is_lazy()
+        return name in known.outer or name in known.origins or (bool(self._functions) and name in known.local)
 
     # Strings, and what may stand beside `|`
 
     def _joins(self, node: cst.BaseExpression) -> bool:
         if isinstance(node, cst.BaseString):
             return False
-        return self._is_lazy() or joins(node, self._facts)
+        added = {need.rpartition(".")[2] for need in self.needs}
+        local = self._facts.local if self._functions else frozenset[str]()
+        return Joins(self._facts, added, local, self._is_lazy())(node)
 
     def _bare(self, element: cst.SubscriptElement) -> cst.SubscriptElement:
         if self._python >= FORWARD or not isinstance(element.slice, cst.Index):
@@ -169,6 +166,10 @@ class Annotations(cst.CSTTransformer):
 
     def _origin(self, node: cst.BaseExpression) -> str:
         return self._facts.origin(node, inside=bool(self._functions)) or ""
+
+    def _derivable(self, names: Iterable[str]) -> bool:
+        """Whether no class here derives from these: one of a list[T] is no Generic, one of a List[T] is."""
+        return self._bases.isdisjoint(names)
 
     def _generic(self, node: cst.BaseExpression) -> bool:
         return isinstance(node, cst.Subscript) and self._origin(node.value).startswith("typing.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,8 +11,9 @@ import libcst as cst
 
 from operators.codemods import layout
 from operators.codemods.facts import Facts
-from operators.codemods.layout import BELOW_COMMA, BELOW_COMPARISON, BELOW_NOT, operand
-from operators.codemods.nearly import far, near
+from operators.codemods.layout import BELOW_COMMA, BELOW_COMPARISON, BELOW_NOT, is_string, operand
+from operators.codemods.messages import may_wait
+from operators.codemods.nearly import NUMBERS, far, near
 from operators.codemods.stand_in import stand_in
 
 ALIASES = {  # dropped from unittest in Python 3.12, the fail* names in 3.1 and 3.12
@@ -32,7 +33,6 @@ ALIASES = {  # dropped from unittest in Python 3.12, the fail* names in 3.1 and 
     "failUnlessEqual": "assertEqual",
     "failUnlessRaises": "assertRaises",
 }
-_LATE = re.compile(r":=|\b(await|yield)\b")  # `assert` evaluates its message only when it fails
 
 _Values = Sequence[cst.BaseExpression]
 _Options = Mapping[str, cst.BaseExpression]
@@ -47,6 +47,8 @@ class _Form:
     build: _Build
     options: tuple[str, ...] = ("msg",)
     names: tuple[str, ...] = ()
+    kind: Callable[[cst.BaseExpression], bool] | None = None
+    """Whether an operand is of the one type that the method accepts; of values that are equal, one has to be."""
 
 
 def _truth(values: _Values, _: _Options, gap: cst.BaseParenthesizableWhitespace) -> cst.BaseExpression | None:
@@ -103,24 +105,34 @@ def _still(node: cst.BaseExpression) -> bool:
     return isinstance(node, cst.BaseString) or "(" not in re.sub(r"\bre\.(compile|escape)\(", "", code)
 
 
-def _pairs(operator: type[cst.BaseCompOp], *names: tuple[str, str]) -> Iterator[_Form]:
-    for pair in names:
-        yield _Form(pair, partial(_compare, operator))
+def _equal(first: str, second: str, kind: Callable[[cst.BaseExpression], bool] | None = None) -> _Form:
+    return _Form((first, second), partial(_compare, cst.Equal), kind=kind)
 
 
-_EQUAL, _LISTS, _TUPLES, _SETS, _DICTS = _pairs(
-    cst.Equal, ("first", "second"), ("list1", "list2"), ("tuple1", "tuple2"), ("set1", "set2"), ("d1", "d2")
-)
+def _display(*kinds: type[cst.BaseExpression]) -> Callable[[cst.BaseExpression], bool]:
+    return lambda value: isinstance(value, kinds)
+
+
+EQUALITY = {  # TestCase.assertEqual looks into these for values of one type
+    "assertDictEqual",
+    "assertListEqual",
+    "assertMultiLineEqual",
+    "assertSequenceEqual",
+    "assertSetEqual",
+    "assertTupleEqual",
+    "_baseAssertEqual",
+    "_getAssertEqualityFunc",
+}
 _ALMOST = ("places", "msg", "delta")
 _FORMS: Mapping[str, _Form] = {
     "assertTrue": _Form(("expr",), _truth),
     "assertFalse": _Form(("expr",), _falsehood),
-    "assertEqual": _EQUAL,
-    "assertListEqual": _LISTS,
-    "assertTupleEqual": _TUPLES,
-    "assertSetEqual": _SETS,
-    "assertDictEqual": _DICTS,
-    "assertMultiLineEqual": _EQUAL,
+    "assertEqual": _equal("first", "second"),
+    "assertListEqual": _equal("list1", "list2", _display(cst.List, cst.ListComp)),
+    "assertTupleEqual": _equal("tuple1", "tuple2", _display(cst.Tuple)),
+    "assertSetEqual": _equal("set1", "set2", _display(cst.Set, cst.SetComp)),
+    "assertDictEqual": _equal("d1", "d2", _display(cst.Dict, cst.DictComp)),
+    "assertMultiLineEqual": _equal("first", "second", is_string),
     "assertNotEqual": _Form(("first", "second"), partial(_compare, cst.NotEqual)),
     "assertIn": _Form(("member", "container"), partial(_compare, cst.In)),
     "assertNotIn": _Form(("member", "container"), partial(_compare, cst.NotIn)),
@@ -136,8 +148,8 @@ _FORMS: Mapping[str, _Form] = {
     "assertNotIsInstance": _Form(("obj", "cls"), partial(_instance, False), names=("isinstance",)),
     "assertRegex": _Form(("text", "expected_regex"), partial(_search, True), names=("re",)),
     "assertNotRegex": _Form(("text", "unexpected_regex"), partial(_search, False), names=("re",)),
-    "assertAlmostEqual": _Form(("first", "second"), near, _ALMOST, ("abs", "round")),
-    "assertNotAlmostEqual": _Form(("first", "second"), far, _ALMOST, ("abs", "round")),
+    "assertAlmostEqual": _Form(("first", "second"), near, _ALMOST, NUMBERS),
+    "assertNotAlmostEqual": _Form(("first", "second"), far, _ALMOST, NUMBERS),
 }
 
 
@@ -153,11 +165,11 @@ def assertion(call: cst.Call, method: str, facts: Facts, indent: int) -> tuple[c
     if given is None or not all(name in given for name in form.operands):
         return None
     message = given.pop("msg", None)
-    if message and _LATE.search(layout.text(message.value)):
+    if message and not may_wait(message.value, facts):
         return None
     values = [given.pop(name).value for name in form.operands]
-    if form.names == ("abs", "round") and facts.mentions("decimal", "Decimal"):
-        return None  # equal to a float, but a float cannot be subtracted from it
+    if form.kind and not any(map(form.kind, values)):
+        return None
     options = {name: arg.value for name, arg in given.items()}
     statement = stand_in(call, partial(form.build, values, options), message, len(values), indent)
     return (statement, tuple(name for name in form.names if name == "re")) if statement else None

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import ast
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import libcst as cst
 
 from operators.codemods import raises
-from operators.codemods.assertions import ALIASES, assertion
+from operators.codemods.assertions import ALIASES, EQUALITY, assertion
 from operators.codemods.contexts import settle
-from operators.codemods.facts import Facts, parsed
+from operators.codemods.facts import Facts
 from operators.codemods.layout import text
-from operators.codemods.marks import marked
+from operators.codemods.marks import marked, origin
 from operators.codemods.outcomes import outcome
-from operators.codemods.testcase import FIXTURES, main_guard, plain, runs_itself
+from operators.codemods.testcase import freed, main_guard, plain, pytest_main, runs_itself, tests
+from operators.codemods.waiting import Waiting, catches
 
 _TESTS = re.compile(
     r"Test|(^|_)tests?(_|$)"
@@ -34,20 +35,26 @@ class _Scope:
     receiver: str = ""
     named: bool = False
     """Whether the class is named like one that holds tests."""
+    bare: bool = False
+    """Whether TestCase is the only base, so that all fixtures of the class stand in this file."""
+    caught: bool = False
+    """Whether a decorator may catch what is raised here."""
+    function: str = ""
     tests: bool = False
-    """Whether this function is a test, which nobody calls who waits for an AssertionError."""
+    """Whether this function is a test, which only the runner calls."""
     waiting: dict[cst.WithItem, cst.Call] = field(default_factory=dict)
     """Expected errors that have a name; what it is used for shows at the end of the function."""
 
 
 class Cases(cst.CSTTransformer):
-    def __init__(self, facts: Facts, module: cst.Module, classes: bool) -> None:
+    def __init__(self, facts: Facts, waiting: Callable[[], Waiting], module: cst.Module, classes: bool) -> None:
         super().__init__()
         self.needs: set[str] = set()
         """Modules that the new code uses."""
         self.reordered: list[str] = []
         """Classes whose tests will run in another order."""
         self._facts = facts
+        self._waiting = waiting
         self._indent = len(module.default_indent)
         self._classes = classes and not runs_itself(facts, module)
         self._scopes: list[_Scope] = []
@@ -55,6 +62,7 @@ class Cases(cst.CSTTransformer):
         self._guards: list[int] = []
         self._pytest = facts.means("pytest", "pytest")
         self._freed = False
+        self._own_equality = facts.mentions("addTypeEqualityFunc") or any(map(facts.rebinds, EQUALITY))
         self._suite = any("test" in origin.lower() for origin in facts.origins.values())
 
     # Where we are
@@ -82,20 +90,31 @@ class Cases(cst.CSTTransformer):
 
     def visit_ClassDef(self, node: cst.ClassDef) -> None:
         names = [node.name.value, *(text(base.value).rpartition(".")[2] for base in node.bases)]
-        self._scopes.append(_Scope(True, named=any(map(_TESTS.search, names))))
+        caught = self._scopes[-1].caught if self._scopes else False
+        bare = [self._facts.origin(base.value) for base in node.bases] == ["unittest.TestCase"] and not node.keywords
+        self._scopes.append(
+            _Scope(True, named=any(map(_TESTS.search, names)), bare=bare, caught=caught or self._catch(node.decorators))
+        )
 
     def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
         outer = self._scopes[-1] if self._scopes else _Scope(False, named=True)
-        tests = node.name.value.startswith("test")
+        tests = node.name.value.startswith("test") and all(scope.is_class for scope in self._scopes)
+        here = replace(
+            outer,
+            is_class=False,
+            caught=outer.caught or self._catch(node.decorators),
+            function=node.name.value,
+            tests=tests,
+        )
         names = [param.name.value for param in (*node.params.posonly_params, *node.params.params)]
         if not outer.is_class:
             every = names + [param.name.value for param in node.params.kwonly_params]
             receiver = "" if outer.receiver in every else outer.receiver
-            self._scopes.append(replace(outer, receiver=receiver, tests=tests and not self._scopes))
+            self._scopes.append(replace(here, receiver=receiver))
             return
         static = any(text(decorator.decorator) in ("staticmethod", "classmethod") for decorator in node.decorators)
         usable = names and not static and names[0] not in self._facts.stored and (outer.named or self._suite)
-        self._scopes.append(_Scope(False, names[0] if usable else "", outer.named, tests))
+        self._scopes.append(replace(here, receiver=names[0] if usable else "", waiting={}))
 
     # Statements
 
@@ -108,7 +127,7 @@ class Cases(cst.CSTTransformer):
             sure = self._scopes[-1].named and self._free(method) and self._facts.means("str", None)
             said = outcome(call, method) if sure else None
             return updated_node.with_changes(value=self._using(said, "pytest")) if said else updated_node
-        if ALIASES.get(method, method) == "assertEqual" and self._facts.mentions("addTypeEqualityFunc"):
+        if ALIASES.get(method, method) == "assertEqual" and self._own_equality:
             return updated_node
         found = assertion(call, method, self._facts, self._indent * self._depth)
         if not found:
@@ -158,40 +177,19 @@ class Cases(cst.CSTTransformer):
             settled = settle(updated_node, scope.waiting, scope.receiver)
             updated_node = self._using(settled, "pytest") if settled is not updated_node else updated_node
         marks = scope.named and scope.tests and (member or not self._scopes)
-        return self._marked(updated_node) if marks else updated_node
+        return self._marked(updated_node, scope.bare) if marks else updated_node
 
     def leave_ClassDef(self, original_node: cst.ClassDef, updated_node: cst.ClassDef) -> cst.ClassDef:
-        if self._scopes.pop().named:
-            updated_node = self._marked(updated_node)
-        if not self._classes or self._scopes or not self._bare_case(updated_node):
-            return updated_node
-        tree = parsed(text(updated_node)).body[0]
-        if not isinstance(tree, ast.ClassDef) or not plain(tree, self._facts):
+        scope = self._scopes.pop()
+        if scope.named:
+            updated_node = self._marked(updated_node, scope.bare)
+        if not self._classes or self._scopes or not (scope.bare and plain(updated_node, self._facts)):
             return updated_node
         self._freed = True
-        tests = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test")]
-        if tests != sorted(tests):
-            self.reordered.append(tree.name)
-        body = [
-            node.with_changes(name=cst.Name(FIXTURES.get(node.name.value, node.name.value)))
-            if isinstance(node, cst.FunctionDef)
-            else node
-            for node in updated_node.body.body
-        ]
-        default = cst.MaybeSentinel.DEFAULT
-        return updated_node.with_changes(
-            bases=(), lpar=default, rpar=default, body=updated_node.body.with_changes(body=body)
-        )
-
-    def _bare_case(self, node: cst.ClassDef) -> bool:
-        """Whether TestCase is the only base, with no comment beside it."""
-        header = node.with_changes(body=cst.SimpleStatementSuite([]), decorators=(), leading_lines=())
-        return (
-            [self._facts.origin(base.value) for base in node.bases] == ["unittest.TestCase"]
-            and not node.bases[0].keyword
-            and not node.keywords
-            and "#" not in text(header)
-        )
+        found = tests(updated_node)
+        if found != sorted(found):
+            self.reordered.append(updated_node.name.value)
+        return freed(updated_node)
 
     def leave_Module(self, original_node: cst.Module, updated_node: cst.Module) -> cst.Module:
         if not self._freed:
@@ -201,11 +199,7 @@ class Cases(cst.CSTTransformer):
         return updated_node.with_changes(body=body)
 
     def _main(self, node: cst.BaseStatement) -> cst.BaseStatement:
-        run = cst.parse_statement("raise SystemExit(pytest.main([__file__]))")
-        suite = cst.ensure_type(cst.ensure_type(node, cst.If).body, cst.IndentedBlock)
-        line = cst.ensure_type(suite.body[0], cst.SimpleStatementLine)
-        line = line.with_changes(body=self._using(cst.ensure_type(run, cst.SimpleStatementLine), "pytest").body)
-        return node.with_changes(body=suite.with_changes(body=[line]))
+        return self._using(pytest_main(node), "pytest")
 
     # Small questions
 
@@ -222,16 +216,22 @@ class Cases(cst.CSTTransformer):
     def _free(self, method: str) -> bool:
         """Whether a failure may be raised as pytest's own exception: nothing here waits for an AssertionError. And
         nothing for any error, where `pytest.warns` would complain of a missing warning instead of letting it pass."""
-        waited_for = self._facts.mentions("AssertionError", "failureException")
         most = 0 if raises.expects(method) == "warns" else 1
-        return self._pytest and max(self._guards, default=0) <= most and (self._scopes[-1].tests or not waited_for)
+        if not self._pytest or self._scopes[-1].caught or max(self._guards, default=0) > most:
+            return False
+        helpers = {scope.function for scope in self._scopes if not scope.is_class and not scope.tests}
+        waited_for = self._facts.mentions("AssertionError", "failureException") or self._waiting().by(helpers)
+        return not (helpers and waited_for)
+
+    def _catch(self, decorators: Sequence[cst.Decorator]) -> bool:
+        return any(catches(text(one.decorator), origin(one, self._facts)) for one in decorators)
 
     def _using(self, node: _Node, module: str) -> _Node:
         self.needs.add(module)
         return node
 
-    def _marked(self, node: _Definition) -> _Definition:
-        decorators = marked(node.decorators, self._facts) if self._pytest else node.decorators
+    def _marked(self, node: _Definition, bare: bool) -> _Definition:
+        decorators = marked(node.decorators, self._facts, bare) if self._pytest else node.decorators
         if all(new is old for new, old in zip(decorators, node.decorators, strict=True)):
             return node
         return self._using(node.with_changes(decorators=decorators), "pytest")

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import libcst as cst
 
+from operators.codemods.bindings import Bindings, module
+
 _TYPE_COMMENT = re.compile(r"#\s*type:(.*)")
-_EXPRESSION_TEXT = re.compile(r"""[\w\s.,|()\[\]'"]{1,500}""")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts about one module, or about an excerpt of one: only what is visible counts."""
+    """Facts about one module."""
 
     origins: Mapping[str, str]
     """Local name -> dotted origin: what module-level imports bind and nothing rebinds at module or class level."""
@@ -29,6 +30,10 @@ class Facts:
     """Names bound at module or class level by anything but one import."""
     local: frozenset[str]
     """Names bound inside functions: parameters, variables, imports, comprehension targets."""
+    classes: frozenset[str]
+    """Names among the `outer` that only class statements bind."""
+    values: Mapping[str, ast.expr]
+    """What is bound to a name among the `outer` that one assignment binds and nothing else."""
     stored: frozenset[str]
     """Names that are assigned to, parameters and definitions left out."""
     used: frozenset[str]
@@ -66,21 +71,16 @@ class Facts:
         return ".".join([self.origins[node.value], *reversed(chain)])
 
 
-def parsed(source: str) -> ast.Module:
-    """`ast.parse`, without the warnings that a compiler has for whoever wrote the source."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return ast.parse(source)
-
-
+@lru_cache(maxsize=2)
 def read(source: str) -> Facts:
-    """Raises SyntaxError when this Python cannot parse `source`."""
-    tree = parsed(source)
-    reader = _Reader()
+    """Raises SkipFile when this Python cannot parse `source`."""
+    tree = module(source)
+    reader = Bindings()
     reader.visit(tree)
     for comment in _TYPE_COMMENT.findall(source):
         reader.used.update(re.findall(r"\w+", comment))
     origins = {name: origin for name, origin in reader.origins.items() if name not in reader.outer}
+    alone = reader.outer.keys() - reader.origins.keys()
     resolved = [
         ".".join([origins[root], *rest])
         for root, *rest in (chain.split(".") for chain in reader.chains)
@@ -91,6 +91,8 @@ def read(source: str) -> Facts:
         top=frozenset(_top_level(tree.body)),
         outer=frozenset(reader.outer),
         local=frozenset(reader.local),
+        classes=frozenset(name for name in alone if reader.classes[name] == reader.outer[name]),
+        values={name: value for name, value in reader.values.items() if name in alone and reader.outer[name] == 1},
         stored=frozenset(reader.stored),
         used=frozenset(reader.used),
         attributes=frozenset(reader.attributes),
@@ -103,117 +105,3 @@ def _top_level(body: Iterable[ast.stmt]) -> Iterable[str]:
         if isinstance(statement, ast.Import | ast.ImportFrom):
             for alias in statement.names:
                 yield alias.asname or alias.name.partition(".")[0]
-
-
-class _Reader(ast.NodeVisitor):
-    def __init__(self) -> None:
-        self.origins: dict[str, str] = {}
-        self.outer: set[str] = set()
-        self.local: set[str] = set()
-        self.stored: set[str] = set()
-        self.used: set[str] = set()
-        self.attributes: set[str] = set()
-        self.chains: list[str] = []
-        self._functions = 0
-        self._classes = 0
-
-    def _bind(self, name: str) -> None:
-        (self.local if self._functions else self.outer).add(name)
-
-    def _import(self, local: str, origin: str) -> None:
-        if self._functions or self._classes or self.origins.setdefault(local, origin) != origin:
-            self._bind(local)
-
-    def visit_Import(self, node: ast.Import) -> None:
-        for alias in node.names:
-            root = alias.name.partition(".")[0]
-            self._import(alias.asname or root, alias.name if alias.asname else root)
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        for alias in node.names:
-            self._import(alias.asname or alias.name, f"{'.' * node.level}{node.module or ''}.{alias.name}")
-
-    def visit_Name(self, node: ast.Name) -> None:
-        if isinstance(node.ctx, ast.Load):
-            self.used.add(node.id)
-            self.chains.append(node.id)
-        else:
-            self.stored.add(node.id)
-            self._bind(node.id)
-
-    def visit_Attribute(self, node: ast.Attribute) -> None:
-        self.attributes.add(node.attr)
-        chain = [node.attr]
-        value = node.value
-        while isinstance(value, ast.Attribute):
-            self.attributes.add(value.attr)
-            chain.append(value.attr)
-            value = value.value
-        if isinstance(value, ast.Name):
-            self.used.add(value.id)
-            self.chains.append(".".join([value.id, *reversed(chain)]))
-        else:
-            self.visit(value)
-
-    def visit_Constant(self, node: ast.Constant) -> None:
-        # A string may be an annotation, an entry of __all__ or the argument of a cast: what parses counts as a use.
-        if isinstance(node.value, str) and _EXPRESSION_TEXT.fullmatch(node.value):
-            try:
-                inner = parsed(node.value.strip())
-            except (SyntaxError, MemoryError):
-                return
-            if len(inner.body) == 1 and isinstance(inner.body[0], ast.Expr):
-                self.used.update(child.id for child in ast.walk(inner) if isinstance(child, ast.Name))
-
-    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        self._bind(node.name)
-        for decorator in node.decorator_list:
-            self.visit(decorator)
-        self.visit(node.args)
-        if node.returns:
-            self.visit(node.returns)
-        for parameter in getattr(node, "type_params", ()):
-            self.local.add(parameter.name)
-        self._functions += 1
-        for statement in node.body:
-            self.visit(statement)
-        self._functions -= 1
-
-    visit_FunctionDef = visit_AsyncFunctionDef = _function
-
-    def visit_arg(self, node: ast.arg) -> None:
-        self.local.add(node.arg)
-        self.generic_visit(node)
-
-    def visit_comprehension(self, node: ast.comprehension) -> None:
-        self.local.update(child.id for child in ast.walk(node.target) if isinstance(child, ast.Name))
-        for child in (node.iter, *node.ifs):
-            self.visit(child)
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        self._bind(node.name)
-        for parameter in getattr(node, "type_params", ()):
-            self.outer.add(parameter.name)
-        self._classes += 1
-        self.generic_visit(node)
-        self._classes -= 1
-
-    def visit_Global(self, node: ast.Global) -> None:
-        self.outer.update(node.names)
-
-    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
-        if node.name:
-            self._bind(node.name)
-        self.generic_visit(node)
-
-    def visit_MatchAs(self, node: ast.MatchAs | ast.MatchStar) -> None:
-        if node.name:
-            self._bind(node.name)
-        self.generic_visit(node)
-
-    visit_MatchStar = visit_MatchAs
-
-    def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
-        if node.rest:
-            self._bind(node.rest)
-        self.generic_visit(node)

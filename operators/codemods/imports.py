@@ -44,7 +44,8 @@ def added(module: cst.Module, statement: str) -> cst.Module:
 
 
 def dropped(module: cst.Module, names: Collection[str]) -> cst.Module:
-    """`module` without the imports that bind these local names, except where a comment speaks of the import."""
+    """`module` without the imports that bind these local names, except where a comment speaks of the import, or
+    where it is there for other modules."""
     body, left = _without(module.body, names)
     if body and body[0] is not module.body[0] and not module.header:
         body[0] = body[0].with_changes(leading_lines=_from_first_remark(body[0].leading_lines))
@@ -112,7 +113,7 @@ def _pruned(node: _Statement, names: Collection[str]) -> _Statement | None:
     imported = _imported(node)
     if imported is None or isinstance(imported.names, cst.ImportStar) or not isinstance(node, cst.SimpleStatementLine):
         return node
-    aliases = [alias for alias in imported.names if _local(alias) not in names or "#" in text(alias)]
+    aliases = [alias for alias in imported.names if _local(alias) not in names or "#" in text(alias) or _given(alias)]
     if len(aliases) == len(imported.names) or node.trailing_whitespace.comment:
         return node
     if not aliases:
@@ -144,6 +145,11 @@ def _imported(node: _Statement) -> cst.Import | cst.ImportFrom | None:
 def _local(alias: cst.ImportAlias) -> str:
     name = alias.asname.name if alias.asname else alias.name
     return text(name) if isinstance(name, cst.Name) else ""
+
+
+def _given(alias: cst.ImportAlias) -> bool:
+    """Whether this is `X as X`, which offers the name to other modules (PEP 484)."""
+    return bool(alias.asname) and text(alias.name) == _local(alias)
 
 
 def _key(node: _Statement) -> tuple[bool, str]:

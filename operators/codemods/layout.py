@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import libcst as cst
 
-from operators.codemods.facts import parsed
+from operators.codemods.bindings import parsed
 
 _Expression = TypeVar("_Expression", bound=cst.BaseExpression)
 _EMPTY = cst.Module(body=())
@@ -57,6 +57,20 @@ def parsed_expression(node: cst.BaseExpression) -> ast.expr:
     statement = parsed(f"({text(node)})").body[0]
     assert isinstance(statement, ast.Expr)
     return statement.value
+
+
+def is_string(node: cst.BaseExpression) -> bool:
+    """Whether this is a string for certain."""
+    match node:
+        case cst.SimpleString() | cst.FormattedString() | cst.ConcatenatedString():
+            return not text(node).lower().startswith(("b", "rb"))
+        case cst.BinaryOperation(left=left, operator=cst.Modulo() | cst.Add()):
+            return is_string(left)
+        case cst.Call(func=cst.Name(value=name)):
+            return name in ("str", "repr")
+        case cst.Call(func=cst.Attribute(value=value, attr=cst.Name(value=name))):
+            return name in ("format", "join") and is_string(value)
+    return False
 
 
 def dangles(node: cst.CSTNode) -> bool:

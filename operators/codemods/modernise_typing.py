@@ -9,12 +9,15 @@ from libcst.codemod import CodemodContext, VisitorBasedCodemodCommand
 
 from operators.codemods import facts, imports
 from operators.codemods.annotations import Annotations
-from operators.codemods.typing_names import GENERICS, moved, version
+from operators.codemods.bindings import module
+from operators.codemods.typing_names import GENERICS, bases, inspects, moved, version
 
 
 class ModerniseTyping(VisitorBasedCodemodCommand):
-    """`python` is the oldest version that the code has to run on. `whole`: the text is a whole module, not an excerpt;
-    only then do imports change, and are the methods' annotations free to name `list`, which a class may redefine."""
+    """A file that looks into annotations is left alone: it may tell `Union[int, str]` from `int | str`.
+
+    `python` is the oldest version that the code has to run on. `whole`: the text is a whole module, not an excerpt;
+    only then do imports change."""
 
     DESCRIPTION = "builtin generics and | for the aliases of typing"
 
@@ -32,12 +35,13 @@ class ModerniseTyping(VisitorBasedCodemodCommand):
         return self.transform_module_impl(tree)
 
     def transform_module_impl(self, tree: cst.Module) -> cst.Module:
-        source = tree.code
-        before = facts.read(source)
-        if self.python < GENERICS or not any(_typing(origin) for origin in before.origins.values()):
+        text = self.context.scratch.get("text", tree.code)
+        before = facts.read(text)
+        typing = any(_typing(origin) for origin in before.origins.values())
+        if self.python < GENERICS or not typing or inspects(before):
             return tree
-        elsewhere = moved(facts.parsed(source), before, self.python) if self.whole else {}
-        annotations = Annotations(before, self.python, self.whole, elsewhere)
+        elsewhere = moved(module(text), before, self.python) if self.whole else {}
+        annotations = Annotations(before, self.python, self.whole, elsewhere, set(bases(module(text))))
         after = cst.ensure_type(tree.visit(annotations), cst.Module)
         if not self.whole:
             return after
@@ -49,9 +53,9 @@ class ModerniseTyping(VisitorBasedCodemodCommand):
             if name not in bound
         ]
         for need in sorted({*annotations.needs, *needs}):
-            module, _, name = need.rpartition(".")
-            after = imports.added(after, f"from {module} import {name}")
-        gone = before.used - facts.read(after.code).used
+            package, _, name = need.rpartition(".")
+            after = imports.added(after, f"from {package} import {name}")
+        gone = facts.read(tree.code).used - facts.read(after.code).used
         return imports.dropped(after, {name for name in gone if _typing(before.origin_of(name))})
 
 
@@ -182,29 +186,71 @@ class Node:
     (
         """\
 from threading import Lock
-from typing import Generic, Iterable, List, Optional, TypeVar, get_type_hints
+from typing import Generic, Iterable, List, Optional, TypeVar
+
+try:
+    from pictures import Picture
+except ImportError:
+    Picture = None
 
 T = TypeVar("T")
 
 
 class Bag(Iterable[T], Generic[T]):
     lock: Optional[Lock] = None  # a function, before Python 3.13
+    cover: Optional[Picture] = None  # None cannot be joined to None
+    first: Optional[T] = None
 
-    def kinds(self, items: List[T]) -> bool:
-        return isinstance(items, List) or get_type_hints(self)["lock"] == Optional[Lock]
+    def known(self, items: List[T]) -> bool:
+        return isinstance(items, List)
 """,
         """\
 from threading import Lock
-from typing import Generic, Iterable, List, Optional, TypeVar, get_type_hints
+from typing import Generic, Iterable, List, Optional, TypeVar
+
+try:
+    from pictures import Picture
+except ImportError:
+    Picture = None
 
 T = TypeVar("T")
 
 
 class Bag(Iterable[T], Generic[T]):
     lock: Optional[Lock] = None  # a function, before Python 3.13
+    cover: Optional[Picture] = None  # None cannot be joined to None
+    first: T | None = None
 
-    def kinds(self, items: list[T]) -> bool:
-        return isinstance(items, List) or get_type_hints(self)["lock"] == Optional[Lock]
+    def known(self, items: list[T]) -> bool:
+        return isinstance(items, List)
+""",
+    ),
+    (
+        """\
+from typing import Callable, Optional, Union, get_origin, get_type_hints
+
+
+class Command:
+    port: Optional[int] = None
+    done: Optional[Callable[[], None]] = None
+
+
+def optional(kind: type) -> list[str]:
+    # Of int | None, the origin is not Union; left alone.
+    return [name for name, hint in get_type_hints(kind).items() if get_origin(hint) is Union]
+""",
+        """\
+from typing import Callable, Optional, Union, get_origin, get_type_hints
+
+
+class Command:
+    port: Optional[int] = None
+    done: Optional[Callable[[], None]] = None
+
+
+def optional(kind: type) -> list[str]:
+    # Of int | None, the origin is not Union; left alone.
+    return [name for name, hint in get_type_hints(kind).items() if get_origin(hint) is Union]
 """,
     ),
     (

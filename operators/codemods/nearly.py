@@ -1,7 +1,9 @@
 """`assertAlmostEqual` and `assertNotAlmostEqual` as conditions that hold for exactly the same values.
 
-unittest takes equal values for almost equal before it subtracts them: `inf - inf` is not zero. So the comparison has
-to stay, unless one side is a finite literal; and both sides are then evaluated twice, which calls must not be.
+unittest takes equal values for almost equal before it subtracts them: `inf - inf` is not zero, and a Decimal has no
+difference from the float that it equals. So the comparison has to stay, unless both sides are numbers for certain and
+one of them is finite; and then both sides are evaluated twice, which calls must not be. Values that must not be almost
+equal need it less: that they are equal is as bad as that they cannot be subtracted.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ import libcst as cst
 
 from operators.codemods.layout import BELOW_COMPARISON, breaks, operand, parsed_expression, text
 
+NUMBERS = ("abs", "round", "complex", "float", "int", "len")
+"""The builtins that are written here, or whose results are known to be numbers."""
 _PLACES = "7"  # the default of unittest
 _STILL = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.UnaryOp, ast.BinOp)
 _OTHER = (ast.operator, ast.unaryop, ast.expr_context)
@@ -23,15 +27,16 @@ _Options = Mapping[str, cst.BaseExpression]
 
 
 def near(values: _Values, options: _Options, _: cst.BaseParenthesizableWhitespace) -> cst.BaseExpression | None:
-    return _condition(values, options, "{} or ", ("<=", "=="))
+    numbers = all(_number(parsed_expression(value)) for value in values)
+    return _condition(values, options, "{} or ", ("<=", "=="), numbers)
 
 
 def far(values: _Values, options: _Options, _: cst.BaseParenthesizableWhitespace) -> cst.BaseExpression | None:
-    return _condition(values, options, "not {} and ", (">", "!="))
+    return _condition(values, options, "not {} and ", (">", "!="), True)
 
 
 def _condition(
-    values: _Values, options: _Options, shortcut: str, operators: tuple[str, str]
+    values: _Values, options: _Options, shortcut: str, operators: tuple[str, str], numbers: bool
 ) -> cst.BaseExpression | None:
     given = {name: value for name, value in options.items() if text(value) != "None"}
     if breaks(*values, *given.values()) or len(given) > 1:
@@ -46,7 +51,7 @@ def _condition(
         if not places.isdecimal():
             return None
         test = f"round({difference}, {places}) {operators[1]} 0"
-    if any(_finite(parsed_expression(value)) for value in values) or _duration(given):
+    if numbers and any(_finite(parsed_expression(value)) for value in values):
         return cst.parse_expression(test)
     if not all(isinstance(node, _STILL + _OTHER) for value in values for node in ast.walk(parsed_expression(value))):
         return None
@@ -72,7 +77,10 @@ def _finite(node: ast.expr) -> bool:
     )
 
 
-def _duration(given: _Options) -> bool:
-    """Whether the difference must be a timedelta; then equal values differ by none."""
-    delta = given.get("delta")
-    return isinstance(delta, cst.Call) and text(delta.func).rpartition(".")[2] == "timedelta"
+def _number(node: ast.expr) -> bool:
+    match node:
+        case ast.Call(func=ast.Name(id=name)):
+            return name in NUMBERS[2:]
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div(), right=right):
+            return _number(left) and _number(right)
+    return _finite(node)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import libcst as cst
 
 from operators.codemods.assertions import bind
-from operators.codemods.layout import text
+from operators.codemods.layout import is_string
 
 _FUNCTIONS = {"fail": ("fail", "msg"), "skipTest": ("skip", "reason")}
 
@@ -20,18 +20,5 @@ def outcome(call: cst.Call, method: str) -> cst.Call | None:
     if not given:
         return called
     arg = given[name]
-    value = arg.value if _string(arg.value) else cst.Call(cst.Name("str"), [cst.Arg(arg.value)])
+    value = arg.value if is_string(arg.value) else cst.Call(cst.Name("str"), [cst.Arg(arg.value)])
     return called.with_changes(args=[arg.with_changes(value=value, keyword=None, equal=cst.MaybeSentinel.DEFAULT)])
-
-
-def _string(node: cst.BaseExpression) -> bool:
-    match node:
-        case cst.SimpleString() | cst.FormattedString() | cst.ConcatenatedString():
-            return not text(node).lower().startswith(("b", "rb"))
-        case cst.BinaryOperation(left=left, operator=cst.Modulo() | cst.Add()):
-            return _string(left)
-        case cst.Call(func=cst.Name(value=name)):
-            return name in ("str", "repr")
-        case cst.Call(func=cst.Attribute(value=value, attr=cst.Name(value=name))):
-            return name in ("format", "join") and _string(value)
-    return False

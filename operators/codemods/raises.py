@@ -27,6 +27,7 @@ _EXPECTS = {
     "assertWarns": ("warns", "expected_warning"),
     "assertWarnsRegex": ("warns", "expected_warning", "expected_regex"),
 }
+CATCHING = re.compile("raises|suppress", re.IGNORECASE)  # in the name of what catches the errors that it is given
 _EMPTY = {"()", '""', "''", 'r""', "r''"}  # unittest takes these, pytest refuses them or warns
 _LAST_NAMES = re.compile(r"(?:\w+\s*\.\s*)*(\w+)")
 _STILL = (ast.Name, ast.Attribute, ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.Starred)
@@ -47,6 +48,8 @@ def context(call: cst.Call, method: str) -> cst.Call | None:
     given = bind(call.args, names)
     if given is None or len(given) != len(names) or any(text(arg.value) in _EMPTY for arg in given.values()):
         return None
+    if "expected_regex" in given and not _matches_notes(function, given["expected_regex"].value):
+        return None
     return call.with_changes(func=named(function), args=_matching(call.args, len(names)))
 
 
@@ -60,6 +63,8 @@ def called(call: cst.Call, method: str, line: cst.SimpleStatementLine, indent: i
     count = len(names)
     fixed, rest = call.args[: count + 1], call.args[count + 1 :]
     if len(fixed) <= count or any(arg.star or arg.keyword or text(arg.value) in (*_EMPTY, "None") for arg in fixed):
+        return None
+    if count > 1 and not _matches_notes(function, fixed[1].value):
         return None
     body = _body(fixed[count].value, rest, indent + 4)
     if body is None:
@@ -77,9 +82,9 @@ def called(call: cst.Call, method: str, line: cst.SimpleStatementLine, indent: i
     return statement if text(statement).count("#") == text(line).count("#") else None
 
 
-def may_catch(expected: cst.BaseExpression) -> bool:
+def may_catch(expected: str) -> bool:
     """Whether this catches an AssertionError. What pytest raises instead is no Exception and would pass it by."""
-    last = _LAST_NAMES.findall(text(expected))
+    last = _LAST_NAMES.findall(expected)
     return not all(re.search("^[A-Z].*[a-z]", name) and name not in ("AssertionError", "Exception") for name in last)
 
 
@@ -89,15 +94,37 @@ def catches(item: cst.WithItem) -> int:
     call = item.item
     if re.search(r"\b(AssertionError|failureException)\b", text(call)):
         return 2
-    if not isinstance(call, cst.Call) or not re.search("raises|suppress", text(call.func), re.IGNORECASE):
+    if not isinstance(call, cst.Call) or not CATCHING.search(text(call.func)):
         return 0
-    return 2 if call.args and may_catch(call.args[0].value) else 1
+    return 2 if call.args and may_catch(text(call.args[0].value)) else 1
 
 
 def handles(node: cst.Try | cst.TryStar) -> int:
     """The same for the body of a `try`. A bare `except` takes pytest's exceptions as well."""
     types = [handler.type for handler in node.handlers]
-    return 2 if any(expected and may_catch(expected) for expected in types) else 1 if types else 0
+    return 2 if any(expected and may_catch(text(expected)) for expected in types) else 1 if types else 0
+
+
+def _matches_notes(function: str, pattern: cst.BaseExpression) -> bool:
+    """Whether a match stays one when notes (PEP 678) follow: `pytest.raises` searches them as well as the message."""
+    return function == "warns" or _open_ended(parsed_expression(pattern))
+
+
+def _open_ended(node: ast.expr) -> bool:
+    """Whether this pattern is written out, and asks neither for the end of the text nor for what must not follow."""
+    match node:
+        case ast.Constant(value=str(pattern)):
+            return not re.search(r"\$|\\[Zz]|\(\?<?!", re.sub(r"\\[^Zz]", "", pattern))
+        case ast.JoinedStr(values=parts):
+            return all(map(_open_ended, parts))
+        case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
+            return _open_ended(value)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _open_ended(left) and _open_ended(right)
+        case ast.Call(func=function, args=[first]):
+            called = ast.unparse(function)
+            return called == "re.escape" or (called == "re.compile" and _open_ended(first))
+    return False
 
 
 def _matching(args: Sequence[cst.Arg], count: int) -> list[cst.Arg]:

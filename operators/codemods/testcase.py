@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import libcst as cst
 
 from operators.codemods.assertions import ALIASES
+from operators.codemods.bindings import parsed
 from operators.codemods.facts import Facts
 from operators.codemods.layout import text
 
@@ -37,8 +38,12 @@ _RUNNERS = {
 _RUNNERS |= {"getTestCaseNames", "loader", "suite"}
 
 
-def plain(node: ast.ClassDef, facts: Facts) -> bool:
+def plain(case: cst.ClassDef, facts: Facts) -> bool:
     """Whether pytest runs this class, whose only base is TestCase, alike without it."""
+    header = case.with_changes(body=cst.SimpleStatementSuite([]), decorators=(), leading_lines=())
+    node = parsed(text(case)).body[0]
+    if not isinstance(node, ast.ClassDef) or "#" in text(header):
+        return False
     if not node.name.startswith("Test") or node.name in facts.used:
         return False
     if any(not _marks(decorator, facts) for decorator in node.decorator_list):
@@ -49,6 +54,24 @@ def plain(node: ast.ClassDef, facts: Facts) -> bool:
         and all(_member(child, facts) for child in node.body)
         and not any(_foreign(node, {_first(method) for method in methods}))
     )
+
+
+def tests(case: cst.ClassDef) -> list[str]:
+    """The names of its tests, as they stand."""
+    names = [node.name.value for node in case.body.body if isinstance(node, cst.FunctionDef)]
+    return [name for name in names if name.startswith("test")]
+
+
+def freed(case: cst.ClassDef) -> cst.ClassDef:
+    """The class without its base, and with pytest's fixtures."""
+    body = [
+        node.with_changes(name=cst.Name(FIXTURES.get(node.name.value, node.name.value)))
+        if isinstance(node, cst.FunctionDef)
+        else node
+        for node in case.body.body
+    ]
+    default = cst.MaybeSentinel.DEFAULT
+    return case.with_changes(bases=(), lpar=default, rpar=default, body=case.body.with_changes(body=body))
 
 
 def runs_itself(facts: Facts, module: cst.Module) -> bool:
@@ -71,6 +94,14 @@ def main_guard(node: cst.CSTNode, facts: Facts) -> bool:
             named = text(test).replace("'", '"') == '__name__ == "__main__"'
             return named and facts.origin(function, inside=False) == "unittest.main"
     return False
+
+
+def pytest_main(guard: cst.BaseStatement) -> cst.BaseStatement:
+    """The `main_guard` that runs pytest."""
+    run = cst.ensure_type(cst.parse_statement("raise SystemExit(pytest.main([__file__]))"), cst.SimpleStatementLine)
+    suite = cst.ensure_type(cst.ensure_type(guard, cst.If).body, cst.IndentedBlock)
+    line = cst.ensure_type(suite.body[0], cst.SimpleStatementLine)
+    return guard.with_changes(body=suite.with_changes(body=[line.with_changes(body=run.body)]))
 
 
 def _member(node: ast.stmt, facts: Facts) -> bool:

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import ast
-import builtins
-import re
 from collections.abc import Iterator
 
-import libcst as cst
-
 from operators.codemods.facts import Facts
-from operators.codemods.layout import text
 
 Version = tuple[int, int]
 
@@ -31,11 +26,10 @@ CALLABLE: Version = (3, 10)
 # get_type_hints sees no forward references in builtin generics before: https://github.com/python/cpython/issues/85542
 FORWARD: Version = (3, 11)
 
-# Functions that are named, and annotated with, as if they were classes: `|` with them raises where Optional did not.
-_FUNCTIONS = re.compile(
-    r"threading\.R?Lock$|multiprocessing\.(?!Process$)|(tempfile\.)?(Named)?TemporaryFile$|typing\.(NamedTuple|TypedDict)$"
-)
-_LOWER_CASE_CLASSES = {"date", "datetime", "time", "timedelta", "timezone", "deque", "defaultdict", "ndarray", "dtype"}
+_LOOKS = """get_origin get_args get_type_hints get_annotations get_original_bases evaluate_forward_ref ForwardRef
+_GenericAlias _UnionGenericAlias _SpecialForm GenericAlias UnionType __annotations__ __args__ __origin__ __parameters__
+__orig_bases__"""
+_LOOKERS = {"beartype", "typeguard", "typing_inspect"}  # packages for files that want to know
 
 
 def version(written: str) -> Version:
@@ -46,12 +40,20 @@ def version(written: str) -> Version:
     return int(parts[0]), int(parts[1])
 
 
+def inspects(facts: Facts) -> bool:
+    """Whether the file looks into annotations, and might see another object than before."""
+    packages = {origin.partition(".")[0] for origin in facts.origins.values()}
+    signatures = "inspect" in packages and facts.mentions("annotation", "return_annotation")
+    return signatures or facts.mentions(*_LOOKS.split()) or not _LOOKERS.isdisjoint(packages)
+
+
 def moved(tree: ast.Module, facts: Facts, python: Version) -> dict[str, str]:
     """Local names whose import may come from elsewhere: name -> `collections.abc.X`.
 
-    Not the names of which a class derives: that would take typing.Generic from its bases.
+    Not the names of which a class derives, nor those that other modules may derive from: that would take
+    typing.Generic from its bases.
     """
-    kept = set(_bases(tree))
+    kept = {*bases(tree), *_offered(tree)}
     if python < FORWARD:
         kept.update(_forward(tree))
     if python < CALLABLE:
@@ -64,11 +66,23 @@ def moved(tree: ast.Module, facts: Facts, python: Version) -> dict[str, str]:
     return found
 
 
-def _bases(tree: ast.Module) -> Iterator[str]:
+def bases(tree: ast.Module) -> Iterator[str]:
+    """Names that stand in the headers of classes."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
             for base in (*node.bases, *(keyword.value for keyword in node.keywords)):
                 yield from (child.id for child in ast.walk(base) if isinstance(child, ast.Name))
+
+
+def _offered(tree: ast.Module) -> Iterator[str]:
+    """Names in `__all__`, and those that are imported as themselves."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            yield from (alias.name for alias in node.names if alias.name == alias.asname)
+    for statement in tree.body:
+        parts = list(ast.walk(statement))
+        if any(isinstance(part, ast.Name) and part.id == "__all__" for part in parts):
+            yield from (part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str))
 
 
 def _forward(tree: ast.Module) -> Iterator[str]:
@@ -79,17 +93,3 @@ def _forward(tree: ast.Module) -> Iterator[str]:
             inner = [part for outer in parts for part in (outer.elts if isinstance(outer, ast.List) else [outer])]
             if any(isinstance(part, ast.Constant) and isinstance(part.value, str) for part in inner):
                 yield node.value.id
-
-
-def joins(node: cst.BaseExpression, facts: Facts) -> bool:
-    """Whether `|` may be applied when this annotation is evaluated: it is a class, for all that its name tells."""
-    if isinstance(node, cst.Subscript):
-        return joins(node.value, facts)
-    if isinstance(node, cst.BinaryOperation):
-        return isinstance(node.operator, cst.BitOr)
-    if not isinstance(node, cst.Name | cst.Attribute) or _FUNCTIONS.match(facts.origin(node, inside=False) or ""):
-        return False
-    name = text(node).rpartition(".")[2]
-    if isinstance(node, cst.Name) and hasattr(builtins, name):
-        return name == "None" or isinstance(getattr(builtins, name), type)
-    return name.lstrip("_")[:1].isupper() or name in _LOWER_CASE_CLASSES

@@ -45,7 +45,7 @@ def transform(
     empty: all. `home`: folder in which codemods are looked for as well. Raises Skip when the file cannot be parsed.
     """
     accepted(text, python)
-    apply = _codemod(load(name, home), arguments, path)
+    apply = _codemod(load(name, home), arguments, path, text)
     if reach == "symbol" and (found := _part(text, hits, spans)):
         part, tree = found
         new, warnings = apply(tree)
@@ -108,10 +108,11 @@ def _modules(name: str, home: str) -> Iterator[ModuleType]:
 
 
 def _codemod(
-    command: type[Codemod], arguments: Mapping[str, Any], path: str
+    command: type[Codemod], arguments: Mapping[str, Any], path: str, text: str
 ) -> Callable[[Module], tuple[str, list[str]]]:
     def apply(tree: Module) -> tuple[str, list[str]]:
         context = _context(path)
+        context.scratch["text"] = text  # all of it: the tree may be an excerpt
         try:
             return command(context, **arguments).transform_module(parsed(tree)).code, list(context.warnings)
         except SkipFile as error:
