@@ -34,7 +34,8 @@ def refine(
 def judged(ws: Workspace, shard: Shard, edit: Edit, checks: Sequence[Check]) -> Verdict:
     """Ask the checks in turn, cheapest first, until one finds fault."""
     if edit.trouble:
-        return Verdict(edit, (Finding("reply" if edit.said else "step", edit.trouble),))
+        replied = edit.said or edit.tokens_in  # a model may answer with nothing
+        return Verdict(edit, (Finding("reply" if replied else "step", edit.trouble),))
     proof: list[str] = []
     if edit.files:
         for check in checks:

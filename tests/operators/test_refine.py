@@ -76,6 +76,8 @@ def test_an_edit_that_could_not_be_understood_is_not_judged() -> None:
     check = Finds(["never asked"])
     said, unsaid = Edit({"a.py": "x"}, said="words", trouble="no block"), Edit({}, trouble="exit code 1")
     assert judged(WS, SHARD, said, [check]).findings == (Finding("reply", "no block"),)
+    silent = Edit({}, tokens_in=9, trouble="The reply was empty.")
+    assert judged(WS, SHARD, silent, [check]).findings == (Finding("reply", "The reply was empty."),)
     assert judged(WS, SHARD, unsaid, [check]).findings == (Finding("step", "exit code 1"),)
     assert check.findings == ["never asked"]
 
