@@ -1,4 +1,4 @@
-"""From a model's reply to new texts: search/replace blocks with the markers that Devstral knows, or whole files.
+"""From a model's reply to new texts: search/replace blocks with the markers that Devstral knows.
 
 Blocks are looked up in the text as it was shown, each must match exactly one place, and near matches only serve to say
 what went wrong. What could be applied is kept; what could not is said in words for the model.
@@ -9,18 +9,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from operators.hunks import Hunk, apply, diff
+from operators.hunks import Hunk
 from operators.locate import locate
-from operators.source import ending, newline, split
+from operators.revise import contents, placeholder, revised
+
+MOST = 300  # blocks of one reply that are looked at
+EXPLAINED = 3  # blocks that match nothing whose nearest match is looked for, which takes a while in a long file
 
 # Models are careless with the number of characters and with case; none of this is Python.
 _SEARCH = re.compile(r"<{5,9}\s?(SEARCH\b.*)?", re.I)
 _DIVIDER = re.compile(r"={5,9}\s*")
 _REPLACE = re.compile(r">{5,9}\s?(REPLACE\b.*)?", re.I)
-_FENCE = re.compile(r"\s*(`{3,}|~{3,})\s*(.*)")
+FENCE = re.compile(r"(\s*)(`{3,}|~{3,})\s*(.*)")
 _PATH = re.compile(r"\S+\.\w+|\S*/\S+")
-_THOUGHT = re.compile(r"\s*<think>.*?</think>", re.S)
+_THOUGHT = re.compile(r"^\s*(?:</think>|\[/THINK\])|(?:</think>|\[/THINK\])\s*$")  # it may begin in the chat template
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +53,35 @@ class _Block:
                     yield search[1:-1], replace[1:-1]
 
 
+def spoken(reply: str) -> list[str]:
+    """Return the lines of a reply that come after what was only thought aloud."""
+    lines = [line.rstrip("\r") for line in reply.rstrip().split("\n")]
+    within = False  # a block
+    for number in reversed(range(len(lines) - 1)):
+        below = lines[number + 1]
+        within = bool(_REPLACE.fullmatch(below)) or (within and not _SEARCH.fullmatch(below))
+        if _THOUGHT.search(lines[number]) and not within:
+            return lines[number + 1 :]
+    return lines
+
+
 def blocks(reply: str, texts: Mapping[str, str]) -> Applied:
     """Apply search/replace blocks to `texts` (path to text as shown)."""
-    found = list(_blocks(_lines(reply), texts))
+    found, stray = _blocks(spoken(reply), texts)
+    shown = {path: contents(text) for path, text in texts.items()}
     if not found:
         return Applied({}, "There is no SEARCH/REPLACE block in the reply. Answer with such blocks only.")
     hunks: dict[str, list[Hunk]] = {path: [] for path in texts}
-    done, failed, last = [], [], ""
-    for number, block in enumerate(found, 1):
-        path, hunk, fault = _locate(block, texts, last)
+    done: list[int] = []
+    failed: list[str] = []
+    last = ""
+    seen: set[tuple[str, _Block]] = set()
+    for number, block in enumerate(found[:MOST], 1):
+        if (block.path or last, block) in seen:  # the same block twice is once
+            continue
+        path, hunk, fault = _locate(block, shown, last, explain=len(failed) < EXPLAINED)
         last = path or last
+        seen.add((last, block))
         if hunk and any(_overlap(hunk, other) for other in hunks[path]):
             fault = "It overlaps a block before it: make one block of the two."
         if hunk and not fault:
@@ -66,95 +89,62 @@ def blocks(reply: str, texts: Mapping[str, str]) -> Applied:
             done.append(number)
         else:
             failed.append(f"Block {number}{f' ({path})' if path else ''}: {fault}")
-    new = {path: _revised(texts[path], sorted(own)) for path, own in hunks.items() if own}
+    if stray:
+        failed.append("There is a >>>>>>> REPLACE without a <<<<<<< SEARCH. What stands above it was left out.")
+    if len(found) > MOST:
+        failed.append(f"Blocks after the first {MOST} were not looked at. Send them now.")
+    new = {path: revised(texts[path], sorted(own)) for path, own in hunks.items() if own}
     if done and failed:
         named = f"block{'s' * (len(done) > 1)} {', '.join(map(str, done))}"
         failed.insert(0, f"Applied: {named}. Do not send what was applied again.")
     return Applied(new, "\n\n".join(failed))
 
 
-def whole(reply: str, texts: Mapping[str, str]) -> Applied:
-    """Take whole files, each in a fence below its path, as the new `texts`."""
-    lines = _lines(reply)
-    fences = {number: fence for number, line in enumerate(lines) if (fence := _FENCE.fullmatch(line))}
-    opens: list[tuple[int, str]] = []
-    for at, fence in fences.items():
-        path = _path_above(lines, at, texts)
-        again = bool(opens) and opens[-1][1] == path and not fence[2]  # a comment at the end of the code
-        if (path in texts and not again) or not opens or (path and fence[2]):
-            opens.append((at, path))
-    new: dict[str, str] = {}
-    trouble = [] if opens else ["There is no code in the reply. Answer with the whole file in a ``` fence."]
-    for (at, named), (end, _) in zip(opens, [*opens[1:], (len(lines), "")], strict=False):
-        path = named or (next(iter(texts)) if len(texts) == 1 else "")
-        closing = _closing(fences[at], [(number, fences[number]) for number in fences if at < number < end])
-        if path in texts and closing:
-            new[path] = _revised(texts[path], diff(_contents(texts[path]), lines[at + 1 : closing]))
-        elif path in texts:
-            trouble.append(f"The code of {path} is not finished: its closing ``` is missing.")
-        elif path:
-            trouble.append(f"{path} is not yours to change. Yours: {', '.join(texts)}.")
-    if not new and not trouble:
-        trouble = ["Which file is this? Put its path on the line above the ``` fence."]
-    return Applied({path: text for path, text in new.items() if text != texts[path]}, "\n\n".join(trouble))
-
-
-def _closing(opening: re.Match[str], fences: Sequence[tuple[int, re.Match[str]]]) -> int | None:
-    """Return which of the fences after `opening` ends its code; the code may hold fences of its own."""
-    depth, closing = 1, None
-    for number, fence in fences:
-        if not fence[1].startswith(opening[1]):
-            continue
-        if fence[2] and not depth:
-            break  # something else, such as how to run it
-        depth = depth + 1 if fence[2] else max(depth - 1, 0)
-        closing = closing if depth else number
-    return closing
-
-
-def _lines(reply: str) -> list[str]:
-    """Split a reply, without what was only thought aloud."""
-    thought = _THOUGHT.match(reply)
-    return [line.rstrip("\r") for line in reply[thought.end() if thought else 0 :].split("\n")]
-
-
-def _blocks(lines: Sequence[str], texts: Mapping[str, str]) -> Iterator[_Block]:
-    start: int | None = None
-    for number, line in enumerate([*lines, "<<<<<<< SEARCH"]):
-        if _SEARCH.fullmatch(line):
-            if start is not None:
-                yield _Block(_path_above(lines, start, texts), (), finished=False)
-            start = number
-        elif start is not None and _REPLACE.fullmatch(line):
-            yield _Block(_path_above(lines, start, texts), tuple(lines[start + 1 : number]), finished=True)
-            start = None
-
-
-def _path_above(lines: Sequence[str], at: int, texts: Mapping[str, str]) -> str:
-    """Return the path that a line ends with or that stands above it, fences passed over; "" when nothing looks like
-    one."""
-    for number in range(at, max(at - 4, -1), -1):
-        word = lines[number].strip().strip("`*#: ")
+def path_above(lines: Sequence[str], texts: Mapping[str, str]) -> str:
+    """Return the path that the last of `lines`, a marker or a fence, ends with or that stands above it, fences passed
+    over; "" when nothing looks like one."""
+    for number, line in enumerate(reversed(lines[-4:])):
+        word = line.strip().strip("`*#: ")
         for name in (word, word.rpartition(" ")[2].strip("`*")):
             if name.removeprefix("./") in texts:
                 return name.removeprefix("./")
-        if number < at and word and not _FENCE.fullmatch(lines[number]):
+        if number and word and not FENCE.fullmatch(line):
             return word if _PATH.fullmatch(word) else ""
     return ""
 
 
-def _locate(block: _Block, texts: Mapping[str, str], last: str) -> tuple[str, Hunk | None, str]:
-    """Return the path, the hunk and, when there is none, why not. `last`: the path of the block before."""
+def _blocks(lines: Sequence[str], texts: Mapping[str, str]) -> tuple[list[_Block], bool]:
+    """Return the blocks, and whether there are ends that end none."""
+    starts = [number for number, line in enumerate(lines) if _SEARCH.fullmatch(line)]
+    ends = {number: match for number, line in enumerate(lines) if (match := _REPLACE.fullmatch(line))}
+    found: list[_Block] = []
+    used: set[int] = set()
+    for start, stop in pairwise([*starts, len(lines)]):
+        own = [number for number in range(start, stop) if number in ends]
+        # A bare >>>>>>> may be part of the code, where the word still follows.
+        end = next((number for number in own if ends[number][1]), own[0] if own else None)
+        body = tuple(lines[start + 1 : end]) if end else ()
+        found.append(_Block(path_above(lines[: start + 1], texts), body, finished=end is not None))
+        used.update(number for number in own if end and number <= end)
+    return found, not used.issuperset(ends)
+
+
+def _locate(block: _Block, shown: Mapping[str, list[str]], last: str, *, explain: bool) -> tuple[str, Hunk | None, str]:
+    """Return the path, the hunk and, when it is not to be applied, why not. `last`: the path of the block before."""
     path = block.path
-    if path and path not in texts:
-        return path, None, f"This file is not yours to change. Yours: {', '.join(texts)}."
+    if path and path not in shown:
+        return path, None, f"This file is not yours to change. Yours: {', '.join(shown)}."
     if not block.finished:
         return path, None, "It is not finished: its >>>>>>> REPLACE is missing. Send it again, whole."
     readings = list(block.readings())
     if not readings:
         return path, None, "It has no ======= line between what to find and what to put there."
-    found = locate(readings, {name: _contents(texts[name]) for name in ([path] if path else texts)}, last)
-    return (path, None, found) if isinstance(found, str) else (*found, "")
+    found = locate(readings, {path: shown[path]} if path else shown, last, explain=explain)
+    if isinstance(found, str):
+        return path, None, found
+    path, hunk = found
+    left_out = placeholder(shown[path], hunk.lines)
+    return path, hunk, f"`{left_out}` stands for code that was left out. Write every line." if left_out else ""
 
 
 def _overlap(one: Hunk, other: Hunk) -> bool:
@@ -164,23 +154,4 @@ def _overlap(one: Hunk, other: Hunk) -> bool:
 
 
 def _fenced(lines: Sequence[str]) -> bool:
-    return len(lines) > 1 and bool(_FENCE.fullmatch(lines[0]) and _FENCE.fullmatch(lines[-1]))
-
-
-def _contents(text: str) -> list[str]:
-    return [line.rstrip("\r\n") for line in split(text)]
-
-
-def _revised(text: str, hunks: Sequence[Hunk]) -> str:
-    """Return `text` with the hunks, told without line endings, in it: lines that stay keep their ending, new ones get
-    the file's usual one, and the end of the file stays as it is."""
-    contents, usual = _contents(text), newline(text)
-    own = [
-        Hunk(hunk.first + part.first, hunk.first + part.last, tuple(line + usual for line in part.lines))
-        for hunk in hunks
-        for part in diff(contents[hunk.first : hunk.last], hunk.lines)
-    ]
-    lines = apply([line if ending(line) else line + usual for line in split(text)], own)
-    if lines and text and not ending(split(text)[-1]):
-        lines[-1] = lines[-1].rstrip("\r\n")
-    return "".join(lines)
+    return len(lines) > 1 and bool(FENCE.fullmatch(lines[0]) and FENCE.fullmatch(lines[-1]))

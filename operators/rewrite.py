@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Literal
 
 from operators import guard
 from operators.data import Edit, Message, Model, Shard, Skip, Verdict
+from operators.fences import whole
 from operators.hunks import diff
-from operators.reply import blocks, whole
+from operators.reply import blocks, spoken
 from operators.source import split
 from operators.syntax.excerpt import Excerpt, carried, put_back
 from operators.syntax.excerpt import whole as whole_file
@@ -91,7 +92,7 @@ class Rewrite:
         return _templates().get_template("again.j2").render(findings=verdict.findings, code=code)
 
     def _applied(self, ws: Workspace, shard: Shard, reply: str) -> tuple[Mapping[str, str], str]:
-        if _nothing(reply):
+        if _nothing("\n".join(spoken(reply))):
             return {}, ""
         if not reply.strip():
             return {}, "The reply was empty."

@@ -60,3 +60,8 @@ def test_a_long_near_miss_is_quoted_in_part() -> None:
     text = [f"line {number}" for number in range(200)]
     told = str(locate([([*text[50:150], "more"], [])], {"a.py": text}, ""))
     assert told.count("\n") == SHOWN + 2
+
+
+def test_the_nearest_lines_are_looked_for_where_that_is_wanted() -> None:
+    told = locate([(["def f (x):"], ["new"])], {"a.py": LINES}, "", explain=False)
+    assert told == "SEARCH matches nothing exactly."

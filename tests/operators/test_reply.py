@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.reply import blocks, whole
+from operators.fences import whole
+from operators.reply import EXPLAINED, MOST, blocks, spoken
 
 TEXT = "import os\n\n\ndef f(x):\n    return x\n\n\ndef g(x):\n    return x\n"
 ONE = {"a.py": TEXT}
@@ -107,6 +108,11 @@ def test_a_block_is_understood_however_it_is_dressed(reply: str) -> None:
         ("a\nb\na\nc\n", block("a\nc", "d"), "a\nb\nd\n"),
         ("a\nb\nc\n", block("a", "x\na") + block("c", "c\ny"), "x\na\nb\nc\ny\n"),
         ("a\nb\nc\n", block("b", "x") + block("a", "y"), "y\nx\nc\n"),
+        ("a\nold = 1\r\nb\nc\n", block("old = 1", "new = 1"), "a\nnew = 1\r\nb\nc\n"),
+        ("a\nold = 1\r\nb\nc\n", block("old = 1", "new = 1\nmore = 1"), "a\nnew = 1\r\nmore = 1\r\nb\nc\n"),
+        ("a\nb = 1\r\nc\n", block("b = 1\nc", "b = 1\nmore = 1\nc"), "a\nb = 1\r\nmore = 1\r\nc\n"),
+        ("a\r\nb\r\nc\nd\r\n", block("c", "first\nc"), "a\r\nb\r\nfirst\r\nc\nd\r\n"),
+        ("a\r\nb\r\nlast", block("last", "last\nmore"), "a\r\nb\r\nlast\r\nmore"),
     ],
 )
 def test_texts_keep_their_endings(text: str, reply: str, after: str) -> None:
@@ -131,6 +137,76 @@ def test_code_may_hold_a_line_of_equal_signs(search: str, replace: str) -> None:
     applied = blocks(block(search.strip(), replace), {"a.py": TITLED})
     assert applied.trouble == ""
     assert applied.texts == {"a.py": TITLED.replace(search.strip(), replace)}
+
+
+@pytest.mark.parametrize("end", [">>>>>>>", ">>>>>>"])
+def test_code_may_hold_a_bare_end_of_a_block_where_the_word_follows(end: str) -> None:
+    text = f"y = '''\n{end}\n'''\nz = 1"
+    applied = blocks(block("x = 1", text) + block("text", "more text"), {"a.py": TITLED})
+    assert (applied.texts, applied.trouble) == (
+        {"a.py": TITLED.replace("x = 1", text).replace("text", "more text")},
+        "",
+    )
+
+
+@pytest.mark.parametrize("reply", [F + "more\n>>>>>>> REPLACE\n", ">>>>>>> REPLACE\n" + F, F + ">>>>>>>\n"])
+def test_an_end_that_ends_no_block_is_told(reply: str) -> None:
+    applied = blocks(reply, ONE)
+    assert applied.texts == {"a.py": DONE}
+    assert applied.trouble.endswith(
+        "There is a >>>>>>> REPLACE without a <<<<<<< SEARCH. What stands above it was left out."
+    )
+
+
+DRAFT = block("    return x\n\n\ndef g(x):", "    return 'draft'\n\n\ndef g(x):")
+
+
+@pytest.mark.parametrize("end", ["</think>", "[/THINK]", "No wait.</think>", "  </think>"])
+@pytest.mark.parametrize("begin", ["", "<think>\n", "One.\n</think>\n"])
+def test_what_is_only_thought_aloud_is_not_applied(begin: str, end: str) -> None:
+    for draft in (DRAFT, DRAFT.partition(">>>")[0]):
+        applied = blocks(f"{begin}Maybe:\n{draft}No wait.\n{end}\n{F}", ONE)
+        assert (applied.texts, applied.trouble) == ({"a.py": DONE}, "")
+    assert spoken(f"{begin}{DRAFT}\n{end}\nNothing.") == ["Nothing."]
+
+
+def test_an_end_of_a_thought_in_the_code_or_behind_it_hides_nothing() -> None:
+    about = block("import os", "import os\n\nEND = '''\n</think>\n'''")
+    done = DONE.replace("import os", "import os\n\nEND = '''\n</think>\n'''")
+    for reply in (about + F, F + about, F + about + "\n</think>\n"):
+        applied = blocks(reply, ONE)
+        assert (applied.texts, applied.trouble) == ({"a.py": done}, "")
+
+
+SHORTENED = [
+    "# ... existing code ...",
+    "# ... rest of the code unchanged ...",
+    "    # … same as before",
+    "# rest of code unchanged",
+    "# The rest of the file remains unchanged.",
+    "return x  # ... remaining lines",
+    "// ... existing code ...",
+    "<!-- ... rest of the page ... -->",
+]
+
+
+@pytest.mark.parametrize("line", SHORTENED)
+def test_code_that_was_shortened_is_not_applied(line: str) -> None:
+    reply = F + block("def g(x):\n    return x", f"def g(x: int):\n{line}")
+    applied = blocks(reply, ONE)
+    assert applied.texts == {"a.py": DONE}
+    assert f"Block 2 (a.py): `{line.strip()}` stands for code that was left out. Write every line." in applied.trouble
+
+
+@pytest.mark.parametrize("line", ["...", "x = 1  # the same", "# see the existing code", "print('...')  # rest"])
+def test_dots_and_such_words_alone_are_code(line: str) -> None:
+    assert blocks(block("import os", line), ONE).texts == {"a.py": TEXT.replace("import os", line)}
+
+
+def test_what_looks_shortened_and_stood_there_before_may_stay() -> None:
+    text = "x = 1\n# ... existing code ...\n"
+    applied = blocks(block(text.strip(), text.strip().replace("x = 1", "x = 2")), {"a.py": text})
+    assert (applied.texts, applied.trouble) == ({"a.py": text.replace("x = 1", "x = 2")}, "")
 
 
 def test_several_files_are_told_apart_by_their_paths() -> None:
@@ -249,6 +325,26 @@ def test_a_long_near_miss_is_quoted_in_part_and_found_quickly() -> None:
     assert len(applied.trouble) < 2_000
 
 
+LONG = {"a.py": "".join(f"    value_{number} = compute({number}, 'abc')\n" for number in range(20_000))}
+
+
+@pytest.mark.parametrize("named", ["a.py", ""])
+def test_a_block_that_is_said_again_and_again_is_looked_for_once(named: str) -> None:
+    start = time.process_time()
+    applied = blocks(block("    value_x = compute(1, 2, 'abc')\n    q = 2", "x", named) * 100, LONG)
+    assert time.process_time() - start < 5
+    assert applied.trouble.count("Block") == 1
+
+
+def test_many_blocks_that_miss_are_not_all_explained() -> None:
+    start = time.process_time()
+    applied = blocks("".join(block(f"    value = compute({number})", "x") for number in range(MOST + 1)), LONG)
+    assert time.process_time() - start < 10
+    assert applied.trouble.count("SEARCH matches nothing exactly. The nearest") == EXPLAINED
+    assert applied.trouble.count("SEARCH matches nothing exactly.") == MOST
+    assert applied.trouble.endswith(f"Blocks after the first {MOST} were not looked at. Send them now.")
+
+
 def test_text_that_nobody_would_write_is_answered_quickly() -> None:
     start = time.process_time()
     applied = blocks(block("\n".join(["a" * 80] * 1_500), "x"), {"a.py": "a" * 79 + "\n" + ("a" * 78 + "\n") * 5_000})
@@ -262,81 +358,3 @@ def test_no_reply_is_too_odd(noise: str, parts: list[str]) -> None:
         applied = protocol(noise.join(parts), TWO)
         assert set(applied.texts) <= set(TWO)
         assert applied.texts or applied.trouble
-
-
-# Whole files
-
-
-def fenced(text: str, path: str = "a.py", fence: str = "```") -> str:
-    return f"{path}\n{fence}python\n{text}{fence}\n"
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        fenced(DONE),
-        f"Here it is:\n\n{fenced(DONE)}\nDone.",
-        fenced(DONE, path=""),
-        fenced(DONE, path="**a.py**"),
-        fenced(DONE, path="File: `a.py`"),
-        fenced(DONE, fence="~~~"),
-        fenced(DONE, fence="````"),
-        fenced(DONE).replace("```python", "```"),
-        fenced(DONE).replace("a.py\n```python", "```python a.py"),
-        fenced(DONE).replace("\n", "\r\n"),
-        "I looked at pkg/other.py too.\n" + fenced(DONE),
-    ],
-)
-def test_a_whole_file_is_understood_however_it_is_dressed(reply: str) -> None:
-    applied = whole(reply, ONE)
-    assert (applied.texts, applied.trouble) == ({"a.py": DONE}, "")
-
-
-def test_whole_files_keep_their_endings() -> None:
-    applied = whole(fenced("x = 2\ny = 2\n"), {"a.py": "x = 1\r\ny = 2"})
-    assert applied.texts == {"a.py": "x = 2\r\ny = 2"}
-
-
-def test_whole_files_may_hold_fences() -> None:
-    text = 'def f():\n    """\n    ```python\n    x\n    ```\n    """\n'
-    for texts in ({"a.py": "x\n"}, {"a.py": "x\n", "b.py": "y\n"}):
-        assert whole(fenced(text), texts).texts == {"a.py": text}
-    both = whole(fenced(text) + fenced(text, "b.py"), {"a.py": "x\n", "b.py": "y\n"})
-    assert both.texts == {"a.py": text, "b.py": text}
-
-
-@pytest.mark.parametrize("last", ["self.run", "a/b", "x.py", "unittest.main", "# a.py"])
-def test_the_last_line_of_code_is_not_taken_for_a_path(last: str) -> None:
-    applied = whole(fenced(f"x = 1\n{last}\n") + fenced("b = 2\n", "pkg/b.py"), {**TWO, "a.py": "y\n"})
-    assert applied.trouble == ""
-    assert applied.texts == {"a.py": f"x = 1\n{last}\n", "pkg/b.py": "b = 2\n"}
-
-
-def test_a_whole_file_that_did_not_change_is_no_edit() -> None:
-    assert whole(fenced(TEXT), ONE).texts == {}
-    assert whole(fenced(TEXT) + fenced("b = 2\n", "pkg/b.py"), TWO).texts == {"pkg/b.py": "b = 2\n"}
-
-
-NO_CODE = "There is no code in the reply. Answer with the whole file in a ``` fence."
-
-
-@pytest.mark.parametrize(
-    ("reply", "texts", "trouble"),
-    [
-        ("Done.", ONE, NO_CODE),
-        (DONE, ONE, NO_CODE),
-        ("a.py\n```python\ndef f():\n", ONE, "The code of a.py is not finished: its closing ``` is missing."),
-        (fenced("x = 1\n", "other.py"), ONE, "other.py is not yours to change. Yours: a.py."),
-        (fenced("x = 1\n", "other.py"), TWO, "other.py is not yours to change. Yours: a.py, pkg/b.py."),
-        (fenced("x = 1\n", ""), TWO, "Which file is this? Put its path on the line above the ``` fence."),
-    ],
-)
-def test_whole_files_that_cannot_be_taken_are_told(reply: str, texts: dict[str, str], trouble: str) -> None:
-    applied = whole(reply, texts)
-    assert (applied.texts, applied.trouble) == ({}, trouble)
-
-
-def test_a_foreign_file_among_others_is_told_and_does_not_spoil_them() -> None:
-    applied = whole(fenced(DONE) + fenced("x = 1\n", "other.py") + fenced("b = 2\n", "pkg/b.py"), TWO)
-    assert applied.texts == {"a.py": DONE, "pkg/b.py": "b = 2\n"}
-    assert applied.trouble == "other.py is not yours to change. Yours: a.py, pkg/b.py."

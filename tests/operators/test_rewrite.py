@@ -96,6 +96,7 @@ def test_blocks_become_an_edit_with_the_words_and_the_tokens(workspace: MakeWork
         f"```\n{NOTHING}\n```",
         f"{NOTHING}\n\nThe code already uses new().",
         f"I have looked at it:\n\n{NOTHING}",
+        f"{block('    return old(3)', '    return new(3)')}\nNo, that is right.\n</think>\n{NOTHING}",
     ],
 )
 def test_the_model_may_find_nothing_to_change(workspace: MakeWorkspace, reply: str) -> None:
@@ -352,6 +353,27 @@ def test_a_block_may_fill_an_empty_file(workspace: MakeWorkspace) -> None:
     ws = workspace({"a.py": ""})
     reply = "a.py\n<<<<<<< SEARCH\n=======\nx = 1\n>>>>>>> REPLACE\n"
     assert propose(Rewrite("p", Talks([reply])), ws, shard_of(ws.base, "a.py")).files == {"a.py": "x = 1\n"}
+
+
+@pytest.mark.parametrize("ticks", ["", "```", "````"])
+def test_code_that_holds_fences_is_shown_in_longer_ones(workspace: MakeWorkspace, ticks: str) -> None:
+    text = f"\n{ticks}\nold\n{ticks}\n" if ticks else "\nold\n"
+    ws, model = workspace({"a.md": text}), Talks([NOTHING])
+    rewrite = Rewrite("p", model, examples=((text, text),), protocol="whole")
+    propose(rewrite, ws, shard_of(ws.base, "a.md"))
+    fence = f"{ticks}`" if ticks else "```"
+    shown = text.strip("\n")
+    assert f"a.md\n{fence}python\n{shown}\n{fence}\n" in model.asked[0][1]["content"]
+    assert model.asked[0][0]["content"].count(f"\n{fence}python\n{shown}\n{fence}") == 2
+
+
+def test_a_file_that_is_sent_back_as_it_was_shown_is_no_edit(workspace: MakeWorkspace) -> None:
+    ws, model = workspace({"a.py": "\n\nx = 1\n\n\n"}), Talks([NOTHING])
+    rewrite, shard = Rewrite("p", model, protocol="whole"), shard_of(ws.base, "a.py")
+    propose(rewrite, ws, shard)
+    model.replies = [model.asked[0][1]["content"]]
+    edit = propose(rewrite, ws, shard)
+    assert (dict(edit.files), edit.trouble) == ({}, "")
 
 
 def test_context_that_cannot_be_read_is_left_out(workspace: MakeWorkspace) -> None:
