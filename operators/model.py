@@ -150,13 +150,26 @@ def _asked_for(response: httpx.Response) -> float:
     return float(value) if value.isdecimal() else 0.0
 
 
-@lru_cache(maxsize=8)
+_making = threading.Lock()  # lru_cache alone makes one for each thread that asks before the first is done
+
+
 def _slots(url: str, concurrency: int) -> threading.Semaphore:
+    with _making:
+        return _new_slots(url, concurrency)
+
+
+def _client(url: str, timeout: float, concurrency: int) -> httpx.Client:
+    with _making:
+        return _new_client(url, timeout, concurrency)
+
+
+@lru_cache(maxsize=8)
+def _new_slots(url: str, concurrency: int) -> threading.Semaphore:
     return threading.BoundedSemaphore(concurrency)
 
 
 @lru_cache(maxsize=8)
-def _client(url: str, timeout: float, concurrency: int) -> httpx.Client:
+def _new_client(url: str, timeout: float, concurrency: int) -> httpx.Client:
     import httpx
 
     return httpx.Client(

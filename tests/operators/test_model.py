@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
+from typing import Any
 
+import httpx
 import pytest
 
 from operators import model
@@ -243,6 +245,30 @@ def test_a_server_that_repeats_the_key_is_not_quoted(ask: Ask, monkeypatch: pyte
         with pytest.raises(ModelError) as error:
             ask(says)
         assert KEY not in str(error.value)
+
+
+def test_threads_that_ask_at_once_share_one_client_and_its_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    url, made, start = "http://127.0.0.1:9/of-threads", [], threading.Barrier(16)
+    slow = httpx.Client.__init__
+
+    def init(self: httpx.Client, **settings: Any) -> None:
+        made.append(self)
+        time.sleep(0.05)
+        slow(self, **settings)
+
+    def ask() -> None:
+        start.wait()
+        got.add(id(model._slots(url, 4)))
+        model._client(url, 5.0, 4)
+
+    monkeypatch.setattr(httpx.Client, "__init__", init)
+    got: set[int] = set()
+    threads = [threading.Thread(target=ask) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(made), len(got)) == (1, 1)
 
 
 def test_no_more_calls_at_a_time_than_were_allowed(endpoint: Endpoint) -> None:
