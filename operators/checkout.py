@@ -1,64 +1,53 @@
 """Directories for commands: one checkout per commit, and for each process of ours a private copy that is put right
-between uses instead of being made anew."""
+between uses instead of being made anew.
+
+The copies stand outside of any project, because tools look upwards for their configuration.
+"""
 
 from __future__ import annotations
 
 import atexit
-import contextlib
 import os
 import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
-from stat import S_IMODE, S_IRUSR, S_IRWXU, S_ISDIR, S_ISREG
+from stat import S_IRUSR, S_ISREG
 
-from operators.data import Trouble
-from operators.proc import git, git_records
+from operators.folders import Mark, Seen, abandoned, alone, clear, hold, mark_of, private, seen
+from operators.pristine import pristine, used
 
-MAX_FILES = 200_000
-MAX_BYTES = 4 << 30
-_ATTRIBUTES = "* -text -ident -filter -diff -merge -working-tree-encoding -export-subst -export-ignore\n"
 _HIDDEN = re.compile(r"\.git|\..*cache")
-_Mark = tuple[int, int, int, int]  # inode, size, mtime and ctime: no command can set the last one
+_NONE = (0, 0, 0, 0)
 
 _trees: dict[tuple[str, str], Tree] = {}
 
 
 class NotAFile(Exception):
-    """A command left something else than a regular file; the message is its path."""
-
-
-class TooLarge(Trouble):
-    """The commit holds more than may be checked out."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What stands below a folder, by its path from there."""
-
-    files: dict[str, _Mark]
-    """Links and whatever else is no folder are among them."""
-    folders: dict[str, int]
-    """To their modes; outer ones first."""
+    """A command left something else than a regular file; the message says what."""
 
 
 class Tree:
     """A private directory that holds the files of one commit."""
 
     def __init__(self, base: Path, folder: Path) -> None:
-        self._base, self.folder = base, folder
-        _clear(folder)
-        shutil.copytree(base, folder, symlinks=True)
-        self._clean = _seen(folder)
-        self._laid: dict[str, _Mark] = {}
+        self.base, self.folder = base, folder
+        found = seen(base)
+        self._clean = Seen(found.files, dict.fromkeys(found.folders, 0o755))
+        self._laid: dict[str, Mark] = {}
+        self._copy()
 
     def lay(self, files: Mapping[str, bytes | None]) -> None:
         """Put everything right, then write `files` over it (None: not there). Raises ValueError for a path that leads
         out of the directory."""
-        self._restore()
+        try:
+            self._restore()
+        except OSError:  # a command removed the folder, or made paths that are too long for any call
+            self._copy()
         for path, data in files.items():
             if path.startswith("/") or ".." in path.split("/"):
                 raise ValueError(f"{path!r} is no path within the checkout")
@@ -73,11 +62,18 @@ class Tree:
             target.chmod(mode & 0o755)
             # Many kernels count in ticks of 4 ms: what a command writes within the same one must be seen as well.
             os.utime(target, (time.time() - 10,) * 2)
-        self._laid = _seen(self.folder).files
+        self._laid = seen(self.folder).files
+
+    def files(self) -> Collection[str]:
+        """Return the paths of all files as they were laid."""
+        return self._laid.keys()
 
     def changed(self) -> dict[str, bytes | None]:
         """Return what a command changed since `lay`, caches left out. Raises NotAFile."""
-        now = _seen(self.folder).files
+        try:
+            now = seen(self.folder).files
+        except OSError as error:
+            raise NotAFile(str(error.strerror)) from None
         found: dict[str, bytes | None] = {path: None for path in self._laid if path not in now}
         for path, mark in now.items():
             if self._laid.get(path) != mark and (path in self._laid or not _cache(path)):
@@ -90,8 +86,14 @@ class Tree:
             raise NotAFile(path)
         return (self.folder / path).read_bytes()
 
+    def _copy(self) -> None:
+        clear(self.folder)
+        self.folder.mkdir(parents=True)
+        self._clean.files.update(dict.fromkeys(self._clean.files, _NONE))
+        self._restore()
+
     def _restore(self) -> None:
-        now, clean = _seen(self.folder), self._clean
+        now, clean = seen(self.folder), self._clean
         for path in now.files.keys() - clean.files.keys():
             (self.folder / path).unlink()
         for path in sorted(now.folders.keys() - clean.folders.keys(), reverse=True):  # inner ones first
@@ -104,95 +106,33 @@ class Tree:
             if now.files.get(path) != mark:
                 target = self.folder / path
                 target.unlink(missing_ok=True)
-                shutil.copy2(self._base / path, target, follow_symlinks=False)
-                clean.files[path] = _mark(target.lstat())
+                shutil.copy2(self.base / path, target)
+                target.chmod(0o755 if target.stat().st_mode & 0o100 else 0o644)
+                clean.files[path] = mark_of(target.lstat())
 
 
 def tree(mirror: str, commit: str) -> Tree:
-    """Return this process's tree of a commit. Raises GitError, TooLarge."""
-    if (mirror, commit) not in _trees:
-        home = Path(mirror).parents[1] / "trees" / f"{Path(mirror).stem}-{commit[:12]}"
-        base = home / "base"
-        if not base.exists():
-            _export(Path(mirror), commit, base)
-        _sweep(home)
-        _trees[mirror, commit] = Tree(base, home / f"w-{os.getpid()}")
-    return _trees[mirror, commit]
+    """Return this process's tree of a commit. Raises GitError, TooLarge, NotOurs."""
+    one = _trees.get((mirror, commit))
+    if not one or not used(one.base):
+        name = f"{Path(mirror).stem}-{sha256(f'{mirror} {commit}'.encode()).hexdigest()[:12]}"
+        one = _trees[mirror, commit] = Tree(pristine(Path(mirror), commit), _home() / name)
+    return one
 
 
-@atexit.register
-def _remove() -> None:
-    for one in _trees.values():
-        _clear(one.folder)
-
-
-def _export(mirror: Path, commit: str, base: Path) -> None:
-    """Write a commit's files, byte for byte: no attribute, filter or symbolic link has any effect."""
-    _measure(mirror, commit)
-    (mirror / "info").mkdir(exist_ok=True)
-    base.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=base.parent, prefix="new-") as folder:
-        (Path(folder) / "attributes").write_text(_ATTRIBUTES)
-        (Path(folder) / "attributes").replace(mirror / "info" / "attributes")  # never half there for another process
-        (Path(folder) / "files").mkdir()
-        env = {"GIT_INDEX_FILE": f"{folder}/index", "GIT_WORK_TREE": f"{folder}/files"}
-        git(mirror, "read-tree", commit, env=env)
-        git(mirror, "checkout-index", "--all", env=env)
-        with contextlib.suppress(OSError):  # another process was faster
-            (Path(folder) / "files").rename(base)
-
-
-def _measure(mirror: Path, commit: str) -> None:
-    total = 0
-    for record in git_records(mirror, "ls-tree", "-r", "-z", "-l", "--full-tree", commit, limit=MAX_FILES):
-        size = record.partition(b"\t")[0].split()[3]
-        total += int(size) if size.isdigit() else 0
-        if total > MAX_BYTES:
-            raise TooLarge(f"the files of this commit take more than {MAX_BYTES >> 30} GB")
-
-
-def _sweep(home: Path) -> None:
-    """Remove what processes that were killed left behind."""
-    for folder in home.glob("w-*"):
-        try:
-            os.kill(int(folder.name[2:]), 0)
-        except ProcessLookupError:
-            _clear(folder)
-        except PermissionError:
-            continue
-
-
-def _clear(folder: Path) -> None:
-    if folder.exists():
-        _seen(folder)  # which opens what a command has locked
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _seen(folder: Path) -> _Seen:
-    """Look at everything below `folder`; nothing is followed."""
-    seen = _Seen({}, {})
-    folder.chmod(0o755)
-    for entry in _entries(str(folder)):
-        path, stat = entry.path[len(f"{folder}/") :], entry.stat(follow_symlinks=False)
-        if S_ISDIR(stat.st_mode):
-            seen.folders[path] = S_IMODE(stat.st_mode)
-        else:
-            seen.files[path] = _mark(stat)
-    return seen
-
-
-def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            yield entry
-            if entry.is_dir(follow_symlinks=False):
-                if entry.stat(follow_symlinks=False).st_mode & S_IRWXU != S_IRWXU:
-                    os.chmod(entry.path, 0o755)  # noqa: PTH101 - an entry is no Path, and there are many
-                yield from _entries(entry.path)
-
-
-def _mark(stat: os.stat_result) -> _Mark:
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+@lru_cache(maxsize=1)
+def _home() -> Path:
+    """Return the folder of this process's trees. Those of processes that were killed are removed."""
+    trees = private() / "trees"
+    with alone(trees / "lock"):
+        own = Path(tempfile.mkdtemp(prefix=f"w-{os.getpid()}-", dir=trees))
+        hold(own)
+        for left in [folder for folder in trees.glob("w-*") if abandoned(folder)]:
+            left.rename(own / left.name)  # removed below, while others go on
+    for left in own.iterdir():
+        clear(left)
+    atexit.register(clear, own)
+    return own
 
 
 def _cache(path: str) -> bool:

@@ -145,6 +145,8 @@ class Base:
     """Interpreter of the repository's environment; empty: the one Umbau runs on."""
     parser: str = ""
     """That interpreter again when its version, hence its syntax, is another than that of Umbau's own."""
+    path: tuple[str, ...] = ("src", "")
+    """Folders of the checkout that modules are imported from."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What checks saw on the untouched commit, by the check's own name."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from operators import guard
 from operators.checkout import NotAFile
 from operators.data import Edit, Shard, Skip, Verdict
+from operators.proc import ended
 from operators.source import decode
 from operators.syntax.within import notes
 from operators.workspace import Workspace
@@ -31,7 +32,7 @@ class Shell:
             return Edit({}, trouble=f"What the steps before made cannot be written in its file's encoding: {error}.")
         done = ws.run(own, self.command, shard.paths, self.timeout)
         if done.code:
-            how = f"took more than {self.timeout:.0f} s" if done.timed_out else f"ended with exit code {done.code}"
+            how = f"took more than {self.timeout:.0f} s" if done.timed_out else f"ended with {ended(done.code)}"
             return Edit({}, trouble=f"`{self.command}` {how}:\n{done.out[-4000:].strip()}")
         try:
             changed = own.changed()

@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import sys
-import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,8 +17,9 @@ from typing import TYPE_CHECKING
 
 from operators.checkout import Tree, tree
 from operators.data import Base, Edit, Skip, Span, Trouble
+from operators.folders import scratch
 from operators.hunks import diff, moved
-from operators.proc import FILE_LIMIT, GitError, Result, git_child, run
+from operators.proc import FILE_LIMIT, GitError, Result, git_child, kill, run
 from operators.source import Source, decode, split
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 PASSED = ("LANG", "LC_ALL", "TERM")  # of our environment, what commands may see
 # Set by the shell itself, so that no child of it can be faster than we are. The unit is 512 bytes.
 _LIMITS = f"ulimit -c 0 2>/dev/null; ulimit -f {FILE_LIMIT // 512} 2>/dev/null; "
-
-
+_SHELL = "umbau"  # what the shell calls itself in its own messages, unlike the shells that a command starts
+_ABSENT = re.compile(rf"^{_SHELL}: (?:line )?(?:\d+: )?(.*)", re.M)
 _FOUND = re.compile(rb"[0-9a-f]{40,64} (\w+) (\d+)\n")
 
 
@@ -84,19 +84,22 @@ class Workspace:
         own.lay({path: self._bytes(path, text) for path, text in self.files.items()})
         return own
 
-    def run(self, own: Tree, command: str, paths: tuple[str, ...], timeout: float, **env: str) -> Result:
-        """Run a shell command in the tree. `{paths}` stands for `paths`, quoted. Raises NoCommand."""
+    def run(
+        self, own: Tree, command: str, paths: tuple[str, ...], timeout: float, modules: Path | None = None, **env: str
+    ) -> Result:
+        """Run a shell command in the tree. `{paths}` stands for `paths`, quoted; `modules` is a folder that Python may
+        import from as well. Raises NoCommand."""
         named = " ".join(shlex.quote(f"./{path}") for path in paths)
-        with tempfile.TemporaryDirectory(prefix="umbau-") as home:
+        with scratch() as home:
             done = run(
-                ["/bin/sh", "-c", _LIMITS + command.replace("{paths}", named)],
+                ["/bin/sh", "-c", _LIMITS + command.replace("{paths}", named), _SHELL],
                 cwd=own.folder,
-                env={**self._env(own.folder), "HOME": home, "TMPDIR": home, **env},
+                env={**self._env(own.folder, modules), "HOME": str(home), "TMPDIR": str(home), **env},
                 timeout=timeout,
+                contain=True,
             )
-        if done.code == 127:
-            said = done.out.strip().rpartition("\n")[2]
-            raise NoCommand(f"`{command}` cannot run: {said}. Add what it needs to the job's environment.install")
+        if done.code == 127 and (said := _ABSENT.findall(done.out)):
+            raise NoCommand(f"`{command}` cannot run: {said[-1]}. Add what it needs to the job's environment.install")
         return done
 
     def _bytes(self, path: str, text: str | None) -> bytes | None:
@@ -104,14 +107,16 @@ class Workspace:
             return None
         return (self.source(path) or Source(text)).encode(text)
 
-    def _env(self, folder: Path) -> dict[str, str]:
+    def _env(self, folder: Path, modules: Path | None) -> dict[str, str]:
         """Return the whole environment of a command: nothing of ours but an allow list."""
         # `python` itself stays a link: its folder is the environment's bin, its target is not.
         homes = [str(Path(python).parent) for python in (self.base.python, sys.executable) if python]
+        imported = [*(folder / path for path in self.base.path), *([modules] if modules else [])]
         return {
             **{name: os.environ[name] for name in PASSED if name in os.environ},
             "PATH": os.pathsep.join([*homes, os.defpath]),
-            "PYTHONPATH": os.pathsep.join([str(folder / "src"), str(folder)]),
+            "PYTHONPATH": os.pathsep.join(map(str, imported)),
+            "GIT_CEILING_DIRECTORIES": str(folder.parent),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONHASHSEED": "0",
             "RUFF_NO_CACHE": "true",
@@ -134,25 +139,54 @@ class _Blobs:
         if "\n" in path or normpath(path) != path or path.startswith(("/", "..")) or path == ".":
             return None
         with self._lock:
-            if self._git is None or self._git.poll() is not None:
-                self._git = git_child(Path(self._mirror), "cat-file", "--batch")
-            asks, answers = self._git.stdin, self._git.stdout
-            assert asks and answers
-            with contextlib.suppress(BrokenPipeError):
-                asks.write(f"{commit}:{path}\n".encode(errors="surrogateescape"))
-                asks.flush()
-            head = answers.readline()
-            if not head:
-                raise GitError(f"git cannot read {self._mirror}")
-            found = _FOUND.fullmatch(head)
-            if not found:
-                return None  # `missing`, or `submodule`
-            data = answers.read(int(found[2]) + 1)[:-1]
-            return data if found[1] == b"blob" else None
+            try:
+                return self._answer(f"{commit}:{path}\n".encode(errors="surrogateescape"))
+            except BaseException:  # Ctrl-C in between: the answer would be taken for the next one's
+                self._end()
+                raise
+
+    def _answer(self, question: bytes) -> bytes | None:
+        started = self._git is not None
+        head = self._ask(question)
+        if not head and started:  # it has ended since the last question
+            self._end()
+            head = self._ask(question)
+        if not head:
+            raise GitError(f"git cannot read {self._mirror}")
+        found = _FOUND.fullmatch(head)
+        if not found:
+            return None  # `missing`, or `submodule`
+        assert self._git and self._git.stdout
+        data = self._git.stdout.read(int(found[2]) + 1)[:-1]
+        return data if found[1] == b"blob" else None
+
+    def _ask(self, question: bytes) -> bytes:
+        """Return the first line of the answer, nothing when git has ended."""
+        self._git = self._git or git_child(Path(self._mirror), "cat-file", "--batch")
+        assert self._git.stdin and self._git.stdout
+        with contextlib.suppress(BrokenPipeError):
+            self._git.stdin.write(question)
+            self._git.stdin.flush()
+        return self._git.stdout.readline()
+
+    def _end(self) -> None:
+        if self._git:
+            kill(self._git)
+        self._git = None
+
+    __del__ = _end  # else it would wait for questions for as long as we live
+
+
+_making = threading.Lock()  # lru_cache alone makes one for each thread that asks before the first is done
+
+
+def _blobs(mirror: str) -> _Blobs:
+    with _making:
+        return _new_blobs(mirror)
 
 
 @lru_cache(maxsize=8)
-def _blobs(mirror: str) -> _Blobs:
+def _new_blobs(mirror: str) -> _Blobs:
     return _Blobs(mirror)
 
 

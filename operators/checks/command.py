@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from operators.data import Edit, Finding, Ruling, Shard
+from operators.proc import ended
 from operators.workspace import Workspace
 
 SHOWN = 4000  # characters of output in a finding, from its end
@@ -26,5 +27,5 @@ class Command:
             return Ruling((Finding("command", f"`{self.command}` took more than {self.timeout:.0f} s."),))
         if done.code:
             said = done.out.strip()[-SHOWN:]
-            return Ruling((Finding("command", f"`{self.command}` ended with exit code {done.code}:\n{said}"),))
+            return Ruling((Finding("command", f"`{self.command}` ended with {ended(done.code)}:\n{said}"),))
         return Ruling((), f"command: `{self.command}` passed")

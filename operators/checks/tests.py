@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import re
 import shlex
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
+from operators.checks.reports import merged, options, read
 from operators.data import Edit, Finding, Ruling, Shard, Trouble
+from operators.folders import scratch
+from operators.proc import ended
 from operators.workspace import Workspace
 
 PYTEST = re.compile(r"(?:^|[\s/])(?:pytest|py\.test)(?:\s|$)")
 SHOWN = 4000  # characters of output in a finding, from its end
 NAMED = 10  # tests named in a finding
 _BAD = frozenset({"failed", "error"})
-_WORSE = {"passed": 0, "skipped": 1, "failed": 2, "error": 3}
 
 
 class BaseBroken(Trouble):
@@ -34,6 +33,8 @@ class Run:
     out: str
     results: Mapping[str, str] | None
     """Test id to "passed", "skipped", "failed" or "error"."""
+    fruitless: bool = False
+    """One of the reports has no test that passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,8 @@ class Tests:
     def baseline(self, ws: Workspace) -> dict[str, Any]:
         """Test the untouched commit; kept as `Base.facts[command]`. Raises BaseBroken, NoCommand."""
         run = self._run(ws)
-        if not run.results and (run.code or PYTEST.search(self.command)):
-            what = "finds no test" if run.code == 5 else f"ends with exit code {run.code}"
-            raise BaseBroken(f"`{self.command}` {what} on the untouched commit:\n{run.out.strip()[-SHOWN:]}")
+        if why := _unfit(run, bool(PYTEST.search(self.command))):
+            raise BaseBroken(f"`{self.command}` {why}:\n{run.out.strip()[-SHOWN:]}")
         return {"code": run.code, "results": run.results}
 
     def judge(self, ws: Workspace, shard: Shard, edit: Edit) -> Ruling:
@@ -64,19 +64,34 @@ class Tests:
         return Ruling((), f"tests: `{self.command}` {_told(before, run)}")
 
     def _run(self, ws: Workspace) -> Run:
-        with tempfile.TemporaryDirectory(prefix="umbau-") as folder:
-            report = Path(folder) / "report.xml"
-            given = [f"--junitxml={report}", "-o", "junit_family=xunit2", "-o", f"cache_dir={folder}/cache"]
-            done = ws.run(ws.tree(), self.command, (), self.timeout, PYTEST_ADDOPTS=shlex.join(given))
+        with scratch() as folder:
+            own = ws.tree()
+            given = shlex.join(options(folder, own))
+            done = ws.run(own, self.command, (), self.timeout, folder, PYTEST_ADDOPTS=given)
             out = f"{done.out}\n(took more than {self.timeout:.0f} s)" if done.timed_out else done.out
-            return Run(done.code, out, _read(report))
+            reports = read(folder)
+        fruitless = any("passed" not in report.values() for report in reports or ())
+        return Run(done.code, out, merged(reports) if reports else None, fruitless)
+
+
+def _unfit(run: Run, pytest: bool) -> str:
+    """Say why nothing could be told by comparison with this run, "" when something can. `pytest`: whether the exit
+    code is its own, and 2 to 4 mean that not every test was run."""
+    where = "on the untouched commit"
+    if run.results and (run.fruitless or (pytest and run.code not in {0, 1})):
+        what = "has a run in which no test passes" if run.fruitless else f"ends with {ended(run.code)}"
+        return f"{what} {where}. What cannot be collected is left out with --continue-on-collection-errors"
+    if run.results or not (run.code or pytest):
+        return ""
+    how = "writes no report" if not run.code else "finds no test" if run.code == 5 else f"ends with {ended(run.code)}"
+    return f"{how} {where}"
 
 
 def _findings(before: Mapping[str, Any], run: Run) -> list[str]:
     if before["results"] is None:
-        return [f"ended with exit code {run.code}"] if run.code else []
+        return [f"ended with {ended(run.code)}"] if run.code else []
     if not run.results:
-        return [f"ended with exit code {run.code} and without a report"]
+        return [f"ended with {ended(run.code)} and without a report"]
     findings = []
     broken = sorted(
         test for test, how in run.results.items() if how in _BAD and before["results"].get(test) not in _BAD
@@ -86,8 +101,8 @@ def _findings(before: Mapping[str, Any], run: Run) -> list[str]:
     lost = _passing(before["results"]) - _passing(run.results) - Counter(_function(test) for test in broken)
     if lost:
         findings.append(f"{lost.total()} passed before and did not pass or run now: {', '.join(sorted(lost)[:NAMED])}")
-    if run.code and not before["code"] and not findings:
-        findings.append(f"ended with exit code {run.code} though every test in its report passed")
+    if run.code not in {0, before["code"]} and not findings:
+        findings.append(f"ended with {ended(run.code)} though no test in its report is worse than before")
     return findings
 
 
@@ -107,19 +122,3 @@ def _passing(results: Mapping[str, str]) -> Counter[str]:
 def _function(test: str) -> str:
     """Return the id without its parameters: those change with names and clocks though no test is lost."""
     return test.partition("[")[0]
-
-
-def _read(report: Path) -> dict[str, str] | None:
-    """Read pytest's JUnit report; None when there is none that can be read."""
-    try:
-        tree = ElementTree.parse(report)
-    except (OSError, ElementTree.ParseError):
-        return None
-    results: dict[str, str] = {}
-    for case in tree.iter("testcase"):
-        test = f"{case.get('classname')}::{case.get('name')}"
-        tags = {child.tag for child in case}
-        how = "error" if "error" in tags else "failed" if "failure" in tags else "passed"
-        how = "skipped" if how == "passed" and "skipped" in tags else how
-        results[test] = max(how, results.get(test, how), key=_WORSE.__getitem__)
-    return results

@@ -1,7 +1,8 @@
 """The guarded child: reads one request after another from stdin and answers on stdout.
 
 Requests and answers are a 4-byte length and JSON: {"call": "module:function", "with": {...}}, where the module is one
-of this package; then {"gives": value}, {"skip": reason} or {"error": traceback}. What a codemod prints goes nowhere.
+of this package; then {"gives": value}, {"skip": reason} or {"error": traceback}. An empty answer comes first, when the
+child is ready. What a codemod prints goes nowhere.
 """
 
 from __future__ import annotations
@@ -37,11 +38,16 @@ def main() -> None:
 
 
 def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    while head := requests.read(4):
-        (length,) = struct.unpack(">I", head)
-        answer = _answer(requests.read(length))
-        answers.write(struct.pack(">I", len(answer)) + answer)
-        answers.flush()
+    answers.write(struct.pack(">I", 0))
+    answers.flush()
+    try:
+        while head := requests.read(4):
+            (length,) = struct.unpack(">I", head)
+            answer = _answer(requests.read(length))
+            answers.write(struct.pack(">I", len(answer)) + answer)
+            answers.flush()
+    except MemoryError:
+        os.abort()  # as LibCST does when it gets no more: that is the file's fault
 
 
 def _answer(asked: bytes) -> bytes:

@@ -4,13 +4,19 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from operators import checkout as module
-from operators.checkout import NotAFile, TooLarge, Tree, tree
+from operators import pristine as module
+from operators.checkout import NotAFile, Tree, tree
+from operators.data import Base
+from operators.folders import clear
+from operators.pristine import TooLarge
 from operators.proc import GitError, git
 from tests.conftest import Checkout
 from tests.operators.conftest import MakeBase, base_of
@@ -63,27 +69,94 @@ def test_one_process_has_one_tree_of_a_commit(base: MakeBase) -> None:
     assert tree(made.mirror, made.commit) is tree(made.mirror, made.commit)
 
 
+def elsewhere(made: Base, then: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    """Have another process print the folder of its tree of a commit, and do something then."""
+    program = f"from operators.checkout import tree; print(tree({made.mirror!r}, {made.commit!r}).folder, flush=True)"
+    return subprocess.run(
+        [sys.executable, "-c", f"{program}\n{then}"],
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+
+
 def test_another_process_has_another_tree_which_goes_with_it(base: MakeBase) -> None:
     made = base(FILES)
     own = tree(made.mirror, made.commit)
-    program = f"from operators.checkout import tree; print(tree({made.mirror!r}, {made.commit!r}).folder)"
-    other = Path(subprocess.check_output([sys.executable, "-c", program], text=True).strip())
-    assert other.parent == own.folder.parent
+    other = Path(elsewhere(made).stdout.strip())
+    assert other.parents[1] == own.folder.parents[1]
     assert other != own.folder
-    assert not other.exists()
+    assert not other.parent.exists()
+    assert own.folder.exists()
 
 
-def test_trees_of_processes_that_were_killed_are_removed(base: MakeBase) -> None:
+def test_trees_stand_outside_of_any_project_and_out_of_sight_of_the_checkout(base: MakeBase) -> None:
     made = base(FILES)
-    program = (
-        f"import os, signal; from operators.checkout import tree; print(tree({made.mirror!r}, {made.commit!r}).folder,"
-        "flush=True); os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    left = Path(done.stdout.strip())
-    assert left.exists()
-    tree(made.mirror, made.commit)
-    assert not left.exists()
+    own = tree(made.mirror, made.commit)
+    ours = Path(tempfile.gettempdir()).resolve() / f"umbau-{os.getuid()}"
+    assert own.folder.parents[1] == ours / "trees"
+    assert stat.S_IMODE(own.folder.parent.stat().st_mode) == 0o700
+    assert own.base.is_relative_to(Path(made.mirror).parents[1])
+    assert not list(ours.glob("**/base*"))
+    assert {path.stat().st_mode & 0o222 for path in own.base.rglob("*.py")} == {0}
+    assert {path.stat().st_mode & 0o222 for path in own.folder.rglob("*.py")} == {0o200}
+
+
+def test_trees_of_processes_that_were_killed_are_removed_whatever_their_commit(base: MakeBase, tmp_path: Path) -> None:
+    one, other = base(FILES), base({"other.py": ""}, "other")
+    locked = "import os; from pathlib import Path; here = next(Path({0!r}).glob('umbau-*/trees/w-*')); here.chmod(0)"
+    left = [
+        Path(elsewhere(one, KILLED, TMPDIR=str(tmp_path)).stdout.strip()),
+        Path(elsewhere(one, f"{locked.format(str(tmp_path))}; {KILLED}", TMPDIR=str(tmp_path)).stdout.strip()),
+    ]
+    assert left[1].parent.exists() and not left[0].parent.exists(), "the second has removed what the first left"
+    assert elsewhere(other, TMPDIR=str(tmp_path)).returncode == 0
+    assert [path.name for path in left[0].parents[1].iterdir()] == ["lock"]
+
+
+def test_many_may_remove_what_is_left_at_once(base: MakeBase, tmp_path: Path) -> None:
+    made = base(FILES)
+    trees = tmp_path / f"umbau-{os.getuid()}" / "trees"
+    for number in range(40):
+        for part in range(10):
+            (trees / f"w-{number}-left" / f"billing-{part}" / "pkg" / "deep").mkdir(parents=True)
+    trees.parent.chmod(0o700)
+    with ThreadPoolExecutor(6) as pool:
+        done = list(pool.map(lambda _: elsewhere(made, TMPDIR=str(tmp_path)), range(6)))
+    assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * 6
+    assert [path.name for path in trees.iterdir()] == ["lock"]
+    assert len(list(Path(made.mirror).parents[1].glob("bases/billing/*/files"))) == 1, "it is checked out once"
+
+
+def test_checkouts_that_nobody_has_used_for_a_week_are_removed(base: MakeBase) -> None:
+    made = base(FILES)
+    own = tree(made.mirror, made.commit)
+    old, half = own.base.parents[1] / f"{'0' * 40}-old", own.base.parents[1] / f"{made.commit}-half"
+    (old / "files").mkdir(parents=True)
+    (half / "new").mkdir(parents=True)
+    assert elsewhere(made).returncode == 0
+    assert (old.exists(), half.exists()) == (True, False)
+    os.utime(old, (time.time() - module.KEPT - 60,) * 2)
+    os.utime(own.base.parent, (time.time() - module.KEPT + 60,) * 2)
+    assert tree(made.mirror, made.commit) is own, "which is a use"
+    assert elsewhere(made).returncode == 0
+    assert not old.exists()
+    assert own.base.parent.stat().st_mtime > time.time() - 60
+
+
+def test_a_checkout_that_is_gone_is_made_again(base: MakeBase) -> None:
+    made = base(FILES)
+    first = tree(made.mirror, made.commit)
+    clear(first.base.parent)
+    again = tree(made.mirror, made.commit)
+    assert again.folder == first.folder
+    sh(again, "rm a.py")
+    again.lay({})
+    assert (again.folder / "a.py").read_text() == FILES["a.py"]
 
 
 @pytest.mark.parametrize(
@@ -222,6 +295,40 @@ def test_what_a_command_changed_or_left_is_put_right(own: Tree, command: str) ->
         assert content(own.folder) == before
         assert modes() == were
         assert own.changed() == {}
+
+
+DEEP = f"{sys.executable} -c \"import os; [(os.mkdir('{{name}}'), os.chdir('{{name}}')) for _ in range({{levels}})]\""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "rm -r $PWD",
+        "rm -r $PWD; touch $PWD",
+        "rm -r $PWD; ln -s {kept} $PWD",
+        "rm -r $(dirname $PWD)",
+        DEEP.format(name="d", levels=1100),
+        DEEP.format(name="d" * 200, levels=40),
+        "rm -r pkg; " + DEEP.format(name="pkg", levels=1100),
+    ],
+)
+def test_what_cannot_be_put_right_is_copied_anew(own: Tree, command: str, tmp_path: Path) -> None:
+    own.lay({})
+    before = content(own.folder)
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").touch()
+    for _ in range(2):
+        sh(own, command.format(kept=tmp_path / "kept"))
+        own.lay({"pkg/b.py": b"b = 3\n"})
+        assert content(own.folder) == {**before, "pkg/b.py": b"b = 3\n"}
+    assert (tmp_path / "kept" / "file").exists()
+
+
+def test_paths_that_are_too_long_to_read_are_told(own: Tree) -> None:
+    own.lay({})
+    sh(own, DEEP.format(name="d" * 200, levels=40))
+    with pytest.raises(NotAFile, match="File name too long"):
+        own.changed()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")

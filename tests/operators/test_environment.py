@@ -47,7 +47,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
         raise SystemExit("there is no compiler here")
     time.sleep(float(os.environ.get("UV_SECONDS", 0)))
     with zipfile.ZipFile(Path(folder) / "billing-1-py3-none-any.whl", "w") as wheel:
-        wheel.write("billing.py")
+        wheel.write(next(Path().glob("**/billing.py")), "billing.py")
         wheel.writestr(f"{INFO}/METADATA", "Metadata-Version: 2.1\\nName: billing\\nVersion: 1\\n")
         wheel.writestr(f"{INFO}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
         wheel.writestr(f"{INFO}/RECORD", "")
@@ -82,12 +82,29 @@ def says(base: Base, code: str) -> str:
     return run([base.python, "-I", "-c", code], cwd=Path("/"), env={}, timeout=60).out.strip()
 
 
-def test_the_repository_itself_is_installed(base: MakeBase) -> None:
+def imports(base: Base, path: str = "billing.py", text: str = PROJECT["billing.py"]) -> str:
+    """Say what a command of a job imports, with an edit in the checkout."""
+    ws = Workspace(base, {path: text})
+    own = ws.tree()
+    done = ws.run(own, "python -c 'import billing; print(billing.paid, billing.__file__)'", (), 60)
+    return done.out.strip().replace(str(own.folder), "checkout")
+
+
+INSTALLED = "from importlib.metadata import version; print(version('billing'))"
+
+
+def test_the_repository_itself_is_installed_and_imported_from_the_checkout(base: MakeBase) -> None:
     built = ITSELF.build(base(PROJECT))
-    assert says(built, "import billing; print(billing.paid, billing.__file__)").startswith(
-        f"in full {built.python[:-10]}"
-    )
+    assert says(built, INSTALLED) == "1"
+    assert imports(built) == "in full checkout/billing.py"
     assert built.parser == "", "its Python has the syntax of ours"
+
+
+@pytest.mark.parametrize("folder", ["", "src/", "lib/", "packages/billing/python/"])
+def test_an_edit_is_imported_wherever_the_sources_are(base: MakeBase, folder: str) -> None:
+    files = {name: text for name, text in PROJECT.items() if name != "billing.py"}
+    built = ITSELF.build(base({**files, f"{folder}billing.py": "paid = 'in full'\n", "tests/other.py": ""}))
+    assert imports(built, f"{folder}billing.py", "paid = 'never'\n") == f"never checkout/{folder}billing.py"
 
 
 def test_it_stands_beside_the_mirrors_and_nothing_else_of_the_base_changes(base: MakeBase) -> None:
@@ -159,7 +176,7 @@ def test_a_build_that_breaks_is_told_with_its_own_words_and_tried_again(base: Ma
         with pytest.raises(NotBuilt, match=r"(?s)`uv pip install` ended with exit code 1:.*there is no compiler here"):
             ITSELF.build(before)
     (told / "broken").unlink()
-    assert says(ITSELF.build(before), "import billing; print(billing.paid)") == "in full"
+    assert says(ITSELF.build(before), INSTALLED) == "1"
     assert len(builds(told)) == 3
 
 
@@ -236,4 +253,4 @@ def test_two_processes_at_once_build_it_once(base: MakeBase, told: Path, monkeyp
         first, second = pool.map(ITSELF.build, [before, before])
     assert first == second
     assert len(builds(told)) == 1
-    assert says(first, "import billing; print(billing.paid)") == "in full"
+    assert says(first, INSTALLED) == "1"

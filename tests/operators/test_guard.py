@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -176,6 +177,10 @@ def test_what_a_codemod_reads_is_empty(codemod: Callable[[str], object]) -> None
         ("raise KeyboardInterrupt", "KeyboardInterrupt"),
         ("return None", "AttributeError"),
         ("self.warn(object()); return tree", "not JSON serializable"),
+        ("import os; os._exit(3)", r"a codemod, or what it uses, ended the process \(exit code 3\)"),
+        ("import os; os._exit(0)", r"a codemod, or what it uses, ended the process \(exit code 0\)"),
+        ("import os; os.kill(os.getpid(), 9)", r"the parser was killed 2 times \(SIGKILL\)"),
+        ("import os; os.kill(os.getpid(), 15)", r"the parser was killed 2 times \(SIGTERM\)"),
     ],
 )
 def test_a_codemod_that_fails_is_to_blame(codemod: Callable[[str], object], child: Guard, body: str, told: str) -> None:
@@ -187,10 +192,8 @@ def test_a_codemod_that_fails_is_to_blame(codemod: Callable[[str], object], chil
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("import os; os._exit(3)", "the parser died of it (exit code 3)"),
         ("import os; os.abort()", "the parser died of it (SIGABRT)"),
         ("import ctypes; ctypes.string_at(0)", "the parser died of it (SIGSEGV)"),
-        ("import os; os.kill(os.getpid(), 9)", "the parser died of it (SIGKILL)"),
         ("return self.transform_module_impl(tree)", "too deep or too large to parse (RecursionError)"),
         ("x = bytearray(4 << 30)", "too deep or too large to parse (MemoryError)"),
     ],
@@ -238,6 +241,32 @@ def test_a_child_that_was_killed_between_two_calls_is_replaced(child: Guard) -> 
     os.kill(child._child.pid, 9)
     child._child.wait()
     assert works(child), "the file it was not asked about yet is not to blame"
+
+
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM])
+def test_a_child_that_is_killed_in_the_middle_is_asked_again(
+    child: Guard, codemod: Callable[[str], object], tmp_path: Path, by: int
+) -> None:
+    seen = tmp_path / "seen"
+    body = f"import os, pathlib\nseen = pathlib.Path({str(seen)!r})\nfirst = not seen.exists()\nseen.touch()\n"
+    assert codemod(f"{body}if first: os.kill(os.getpid(), {by:d})\nreturn tree") == ["x = 1\n", []]
+
+
+def test_a_child_that_cannot_start_is_no_fault_of_the_file(child: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "MEMORY", 100 << 20)
+    with pytest.raises(Broken, match="the parser cannot be started"):
+        works(child)
+    monkeypatch.undo()
+    assert works(child)
+
+
+def test_memory_that_runs_out_anywhere_in_the_child_is_the_files_fault(
+    child: Guard, codemod: Callable[[str], object]
+) -> None:
+    assert codemod("def out(*_): raise MemoryError\nimport __main__\n__main__._answer = out\nreturn tree")
+    with pytest.raises(Skip, match="SIGABRT"):
+        works(child)
+    assert works(child)
 
 
 def test_threads_take_turns(child: Guard) -> None:

@@ -7,7 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from operators.proc import FILE_LIMIT, KEEP, GitError, git, git_child, git_env, git_records, kill, run, spawn
+from operators.proc import (
+    FILE_LIMIT,
+    KEEP,
+    GitError,
+    Result,
+    _container,
+    ended,
+    git,
+    git_child,
+    git_env,
+    git_records,
+    kill,
+    run,
+    spawn,
+)
 from tests.operators.conftest import MakeBase
 
 ENV = {"PATH": os.defpath}
@@ -73,6 +87,79 @@ def test_what_a_command_leaves_running_is_ended_and_does_not_hold_us_up(tmp_path
     assert time.monotonic() - start < 10
 
 
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (0, "exit code 0"),
+        (3, "exit code 3"),
+        (-9, "SIGKILL"),
+        (-50, "exit code -50"),
+        (139, "exit code 139 (SIGSEGV)"),
+        (200, "exit code 200"),
+        (128, "exit code 128"),
+    ],
+)
+def test_signals_are_called_by_their_names(code: int, told: str) -> None:
+    assert ended(code) == told
+
+
+contained = pytest.mark.skipif(not _container(), reason="this kernel lets us make no namespace")
+
+
+def contain(command: str, folder: Path, timeout: float = 20.0) -> Result:
+    return run(["/bin/sh", "-c", command], cwd=folder, env=ENV, timeout=timeout, contain=True)
+
+
+def running(argument: str) -> bool:
+    """Say whether there is a process that was started with an argument."""
+    found = (path.read_bytes().split(b"\0") for path in Path("/proc").glob("[0-9]*/cmdline"))
+    try:
+        return any(argument.encode() in words for words in found)
+    except (FileNotFoundError, ProcessLookupError):
+        return running(argument)
+
+
+def waits(argument: str, *, until: bool) -> bool:
+    deadline = time.monotonic() + 10
+    while running(argument) is not until and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return running(argument) is until
+
+
+def test_a_contained_command_says_how_it_ended(tmp_path: Path) -> None:
+    done = contain("echo out; echo err >&2; exit 3", tmp_path)
+    assert (done.code, done.out, done.timed_out) == (3, "out\nerr\n", False)
+    assert "SIGKILL" in ended(contain("kill -9 $$", tmp_path).code)
+    assert run(["/bin/cat"], cwd=tmp_path, env=ENV, timeout=20, stdin=b"told", contain=True).out == "told"
+    assert contain("pwd; id -u; touch file", tmp_path).out == f"{tmp_path}\n{os.getuid()}\n"
+    assert (tmp_path / "file").stat().st_uid == os.getuid()
+    assert contain("cat /proc/$$/comm", tmp_path).out == "sh\n"
+
+
+@contained
+@pytest.mark.parametrize("end", ["exit 0", "kill -9 $$", "sleep 300"])
+def test_nothing_outlives_a_contained_command(tmp_path: Path, end: str) -> None:
+    seconds = f"300.{os.getpid()}{len(end)}"
+    done = contain(f"setsid sleep {seconds} & sleep 0.2; {end}", tmp_path, timeout=1.5)
+    assert done.timed_out is end.startswith("sleep")
+    assert waits(seconds, until=False)
+
+
+@contained
+def test_a_contained_command_does_not_outlive_us(tmp_path: Path) -> None:
+    seconds = f"301.{os.getpid()}"
+    program = f"""
+from pathlib import Path
+from operators.proc import run
+run(["/bin/sh", "-c", "setsid sleep {seconds} & sleep 300"], cwd=Path("/"), env={ENV!r}, timeout=60, contain=True)
+"""
+    ours = spawn([sys.executable, "-c", program], env=dict(os.environ))
+    assert waits(seconds, until=True)
+    os.kill(ours.pid, 9)
+    kill(ours)
+    assert waits(seconds, until=False)
+
+
 def test_a_flood_of_output_is_kept_from_both_ends(tmp_path: Path) -> None:
     code, out = sh("echo first; yes | head -c 3000000; echo last", tmp_path)
     assert code == 0
@@ -112,8 +199,7 @@ def test_a_child_is_ended_with_its_group() -> None:
     kill(child)
     assert child.returncode == -9
     assert gone(pid)
-    child.stdout.close()
-    child.stdin.close()
+    assert child.stdout.closed and child.stdin.closed
 
 
 def test_git_takes_nothing_from_our_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -192,6 +278,4 @@ def test_a_long_lived_git_answers_again_and_again(base: MakeBase) -> None:
         child.stdin.write(f"{made.commit}:a.py\n".encode())
         child.stdin.flush()
         assert child.stdout.readline().endswith(b" blob 6\n")
-    child.stdin.close()
-    child.stdout.close()
     kill(child)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import gc
 import os
+import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -10,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from operators.data import Edit, Skip, Span
+from operators.folders import clear
 from operators.proc import FILE_LIMIT, GitError
-from operators.workspace import NoCommand, Workspace
+from operators.workspace import NoCommand, Workspace, _Blobs, _blobs, _new_blobs
 from tests.conftest import Checkout
 from tests.operators.conftest import MakeWorkspace, base_of
 
@@ -92,6 +96,61 @@ def test_a_repository_that_is_gone_is_an_error(workspace: MakeWorkspace, tmp_pat
             gone.text("a.py")
 
 
+def test_a_question_that_was_interrupted_does_not_spoil_the_next_answer(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": "a" * 500_000, "b.py": "b" * 500_000})
+    blobs, interrupted = _blobs(ws.base.mirror), 0
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for number in range(300):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 1e-5 + number * 2e-6)
+                blobs.read(ws.base.commit, "a.py")
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt:
+                interrupted += 1
+            assert (blobs.read(ws.base.commit, "b.py") or b"")[:1] == b"b"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert interrupted > 10
+
+
+def test_a_reader_that_has_ended_is_started_again_and_leaves_nothing(
+    workspace: MakeWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unraised: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraised.append)
+    ws = workspace({"a.py": "a = 1\n"})
+    blobs = _blobs(ws.base.mirror)
+    for _ in range(2):
+        assert blobs.read(ws.base.commit, "a.py") == b"a = 1\n"
+        assert blobs._git
+        os.kill(blobs._git.pid, signal.SIGKILL)
+    assert blobs.read(ws.base.commit, "a.py") == b"a = 1\n"
+    for _ in range(5):
+        with pytest.raises(GitError):
+            _Blobs(str(tmp_path / "gone.git")).read("0" * 40, "a.py")
+    assert blobs._git
+    child = blobs._git
+    del blobs
+    _new_blobs.cache_clear()
+    gc.collect()
+    assert child.returncode == -9
+    assert unraised == []
+
+
+def test_threads_share_one_reader(workspace: MakeWorkspace) -> None:
+    mirror, start = workspace({"a.py": ""}).base.mirror, threading.Barrier(8)
+    readers: list[object] = []
+    threads = [threading.Thread(target=lambda: (start.wait(), readers.append(_blobs(mirror)))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(readers) == 8
+    assert len(set(map(id, readers))) == 1
+
+
 def test_threads_may_read_at_once(workspace: MakeWorkspace) -> None:
     files = {f"{number}.py": f"x = {number}\n" * (number + 1) * 50 for number in range(80)}
     ws, wrong = workspace(files), []
@@ -135,8 +194,9 @@ def test_a_command_sees_nothing_of_our_environment(workspace: MakeWorkspace, mon
     monkeypatch.setenv("LANG", "C.UTF-8")
     code, out = sh(ws, f"{sys.executable} -c 'import os; print(*sorted(os.environ))'", OWN="1")
     assert code == 0
-    expected = "HOME LANG MYPY_CACHE_DIR OWN PATH PWD PYTHONDONTWRITEBYTECODE PYTHONHASHSEED PYTHONPATH RUFF_NO_CACHE"
-    assert set(out.split()) - {"LC_ALL", "LC_CTYPE", "TERM", "SHLVL", "_"} == {*expected.split(), "TMPDIR", "TZ"}
+    expected = "GIT_CEILING_DIRECTORIES HOME LANG MYPY_CACHE_DIR OWN PATH PWD PYTHONDONTWRITEBYTECODE PYTHONHASHSEED"
+    others = {"PYTHONPATH", "RUFF_NO_CACHE", "TMPDIR", "TZ"}
+    assert set(out.split()) - {"LC_ALL", "LC_CTYPE", "TERM", "SHLVL", "OLDPWD", "_"} == {*expected.split(), *others}
 
 
 def test_a_command_runs_in_the_checkout_with_the_repositorys_python(workspace: MakeWorkspace, tmp_path: Path) -> None:
@@ -163,6 +223,47 @@ def test_a_command_that_is_not_installed_is_an_error_of_ours(workspace: MakeWork
     ws = workspace({"a.py": ""})
     with pytest.raises(NoCommand, match=r"`no-such-linter \{paths\}` cannot run: .*not found.*environment.install"):
         sh(ws, "no-such-linter {paths}", ("a.py",))
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["python a.py", "sh run.sh", "(exit 127)", "sh -c no-such-linter", "echo 'sh: 1: x: not found'; exit 127"],
+)
+def test_a_program_that_ends_with_that_code_is_not_a_missing_one(workspace: MakeWorkspace, command: str) -> None:
+    ws = workspace({"a.py": "raise SystemExit(127)\n", "run.sh": "no-such-linter\n"})
+    assert sh(ws, command)[0] == 127
+
+
+def test_tools_do_not_find_a_project_of_the_users_above(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": "import os\n"})
+    parent = ws.tree().folder.parent
+    try:
+        subprocess.run(["git", "init", "--quiet", str(parent)], check=True)
+        code, out = sh(ws, "git rev-parse --show-toplevel; git add -A")
+    finally:
+        clear(parent / ".git")
+    assert code == 128
+    assert out.count("not a git repository") == 2
+    code, out = sh(ws, "ruff check --select F .")
+    assert (code, "F401" in out) == (1, True)
+
+
+def test_modules_are_imported_from_the_folders_of_the_base(workspace: MakeWorkspace, tmp_path: Path) -> None:
+    ws = workspace({"lib/a.py": "x = 'lib'\n", "src/a.py": "x = 'src'\n", "b.py": ""})
+    print_a = "python -c 'import a, b; print(a.x)'"
+    assert sh(ws, print_a) == (0, "src\n")
+    assert sh(Workspace(replace(ws.base, path=("lib", *ws.base.path))), print_a) == (0, "lib\n")
+    (tmp_path / "a.py").write_text("x = 'ours'\n")
+    (tmp_path / "ours.py").write_text("import a; print(a.x)\n")
+    assert ws.run(ws.tree(), "python -m ours", (), 30.0, tmp_path).out == "src\n"
+
+
+def test_a_home_that_a_command_has_filled_is_removed_all_the_same(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": "import os\nos.chdir(os.environ['HOME'])\nprint(os.getcwd())\n"})
+    deep = ws.over(Edit({"b.py": "import os, a\nfor _ in range(1100):\n    os.mkdir('d')\n    os.chdir('d')\n"}))
+    code, out = sh(deep, "python b.py")
+    assert code == 0
+    assert not Path(out.strip()).exists()
 
 
 def test_files_that_a_command_writes_are_limited_from_the_start(workspace: MakeWorkspace) -> None:

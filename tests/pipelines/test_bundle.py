@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from operators.data import Base
+from operators.folders import NotOurs
 from operators.proc import GitError, git
 from operators.workspace import Workspace
 from pipelines.bare import bare
@@ -204,7 +205,7 @@ def somebody_elses(folder: Path) -> None:
 def test_a_place_that_others_have_prepared_is_refused(prepared: Callable[[Path], None], base: Base, node: Path) -> None:
     folder = node / f"umbau-{os.getuid()}"
     prepared(folder)
-    with pytest.raises(GitError, match=f"{folder} can be written to by others: remove it"):
+    with pytest.raises(NotOurs, match=f"{folder} can be written to by others: remove it"):
         unbundled(base, bundle(base))
     assert not list(node.rglob("*.git"))
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +43,7 @@ def judge(ws: Workspace, files: dict[str, str | None], command: str = "pytest -q
     return Check(command, timeout).judge(ws.over(edit), shard_of(ws.base, *files), edit)
 
 
+TEST = "def test_a(): ...\n"
 KNOWN = {
     "code": 1,
     "results": {
@@ -131,6 +134,28 @@ def test_pytest_behind_another_command_is_read_all_the_same(workspace: MakeWorks
         ({"app.py": APP}, "pytest --no-such-option", "unrecognized arguments: --no-such-option"),
         ({"app.py": APP}, "python -c 'import nowhere'", "No module named 'nowhere'"),
         ({"conftest.py": "raise RuntimeError('broken base')\n"}, "pytest -q", "RuntimeError: broken base"),
+        (
+            {"a/test_a.py": TEST, "b/test_b.py": "import nowhere\n"},
+            "pytest -q",
+            "has a run in which no test passes on the untouched commit. What cannot be collected is left out with "
+            "--continue-on-collection-errors:\n",
+        ),
+        (
+            {"a/test_a.py": TEST, "b/test_b.py": "import nowhere\n"},
+            "pytest -q a; pytest -q b",
+            "has a run in which no test passes on the untouched commit",
+        ),
+        (
+            {"test_a.py": TEST, "test_b.py": "import pytest\n\n\ndef test_b():\n    pytest.exit('enough', 3)\n"},
+            "pytest -q",
+            "`pytest -q` ends with exit code 3 on the untouched commit",
+        ),
+        (
+            {"test_a.py": "import pytest\npytest.skip(allow_module_level=True)\n"},
+            "pytest -q",
+            "in which no test passes",
+        ),
+        ({"test_a.py": TEST}, "pytest -q -p no:junitxml", "writes no report on the untouched commit"),
     ],
 )
 def test_a_base_that_cannot_be_tested_is_an_error_of_ours(
@@ -146,11 +171,125 @@ def test_a_runner_that_is_not_installed_is_an_error_of_ours(workspace: MakeWorks
         Check("no-such-runner").baseline(workspace(FILES))
 
 
+def test_a_file_that_cannot_be_collected_does_not_hide_the_others(workspace: MakeWorkspace) -> None:
+    ws = workspace({"app.py": APP, "tests/test_a.py": TEST, "tests/test_b.py": "import nowhere\n"})
+    found = Check("pytest -q --continue-on-collection-errors").baseline(ws)
+    assert found == {"code": 1, "results": {"tests.test_a::test_a": "passed", "::tests.test_b": "error"}}
+
+
+TWICE = {"app.py": APP, "a/test_a.py": SUITE, "b/test_b.py": "from app import double\n\n\ndef test_b(): ...\n"}
+
+
+@pytest.mark.parametrize(
+    "command", ["pytest -q a; pytest -q b", "pytest -q a & pytest -q b; wait", "cd a; pytest -q; cd ../b; pytest -q"]
+)
+def test_every_pytest_of_a_command_is_read(workspace: MakeWorkspace, command: str) -> None:
+    found = Check(command).baseline(workspace(TWICE))
+    assert Counter(found["results"].values()) == {"passed": 3, "failed": 1, "skipped": 1}
+    assert found["results"]["b.test_b::test_b"] == "passed"
+
+
+def test_a_run_that_gets_lost_is_noticed_though_another_runs_the_same_tests(workspace: MakeWorkspace) -> None:
+    files = {"app.py": "", "test_a.py": "import app\n\n\ndef test_a(): ...\n"}
+    twice = "ONCE=1 pytest -q; pytest -q"
+    ruling = judge(workspace(files), {"app.py": "import os\nif 'ONCE' in os.environ: os._exit(1)\n"}, twice)
+    assert "1 passed before and did not pass or run now: test_a::test_a (run 2)" in ruling.findings[0].message
+
+
+PYTEST_BY_A_TEST = """\
+import subprocess, sys
+
+def test_a(tmp_path):
+    (tmp_path / "pytest.ini").write_text("[pytest]\\naddopts = -v")
+    (tmp_path / "test_inner.py").write_text("def test_inner(): assert 0")
+    done = subprocess.run([sys.executable, "-m", "pytest"], cwd=tmp_path, capture_output=True, text=True)
+    assert "configfile: pytest.ini" in done.stdout and "test_inner FAILED" in done.stdout
+"""
+PYTEST_IN_A_TEST = """\
+import pytest
+
+def test_a(tmp_path):
+    (tmp_path / "test_inner.py").write_text("def test_inner(): assert 0")
+    assert pytest.main([str(tmp_path)]) == 1
+"""
+
+
+@pytest.mark.parametrize("inner", [PYTEST_BY_A_TEST, PYTEST_IN_A_TEST])
+def test_what_tests_themselves_test_is_not_reported(workspace: MakeWorkspace, inner: str) -> None:
+    found = Check("pytest -q").baseline(workspace({"test_a.py": inner}))
+    assert found == {"code": 0, "results": {"test_a::test_a": "passed"}}
+
+
+INSTEAD = """\
+import os
+
+def pytest_unconfigure(config):
+    path = config.option.xmlpath
+    os.remove(path)
+    {}
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "os.mkfifo(path)",
+        "os.symlink('/dev/zero', path)",
+        "os.mkdir(path)",
+        "os.mknod(path)",
+        "open(path, 'w').write('<a>' * 10)",
+        "open(path, 'w').write('<!DOCTYPE a [<!ENTITY b \"c\">]><testsuite><testcase name=\"&b;\"/></testsuite>')",
+        "open(path, 'w').write('<t>' + '<testcase/>' * 4_000_000 + '</t>')",
+        "[open(os.path.dirname(path) + f'/{number}.xml', 'w') for number in range(1001)]",
+    ],
+)
+def test_what_stands_in_the_place_of_a_report_is_not_taken_for_one(workspace: MakeWorkspace, code: str) -> None:
+    ws = known(workspace(FILES))
+    start = time.monotonic()
+    (finding,) = judge(ws, {"conftest.py": INSTEAD.format(code), "app.py": APP + "\n"}).findings
+    assert "ended with exit code 1 and without a report" in finding.message
+    assert time.monotonic() - start < 20
+
+
+SHOWN_CONFIG = """\
+def test_b(pytestconfig):
+    print("rootdir", pytestconfig.rootpath, "strict", bool(pytestconfig.option.strict_markers))
+    assert 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "rootdir", "strict"),
+    [
+        ({"pyproject.toml": "[project]\nname = 'app'\n"}, "", False),
+        ({"pytest.ini": "[pytest]\naddopts = --strict-markers\n"}, "", True),
+        ({"pyproject.toml": "[tool.pytest.ini_options]\naddopts = '--strict-markers'\n"}, "", True),
+        ({"tests/tox.ini": "[pytest]\naddopts = --strict-markers\n"}, "tests", True),
+        ({"setup.py": "", "setup.cfg": "[tool:pytest]\naddopts = --strict-markers\n"}, "", True),
+    ],
+)
+def test_no_configuration_but_the_repositorys_own_is_used(
+    workspace: MakeWorkspace, files: dict[str, str], rootdir: str, strict: bool
+) -> None:
+    ws = workspace({"tests/test_a.py": TEST, "tests/test_b.py": SHOWN_CONFIG, **files})
+    folder = ws.tree().folder
+    above = {folder.parent / "pytest.ini": "[pytest]\naddopts = -k nothing\n", folder.parent / "conftest.py": "1 / 0\n"}
+    for path, text in above.items():
+        path.write_text(text)
+    try:
+        run = Check("pytest -q tests")._run(ws)
+    finally:
+        for path in above:
+            path.unlink()
+    assert (run.results or {})["test_a::test_a" if rootdir else "tests.test_a::test_a"] == "passed"
+    assert f"rootdir {folder / rootdir} strict {strict}\n" in run.out
+
+
 def test_tests_that_take_too_long_are_a_fault(workspace: MakeWorkspace) -> None:
     ws = workspace(FILES)
     known_ws = Workspace(replace(ws.base, facts={"pytest -q": {"code": 0, "results": {"a::b": "passed"}}}))
     (finding,) = judge(known_ws, {"app.py": "import time\ntime.sleep(300)\n"}, timeout=3.0).findings
-    assert "ended with exit code -9 and without a report" in finding.message
+    assert "ended with SIGKILL and without a report" in finding.message
     assert "(took more than 3 s)" in finding.message
 
 
@@ -170,6 +309,9 @@ def test_the_projects_own_options_are_kept(
 def test_the_tests_of_a_src_layout_find_their_package(workspace: MakeWorkspace) -> None:
     ws = workspace({"src/app.py": APP, "tests/test_app.py": SUITE})
     assert Check("pytest -q").baseline(ws)["results"]["tests.test_app::test_double[1]"] == "passed"
+
+
+WORSE = "ended with {} though no test in its report is worse than before"
 
 
 def found(before: dict[str, str], after: dict[str, str] | None, codes: Sequence[int] = (0, 0)) -> list[str]:
@@ -196,8 +338,14 @@ def found(before: dict[str, str], after: dict[str, str] | None, codes: Sequence[
             ["1 passed before and did not pass or run now: a"],
         ),
         ({"a": "passed"}, {}, (0, 5), ["ended with exit code 5 and without a report"]),
-        ({"a": "passed"}, None, (0, -11), ["ended with exit code -11 and without a report"]),
-        ({"a": "passed"}, {"a": "passed"}, (0, 3), ["ended with exit code 3 though every test in its report passed"]),
+        ({"a": "passed"}, None, (0, -11), ["ended with SIGSEGV and without a report"]),
+        ({"a": "passed"}, {"a": "passed"}, (0, 3), [WORSE.format("exit code 3")]),
+        (
+            {"a": "passed", "b": "failed"},
+            {"a": "passed", "b": "failed"},
+            (1, 139),
+            [WORSE.format("exit code 139 (SIGSEGV)")],
+        ),
         ({"a": "passed", "b": "failed"}, {"a": "passed", "b": "failed"}, (1, 1), []),
     ],
 )
