@@ -11,7 +11,7 @@ from operators.data import Edit, Shard, Skip, Verdict
 from operators.proc import ended
 from operators.source import decode
 from operators.syntax.within import notes
-from operators.workspace import Workspace
+from operators.workspace import Workspace, brief
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Shell:
         done = ws.run(own, self.command, shard.paths, self.timeout)
         if done.code:
             how = f"took more than {self.timeout:.0f} s" if done.timed_out else f"ended with {ended(done.code)}"
-            return Edit({}, trouble=f"`{self.command}` {how}:\n{done.out[-4000:].strip()}")
+            return Edit({}, trouble=f"{brief(self.command)} {how}:\n{done.out[-4000:].strip()}")
         try:
             changed = own.changed()
             if odd := [path for path in changed if _odd(path)]:
@@ -41,7 +41,7 @@ class Shell:
             files = {path: None if data is None else decode(data, path).text for path, data in changed.items()}
             own_files, told = self._own(ws, shard, files)
         except (NotAFile, Skip) as why:
-            return Edit({}, trouble=f"`{self.command}` left something that is not source code: {why}")
+            return Edit({}, trouble=f"{brief(self.command)} left something that is not source code: {why}")
         return Edit(own_files, notes=tuple(told)) if own_files or told else None
 
     def _own(
@@ -61,7 +61,7 @@ class Shell:
             if after != before:
                 own[path] = after
                 if len(left_out) > len(reaching):
-                    told.append(f"{path}: what `{self.command}` changed outside of {shard.name} was left out")
+                    told.append(f"{path}: what {brief(self.command)} changed outside of {shard.name} was left out")
         return own, told
 
 

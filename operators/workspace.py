@@ -25,6 +25,7 @@ from operators.source import Source, decode, split
 if TYPE_CHECKING:
     from subprocess import Popen
 
+BRIEF = 80  # characters of a command that are quoted
 PASSED = ("LANG", "LC_ALL", "TERM")  # of our environment, what commands may see
 # Set by the shell itself, so that no child of it can be faster than we are. The unit is 512 bytes.
 _LIMITS = f"ulimit -c 0 2>/dev/null; ulimit -f {FILE_LIMIT // 512} 2>/dev/null; "
@@ -35,6 +36,12 @@ _FOUND = re.compile(rb"[0-9a-f]{40,64} (\w+) (\d+)\n")
 
 class NoCommand(Trouble):
     """A command of the job is not installed where it should run; the message says which."""
+
+
+def brief(command: str) -> str:
+    """Return a command as it is quoted in findings: in one line, and not all of a script."""
+    line = " ".join(command.split())
+    return f"`{line[:BRIEF]}...`" if len(line) > BRIEF else f"`{line}`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,8 @@ class Workspace:
                 contain=True,
             )
         if done.code == 127 and (said := _ABSENT.findall(done.out)):
-            raise NoCommand(f"`{command}` cannot run: {said[-1]}. Add what it needs to the job's environment.install")
+            what = f"{brief(command)} cannot run: {said[-1]}"
+            raise NoCommand(f"{what}. Add what it needs to the job's environment.install")
         return done
 
     def _bytes(self, path: str, text: str | None) -> bytes | None:

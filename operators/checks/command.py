@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from operators.data import Edit, Finding, Ruling, Shard
 from operators.proc import ended
-from operators.workspace import Workspace
+from operators.workspace import Workspace, brief
 
 SHOWN = 4000  # characters of output in a finding, from its end
 
@@ -24,8 +24,8 @@ class Command:
         paths = tuple(path for path, text in edit.files.items() if text is not None)
         done = ws.run(ws.tree(), self.command, paths, self.timeout)
         if done.timed_out:
-            return Ruling((Finding("command", f"`{self.command}` took more than {self.timeout:.0f} s."),))
+            return Ruling((Finding("command", f"{brief(self.command)} took more than {self.timeout:.0f} s."),))
         if done.code:
             said = done.out.strip()[-SHOWN:]
-            return Ruling((Finding("command", f"`{self.command}` ended with {ended(done.code)}:\n{said}"),))
-        return Ruling((), f"command: `{self.command}` passed")
+            return Ruling((Finding("command", f"{brief(self.command)} ended with {ended(done.code)}:\n{said}"),))
+        return Ruling((), f"command: {brief(self.command)} passed")

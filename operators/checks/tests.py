@@ -13,7 +13,7 @@ from operators.checks.reports import merged, options, read
 from operators.data import Edit, Finding, Ruling, Shard, Trouble
 from operators.folders import scratch
 from operators.proc import ended
-from operators.workspace import Workspace
+from operators.workspace import Workspace, brief
 
 PYTEST = re.compile(r"(?:^|[\s/])(?:pytest|py\.test)(?:\s|$)")
 SHOWN = 4000  # characters of output in a finding, from its end
@@ -51,7 +51,7 @@ class Tests:
         """Test the untouched commit; kept as `Base.facts[command]`. Raises BaseBroken, NoCommand."""
         run = self._run(ws)
         if why := _unfit(run, bool(PYTEST.search(self.command))):
-            raise BaseBroken(f"`{self.command}` {why}:\n{run.out.strip()[-SHOWN:]}")
+            raise BaseBroken(f"{brief(self.command)} {why}:\n{run.out.strip()[-SHOWN:]}")
         return {"code": run.code, "results": run.results}
 
     def judge(self, ws: Workspace, shard: Shard, edit: Edit) -> Ruling:
@@ -60,8 +60,8 @@ class Tests:
         findings = _findings(before, run)
         if findings:
             findings[-1] += f"\n{run.out.strip()[-SHOWN:]}"
-            return Ruling(tuple(Finding("tests", f"`{self.command}`: {text}") for text in findings))
-        return Ruling((), f"tests: `{self.command}` {_told(before, run)}")
+            return Ruling(tuple(Finding("tests", f"{brief(self.command)}: {text}") for text in findings))
+        return Ruling((), f"tests: {brief(self.command)} {_told(before, run)}")
 
     def _run(self, ws: Workspace) -> Run:
         with scratch() as folder:
