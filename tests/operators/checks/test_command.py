@@ -32,7 +32,7 @@ def test_a_command_is_given_the_files_of_the_edit(workspace: MakeWorkspace) -> N
         ("sleep 300", "`sleep 300` took more than 2 s."),
         (
             "set -e\nfor name in a b c; do\n  echo $name\ndone\ncat /nowhere/to/be/found/at/all\n",
-            "`set -e for name in a b c; do echo $name done cat /nowhere/to/be/found/at/all` ended with exit code 1:\na\n",
+            "`set -e for name in a b c; do echo $name done cat /nowhere/to/be/found/at/all` ended with exit code 1",
         ),
         (f"true {'x' * 200} && exit 3", f"`true {'x' * 75}...` ended with exit code 3"),
     ],
