@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from operators.folders import alone
 from operators.proc import GitError, git
 from pipelines.bare import bare, has
 from pipelines.data import Repo
@@ -79,9 +79,7 @@ def _mirror(home: Path, identity: str) -> Iterator[Path]:
     """Give the bare repository that mirrors `identity` to one process at a time."""
     word = re.sub(r"[^A-Za-z0-9.]+", "-", identity.removesuffix(".git"))[-40:].strip("-.")
     mirror = home.resolve() / "mirrors" / f"{word}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}.git"
-    mirror.parent.mkdir(parents=True, exist_ok=True)
-    with mirror.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(mirror.with_suffix(".lock")):
         yield bare(mirror, fetch_unpackLimit="1")  # packed objects are searched four times as fast as loose ones
 
 

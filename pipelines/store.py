@@ -31,9 +31,9 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.schema import CreateIndex, CreateTable
 
 from operators.data import Finding, Outcome
+from operators.folders import alone
 from pipelines.data import Plan, Planned, Repo, digest
 from pipelines.errors import Refused
 
@@ -77,11 +77,8 @@ class Store:
         self._engine = create_engine(URL.create("sqlite", database=str(path)))  # whatever signs the path has
         _tell(self._engine, path)
         _durable(self._engine)
-        with self._engine.begin() as connection:
-            for table in _meta.sorted_tables:  # not create_all, which looks first: another process may do the same
-                connection.execute(CreateTable(table, if_not_exists=True))
-                for index in table.indexes:
-                    connection.execute(CreateIndex(index, if_not_exists=True))
+        with alone(path.with_suffix(".lock")):  # SQLite waits for nobody where it changes how it keeps its journal
+            _meta.create_all(self._engine)
 
     def close(self) -> None:
         self._engine.dispose()

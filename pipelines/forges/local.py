@@ -6,14 +6,13 @@ whatever writes a record holds the folder's lock and reads the record again firs
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from operators.folders import alone
 from operators.proc import GitError
 from pipelines.bare import bare
 from pipelines.data import Change, Comment, Description, NotPushed, Repo, Request
@@ -42,7 +41,7 @@ class LocalForge:
 
     def push(self, change: Change, commit: str, text: Description) -> Request:
         """Make the branch hold `commit` and the open request say so. Raises NotPushed, GitError."""
-        with self._alone():
+        with alone(self._folder / ".lock"):
             repo = self._prepared(change.repo)
             record = self._fresh(change.repo.name, change.branch) or self._new(change, text)
             if record.state != "open":
@@ -62,7 +61,7 @@ class LocalForge:
 
     def merge(self, request: Request) -> None:
         """Merge into the base branch. Raises GitError when it conflicts, or is not any more what was looked at."""
-        with self._alone():
+        with alone(self._folder / ".lock"):
             record = self._known(request)
             repo = self._repo(record.repo)
             if record.state != "open" or record.digest != request.digest:
@@ -75,14 +74,14 @@ class LocalForge:
             self._save(replace(record.after("merge"), state="merged"))
 
     def close(self, request: Request, why: str) -> None:
-        with self._alone():
+        with alone(self._folder / ".lock"):
             record = self._known(request)
             if record.state == "open":
                 self._save(replace(record.after("close", text=why), state="closed"))
 
     def comment(self, request: Request, text: str, key: str) -> None:
         """Say something on the request; under the same key it is said once."""
-        with self._alone():
+        with alone(self._folder / ".lock"):
             record = self._known(request)
             if not any(event.key == key for event in record.events):
                 self._save(record.after("comment", text=text, key=key))
@@ -90,7 +89,7 @@ class LocalForge:
     def review(self, name: str, author: str, *, text: str, path: str, line: int, approve: bool, close: bool) -> Record:
         """Write down what a person says and decides; what is merged or closed can only be commented on. Raises
         KeyError when there is no request of that name."""
-        with self._alone():
+        with alone(self._folder / ".lock"):
             record = next((record for record in self.records() if record.name == name), None)
             if record is None:
                 raise KeyError(name)
@@ -180,13 +179,6 @@ class LocalForge:
         record = self._fresh(request.repo, request.branch)
         assert record, "requests are never deleted"
         return record
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
     def _note(self, record: Record) -> None:
         self._records[record.repo, record.branch] = record
