@@ -12,7 +12,7 @@ from operators.checkout import Tree
 
 LARGEST = 32 << 20  # bytes of all reports; a test that passed takes about 150
 MOST = 1000  # reports
-_WORSE = {"passed": 0, "skipped": 1, "failed": 2, "error": 3}
+WORSE = {"passed": 0, "skipped": 1, "failed": 2, "error": 3}
 _TAGS = {"skipped": "skipped", "failure": "failed", "error": "error"}
 
 # What a test starts is on its own: it may be pytest, on tests that have to fail.
@@ -65,7 +65,7 @@ def merged(reports: Iterable[Mapping[str, str]]) -> dict[str, str]:
     return {
         f"{test} (run {number})" if number > 1 else test: how
         for test, hows in ends.items()
-        for number, how in enumerate(sorted(hows, key=_WORSE.__getitem__), 1)
+        for number, how in enumerate(sorted(hows, key=WORSE.__getitem__), 1)
     }
 
 
@@ -98,11 +98,11 @@ def _results(data: bytes) -> dict[str, str]:
         if tag == "testcase":
             case, how = f"{attributes.get('classname')}::{attributes.get('name')}", "passed"
         else:
-            how = max(how, _TAGS.get(tag, how), key=_WORSE.__getitem__)
+            how = max(how, _TAGS.get(tag, how), key=WORSE.__getitem__)
 
     def end(tag: str) -> None:
         if tag == "testcase":
-            results[case] = max(how, results.get(case, how), key=_WORSE.__getitem__)
+            results[case] = max(how, results.get(case, how), key=WORSE.__getitem__)
 
     def refuse(*_: object) -> None:
         raise ValueError("a report has no document type")

@@ -84,6 +84,38 @@ def test_what_failed_before_may_fail_and_what_passed_must_pass(workspace: MakeWo
     assert "No module named 'nowhere'" in lost.message
 
 
+MOODY = """\
+from pathlib import Path
+
+RUNS = Path({runs!r})
+
+
+def test_moody():
+    RUNS.write_text(RUNS.read_text() + ".")
+    assert len(RUNS.read_text()) not in {bad}
+
+
+def test_steady(): ...
+"""
+
+
+@pytest.mark.parametrize(("bad", "passes"), [({1}, True), ({1, 2}, False)])
+def test_a_test_that_fails_now_and_then_has_a_second_chance(
+    workspace: MakeWorkspace, tmp_path: Path, bad: set[int], passes: bool
+) -> None:
+    runs = tmp_path / "runs"
+    runs.write_text("")
+    ws = workspace({"app.py": APP, "test_app.py": MOODY.format(runs=str(runs), bad=bad)})
+    results = {"test_app::test_moody": "passed", "test_app::test_steady": "passed"}
+    ws = Workspace(replace(ws.base, facts={"pytest -q": {"code": 0, "results": results}}))
+    ruling = judge(ws, {"app.py": APP + "\n"})
+    assert len(runs.read_text()) == 2
+    if passes:
+        assert ruling.proof == "tests: `pytest -q` 2 passed, 1 of them not every time (untouched: 2 passed)"
+    else:
+        assert "1 newly failing: test_app::test_moody" in ruling.findings[0].message
+
+
 @pytest.mark.parametrize(
     "cheat",
     [
