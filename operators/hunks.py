@@ -37,7 +37,8 @@ def diff(before: Sequence[str], after: Sequence[str]) -> list[Hunk]:
     a, c = 0, 0
     # From one line that both texts hold once to the next: SequenceMatcher takes a minute for 50 edits in 30,000 lines.
     for b, d in [*_rising(_anchors(before, after)), (len(before), len(after))]:
-        hunks += _between(before[a:b], after[c:d], a)
+        if before[a:b] != after[c:d]:
+            hunks += _between(before[a:b], after[c:d], a)
         a, c = b + 1, d + 1
     floors = [0, *(hunk.last for hunk in hunks)]
     return [_raised(before, hunk, floor) for hunk, floor in zip(hunks, floors, strict=False)]

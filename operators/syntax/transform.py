@@ -15,6 +15,7 @@ from libcst import Module
 from libcst.codemod import Codemod, CodemodContext, SkipFile
 
 from operators.data import Skip, told
+from operators.hunks import diff
 from operators.source import split
 from operators.syntax.borders import bordered
 from operators.syntax.excerpt import Excerpt, excerpt, put_back
@@ -49,7 +50,8 @@ def transform(
     if reach == "symbol" and (found := _part(text, hits, spans)):
         part, tree = found
         new, warnings = apply(tree)
-        after, left_out = put_back(text, part, bordered(part.text, new))
+        hunks = bordered(part.text, new) if spans else diff(part.lines, split(new))
+        after, left_out = put_back(text, part, hunks)
         if not (notes(path, left_out, spans) if spans else left_out):
             return alone(text, after, new) if spans else after, warnings
         # It changed an import or the header of a class, and only the whole module shows who else needs that.
