@@ -7,6 +7,7 @@ child is ready. What a codemod prints goes nowhere.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -21,6 +22,7 @@ from operators.syntax import quicker
 
 STACK = 256 << 20  # bytes; with RECURSION, a legal sum of 2,000 terms is parsed and visited
 RECURSION = 20_000
+OBJECTS = 100_000  # made before Python looks for cycles: a tree has many objects and no cycle
 
 
 def main() -> None:
@@ -28,6 +30,8 @@ def main() -> None:
     threading.stack_size(STACK)
     sys.setrecursionlimit(RECURSION)
     quicker.install()
+    gc.freeze()
+    gc.set_threshold(OBJECTS)
     # What a codemod reads or prints, and whatever it starts, must not come between.
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
