@@ -6,6 +6,7 @@ Target: at least 200 shards/s on two cores, the driver below 300 MiB.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from operators.data import Edit, Shard, Verdict
@@ -34,8 +35,10 @@ class Nothing:
 def main() -> None:
     with folder() as home:
         repo = repository(home / "repo", {f"pkg{n % 50}/mod{n}.py": f"x = {n}\n" for n in range(SHARDS)})
-        with Clock() as start, ray() as lanes, driver(JOB.format(repo=repo), home) as own:
-            start.__exit__()
+        with ExitStack() as stack:
+            with Clock() as start:
+                lanes = stack.enter_context(ray())
+            own = stack.enter_context(driver(JOB.format(repo=repo), home))
             with Clock() as planning:
                 plan = own.plan()
             with Clock() as running:
