@@ -21,6 +21,7 @@ from pipelines.gather import Gathered
 from pipelines.tend import Tended
 
 LISTED = 12  # files or shards of a kind that are named; --json has all
+DONE = {"push": " pushed", "repair": " under repair", "merge": " merged", "close": " closed", "wait": ""}
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
 
 
@@ -136,8 +137,8 @@ def _requests_text(standing: Standing) -> Iterator[str]:
         if done.action.why == "nothing to propose":
             continue
         lines = [f"{done.repo}  {done.title or done.branch}", _near(done.url), _first(done.trouble)]
-        said = "failed" if done.trouble else "merge requests"
-        groups[f"{said}, {done.action.verb}: {done.action.why}"].append("\n    ".join(filter(None, lines)))
+        said = f"could not {done.action.verb}" if done.trouble else f"merge requests{DONE[done.action.verb]}"
+        groups[f"{said}: {done.action.why}"].append("\n    ".join(filter(None, lines)))
     for what, requests in groups.items():
         yield f"\n{what} ({len(requests)})"
         yield from (f"  {request}" for request in _some(requests, False))

@@ -121,17 +121,17 @@ def test_story(tmp_path: Path, home: Path, checkout: Callable[..., Checkout]) ->
 
         umbau("review", "greetings/1", "--comment", "Make it louder, please", "--file", "app/early.py", "--line", "5")
         tended = umbau("tend", str(job))
-        assert "push: the change is another now" in tended.stdout, tended.stderr
+        assert "merge requests pushed: the change is another now" in tended.stdout, tended.stderr
         assert len(endpoint.requests) == count + 1, "only the shard the comment is about gets another go"
         assert "name.upper()" in branch_file(home, opened[0]["branch"], "app/early.py")
         assert "every check passes" in forge_of(home)[0]["events"][-1]["text"]
 
         umbau("review", "greetings/1", "--approve")
-        assert "merge: approved" in umbau("tend", str(job)).stdout
+        assert "merge requests merged: approved" in umbau("tend", str(job)).stdout
         assert forge_of(home)[0]["state"] == "merged"
         assert "hello(name)" in branch_file(home, "main", "app/late.py")
         assert branch_file(home, "main", "app/odd.py") == FILES["app/odd.py"]
-        assert "wait: merged" in umbau("tend", str(job)).stdout
+        assert "merge requests: merged" in umbau("tend", str(job)).stdout
 
 
 def kill_when_one_is_done(job: str, home: Path, shards: dict[str, str]) -> None:

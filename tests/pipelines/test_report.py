@@ -140,12 +140,12 @@ failed: NoCommand (1)
 left out of its merge request: tests: broken (1)
   d.py
 
-merge requests, wait: waits for review (2)
+merge requests: waits for review (2)
   billing  umbau/j/app
     https://git.example.eu/billing/1
   billing  Count up in lib
 
-failed, push: new (1)
+could not push: new (1)
   billing  umbau/j/web
     1.html
     the disk is full
