@@ -203,5 +203,17 @@ class Check(Protocol):
 class Model(Protocol):
     """An OpenAI-compatible endpoint, or anything that answers like one."""
 
+    @property
+    def bare(self) -> bool:
+        """True when it knows one task only and is shown nothing but the code."""
+
+    @property
+    def revision(self) -> str:
+        """What its answers depend on besides the messages; where it runs is not part of it."""
+
+    @property
+    def concurrency(self) -> int:
+        """Calls at a time that it is worth sending from one machine."""
+
     def complete(self, messages: Sequence[Message], *, shard: str, attempt: int) -> Completion:
         """Raise ModelError when there is no answer to be had; an odd answer is returned as it is."""

@@ -48,6 +48,12 @@ class Endpoint:
     """Seconds to wait for one answer."""
     concurrency: int = CONCURRENCY
     """Calls at a time from one machine."""
+    bare: bool = False
+    """It serves a model that knows one task only and is shown nothing but the code."""
+
+    @property
+    def revision(self) -> str:
+        return f"{self.name} {self.temperature} {self.max_tokens}"
 
     def complete(self, messages: Sequence[Message], *, shard: str, attempt: int) -> Completion:
         """Ask for one completion. The first attempt is greedy-leaning, later ones are drawn with another seed.

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from operators import guard
-from operators.data import Edit, Message, Model, Shard, Skip, Verdict
+from operators.data import Edit, Finding, Message, Model, Shard, Skip, Verdict
 from operators.fences import whole
 from operators.hunks import diff
 from operators.reply import blocks, spoken
@@ -48,10 +48,7 @@ class Rewrite:
 
     def system(self) -> str:
         """Return the part of the prompt that all shards share."""
-        template = _templates().get_template("system.j2")
-        return template.render(
-            prompt=self.prompt, examples=self.examples, protocol=self.protocol, nothing=NOTHING
-        ).strip()
+        return prompt("system.j2", prompt=self.prompt, examples=self.examples, protocol=self.protocol)
 
     def propose(self, ws: Workspace, shard: Shard, past: Sequence[Verdict]) -> Edit | None:
         if not past and not self._wanted(ws, shard):
@@ -78,8 +75,7 @@ class Rewrite:
     def _messages(self, ws: Workspace, shard: Shard, past: Sequence[Verdict]) -> list[Message]:
         code = {path: part.text for path, part in _parts(ws, shard).items()}
         context = {path: text for path in shard.context if (text := _to_read(ws, path)) is not None}
-        task = _templates().get_template("task.j2").render(code=code, context=context)
-        messages = [("system", self.system()), ("user", task)]
+        messages = [("system", self.system()), ("user", prompt("task.j2", code=code, context=context))]
         for verdict in past:
             if verdict.edit.said:
                 messages.append(("assistant", verdict.edit.said))
@@ -89,7 +85,7 @@ class Rewrite:
 
     def _again(self, ws: Workspace, shard: Shard, verdict: Verdict) -> str:
         code = {path: part.text for path, part in _parts(_after(ws, verdict), shard).items()}
-        return _templates().get_template("again.j2").render(findings=verdict.findings, code=code)
+        return again(verdict.findings, code)
 
     def _applied(self, ws: Workspace, shard: Shard, reply: str) -> tuple[Mapping[str, str], str]:
         if _nothing("\n".join(spoken(reply))):
@@ -110,6 +106,16 @@ class Rewrite:
                     f"header is yours to change; imports may be added."
                 )
         return texts, "\n\n".join(trouble)
+
+
+def prompt(template: str, **values: Any) -> str:
+    """Return what a model is told, of the templates under prompts/."""
+    return _templates().get_template(template).render(nothing=NOTHING, **values).strip()
+
+
+def again(findings: Sequence[Finding], code: Mapping[str, str]) -> str:
+    """Return what a model is told of an attempt at which fault was found; `code`: path to how it reads now."""
+    return prompt("again.j2", findings=findings, code=code)
 
 
 def _after(ws: Workspace, verdict: Verdict) -> Workspace:

@@ -57,6 +57,9 @@ class Talks:
     """A model that says `replies` in turn, the last one again and again."""
 
     replies: list[str | Completion]
+    bare: bool = False
+    revision: str = "scripted"
+    concurrency: int = 4
     asked: list[list[Message]] = field(default_factory=list)
 
     def complete(self, messages: Sequence[Message], *, shard: str, attempt: int) -> Completion:

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from operators.data import Completion, Edit, Finding, Shard, Span, Verdict
+from operators.piecewise import BY_ITSELF, Piecewise
+from operators.rewrite import NEEDS_MODEL
+from operators.workspace import Workspace
+from tests.operators.conftest import MakeWorkspace, shard_of
+from tests.operators.scripted import Talks
+
+HITS = r"self\.assert"
+TEXT = """\
+import unittest
+
+
+class TestA(unittest.TestCase):
+    def test_a(self):
+        self.assertEqual(f(1), 2)
+        self.assertTrue(
+            f(2)
+        )
+
+    def test_b(self):
+        x = 1
+"""
+
+
+def method(ws: Workspace, first: int, last: int) -> Shard:
+    return replace(shard_of(ws.base, "a.py"), spans=(Span("a.py", "TestA.test", first, last),))
+
+
+def propose(model: Talks, ws: Workspace, shard: Shard, *past: Verdict) -> Edit:
+    edit = Piecewise("Do it.", model, (("a", "b"),), HITS).propose(ws, shard, past)
+    assert edit
+    return edit
+
+
+def test_a_model_of_one_task_is_shown_each_statement_and_nothing_else(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": TEXT})
+    model = Talks(["assert f(1) == 2", "import pytest\nassert f(2)"], bare=True)
+    edit = propose(model, ws, method(ws, 5, 9))
+    assert [message["content"] for (message,) in model.asked] == [
+        "self.assertEqual(f(1), 2)",
+        "self.assertTrue(\n    f(2)\n)",
+    ]
+    assert edit.files["a.py"] == TEXT.replace("self.assertEqual(f(1), 2)", "assert f(1) == 2").replace(
+        "self.assertTrue(\n            f(2)\n        )", "assert f(2)"
+    ).replace("import unittest\n", "import unittest\n\nimport pytest\n")
+    assert (edit.tokens_in, edit.tokens_out, edit.trouble) == (200, 20, "")
+    assert edit.said == "assert f(1) == 2\nimport pytest\nassert f(2)"
+
+
+def test_other_models_are_told_the_task_and_what_was_found(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": TEXT})
+    model = Talks(["```python\nassert f(1) == 2\n```", "```\nassert f(2)\n```"])
+    past = Verdict(Edit({}), (Finding("tests", "f(1) is 3"),))
+    edit = propose(model, ws, method(ws, 5, 9), past)
+    assert "assert f(1) == 2\n        assert f(2)\n" in (edit.files["a.py"] or "")
+    (system, user), _ = model.asked
+    assert "Do it." in system["content"]
+    assert "one statement at a time" in system["content"]
+    assert "NO CHANGE NEEDED" not in system["content"]
+    assert user["content"].startswith("```python\nself.assertEqual(f(1), 2)\n```")
+    assert user["content"].endswith("tests: f(1) is 3\n\nMend this. Answer in the same form.")
+
+
+@pytest.mark.parametrize(
+    ("reply", "trouble"),
+    [
+        ("", "a.py:6: the reply was empty."),
+        ("```python\n```", "a.py:6: the reply was empty."),
+        (Completion("assert f(", 1, 1, cut=True), "a.py:6: the reply was cut at its length limit."),
+        ("self.assertEqual(f(1), 2)", "the reply still holds what is to go: self.assertEqual(f(1), 2)."),
+    ],
+)
+def test_a_reply_of_no_use_is_told_and_the_others_stay(
+    workspace: MakeWorkspace, reply: str | Completion, trouble: str
+) -> None:
+    ws = workspace({"a.py": TEXT})
+    edit = propose(Talks([reply, "assert f(2)"], bare=True), ws, method(ws, 5, 9))
+    assert trouble in edit.trouble
+    assert "assert f(2)" in (edit.files["a.py"] or "")
+    assert "self.assertEqual(f(1), 2)" in (edit.files["a.py"] or "")
+
+
+def test_a_reply_that_does_not_parse_is_left_to_the_checks(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": TEXT})
+    edit = propose(Talks(["assert f(", "assert f(2)"], bare=True), ws, method(ws, 5, 9))
+    assert not edit.trouble
+    assert "        assert f(\n" in (edit.files["a.py"] or "")
+
+
+def test_nothing_to_ask_is_nothing_to_change(workspace: MakeWorkspace) -> None:
+    ws, model = workspace({"a.py": TEXT}), Talks(["x"])
+    operator = Piecewise("Do it.", model, (), HITS)
+    assert operator.waits
+    assert operator.propose(ws, method(ws, 11, 12), ()) is None
+    assert not model.asked
+
+
+def test_without_a_model_what_is_left_is_trouble(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": TEXT})
+    operator = Piecewise("Do it.", None, (), HITS)
+    assert not operator.waits
+    assert operator.propose(ws, method(ws, 5, 9), ()) == Edit({}, trouble=NEEDS_MODEL)
+    assert operator.propose(ws, method(ws, 5, 9), (Verdict(Edit({}), ()),)) is None
+
+
+def test_a_string_that_begins_further_left_cannot_be_moved(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": "def f(self):\n    self.assertEqual(x, '''\nleft''')\n"})
+    edit = propose(Talks(["x"]), ws, shard_of(ws.base, "a.py"))
+    assert edit.trouble == f"a.py:2: {BY_ITSELF}."
+    assert not edit.files
