@@ -1,0 +1,160 @@
+"""Makes the pairs of before and after that the embedded model learns from.
+
+Python that stands somewhere (the standard library's own tests, a package that was kept apart) is cut into statements
+and short functions; what becomes of them says the codemod of the job. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import ast
+import random
+import re
+import sysconfig
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from libcst import parse_module
+from libcst.codemod import CodemodContext
+
+from operators.codemods.assertions import ALIASES
+from operators.codemods.unittest_to_pytest import UnittestToPytest
+from operators.data import Skip
+from operators.source import split
+from operators.syntax.pieces import pieces
+
+HITS = r"\bself\.(assert[A-Z_]|fail[A-Z]?|skipTest)"  # what the job `unittest-to-pytest` selects
+IMPORT = "import unittest\n\n\n"
+CLASS = "class Test(unittest.TestCase):\n"
+LONGEST = 1_500  # characters of a piece
+EVEN = 0.5  # share of calls in which each method is as likely; in the others, as likely as it is written
+OLD = 0.3  # share of calls by an older name, which the standard library no longer uses
+SHORT = 700  # characters of a function that is learned whole
+
+Kind = Literal["statement", "function"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    kind: Kind
+    before: str
+    """A statement or a function at column 0, without a final line end."""
+    after: str
+    """What becomes of it; above it the imports that it needs."""
+
+
+def standard_library() -> list[Path]:
+    """Return the modules of the standard library's own tests. Raises FileNotFoundError where they are not installed."""
+    folder = Path(sysconfig.get_path("stdlib"), "test")
+    found = sorted(folder.rglob("test*.py"))
+    if not found:
+        raise FileNotFoundError(f"{folder} has no tests: install Python with them, as its own installers do")
+    return found
+
+
+def pairs(files: Iterable[Path]) -> Iterator[Pair]:
+    """Yield each distinct pair of these files, in order."""
+    seen = set()
+    for file in files:
+        try:
+            text = file.read_text("utf-8")
+            snippets = list(_snippets(text))
+        except (UnicodeDecodeError, Skip):
+            continue
+        for kind, before in snippets:
+            if before not in seen:
+                seen.add(before)
+                after = changed(before, kind)
+                if after is not None:
+                    yield Pair(kind, before, after)
+
+
+def changed(before: str, kind: Kind) -> str | None:
+    """Return what the codemod makes of a statement or a method, None when it cannot stand alone."""
+    margin = 8 if kind == "statement" else 4
+    head = IMPORT + CLASS + ("    def test(self):\n" if kind == "statement" else "")
+    try:
+        tree = parse_module(head + _moved(before, margin) + "\n")
+        codemod = UnittestToPytest(CodemodContext(), whole=False)
+        after = codemod.transform_module(tree).code
+        body = ast.parse(after).body
+    except Exception:
+        return None
+    case = next(node for node in body if isinstance(node, ast.ClassDef))
+    first = case.body[0].lineno if kind == "function" else case.body[0].body[0].lineno  # type: ignore[attr-defined]
+    decorators = getattr(case.body[0], "decorator_list", []) if kind == "function" else []
+    first = min([first, *(decorator.lineno for decorator in decorators)])
+    lines = after.split("\n")
+    imports = [line for line in lines if line.startswith(("import ", "from ")) and line != "import unittest"]
+    code = _back("\n".join(lines[first - 1 :]).rstrip("\n"), margin)
+    return None if code is None else "\n".join([*imports, code])
+
+
+def _snippets(text: str) -> Iterator[tuple[Kind, str]]:
+    lines = split(text.replace("\r\n", "\n"))
+    for first, last in pieces(text, HITS):
+        yield from _piece("statement", lines[first - 1 : last], LONGEST)
+    for case in ast.walk(ast.parse(text)):
+        for node in case.body if isinstance(case, ast.ClassDef) else []:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+                own = lines[first - 1 : node.end_lineno]
+                if re.search(HITS, "".join(own)):
+                    yield from _piece("function", own, SHORT)
+
+
+def _piece(kind: Kind, lines: list[str], most: int) -> Iterator[tuple[Kind, str]]:
+    code = "".join(lines).rstrip("\n")
+    code = _back(code, len(code) - len(code.lstrip(" "))) or ""
+    if code and len(code) <= most and "\t" not in code:
+        yield kind, code
+
+
+def _moved(code: str, margin: int) -> str:
+    return "\n".join(" " * margin + line if line.strip() else line for line in code.split("\n"))
+
+
+def _back(code: str, margin: int) -> str | None:
+    """Move code to the left; None when a line (of a string) begins further left than that."""
+    lines = code.split("\n")
+    if any(line.strip() and not line.startswith(" " * margin) for line in lines):
+        return None
+    return "\n".join(line[margin:] if line.strip() else line for line in lines)
+
+
+def recombined(known: list[Pair], many: int, rng: random.Random) -> Iterator[Pair]:
+    """Yield pairs of statements that nobody wrote: calls of one assert method with the arguments of others."""
+    changing = [pair.before for pair in known if pair.kind == "statement" and pair.before != pair.after]
+    calls = [call for before in changing for call in _calls(before)]
+    methods = sorted({name for name, _ in calls})
+    older = {now: [alias for alias, name in ALIASES.items() if name == now] for now in methods}
+    operands = [code for _, arguments in calls for code in arguments]
+    wide = {name: [len(arguments) for own, arguments in calls if own == name] for name in methods}
+    for _ in range(many):
+        name = rng.choice(methods) if rng.random() < EVEN else rng.choice(calls)[0]
+        chosen = [rng.choice(operands) for _ in range(rng.choice(wide[name]))]
+        if older[name] and rng.random() < OLD:
+            name = rng.choice(older[name])
+        before = f"self.{name}({', '.join(chosen)})"
+        if len(before) > 60 and rng.random() < 0.7:
+            inner = ",\n    ".join(chosen) if rng.random() < 0.5 else f",\n{' ' * (len(name) + 6)}".join(chosen)
+            before = f"self.{name}({inner})" if not inner.count(",\n    ") else f"self.{name}(\n    {inner}\n)"
+        after = changed(before, "statement") if len(before) <= LONGEST else None
+        if after is not None:
+            yield Pair("statement", before, after)
+
+
+def _calls(code: str) -> Iterator[tuple[str, list[str]]]:
+    try:
+        body = ast.parse(code).body
+    except SyntaxError:
+        return
+    match body:
+        case [ast.Expr(ast.Call(ast.Attribute(ast.Name("self"), str(name)), args, keywords))] if name.startswith(
+            "assert"
+        ):
+            given = [ast.get_source_segment(code, one) or "" for one in args]
+            given += [ast.get_source_segment(code, one) or "" for one in keywords]
+            if given and not any("\n" in one for one in given):
+                yield name, given
