@@ -22,7 +22,8 @@ from typing import Any
 
 from operators.chain import Chain
 from operators.data import Outcome, told
-from operators.model import CONCURRENCY, Endpoint
+from operators.model import CONCURRENCY
+from operators.piecewise import Piecewise
 from operators.rewrite import Rewrite
 from operators.workspace import Workspace
 from pipelines.bare import has
@@ -250,8 +251,8 @@ def _reachable(address: str) -> None:
 
 def _concurrency(kit: Kit) -> int:
     steps = kit.recipe.operator.steps if isinstance(kit.recipe.operator, Chain) else ()
-    models = [step.model for step in steps if isinstance(step, Rewrite)]
-    return max((model.concurrency for model in models if isinstance(model, Endpoint)), default=CONCURRENCY)
+    models = [step.model for step in steps if isinstance(step, Rewrite | Piecewise)]
+    return max((model.concurrency for model in models if model), default=CONCURRENCY)
 
 
 def _chained(first: list[Task], rest: Iterator[Task]) -> Iterator[Task]:

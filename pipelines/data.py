@@ -81,6 +81,8 @@ class Recipe:
     attempts: int
     fingerprint: str
     """Digest of all of it, prompts and codemod sources included."""
+    learns: bool = False
+    """Whether a step of it does better when it is told what is wrong: a model that can be talked to."""
 
 
 @dataclass(frozen=True, slots=True)

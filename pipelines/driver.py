@@ -59,7 +59,7 @@ class Driver:
         """Make this the plan that the job stands by until the next. What reviewers asked for of a shard is asked of the
         one that takes its place, where the base has moved."""
         before = self.store.plan(self.job.name)
-        if before and self.recipe.operator.waits:
+        if before and self.recipe.learns:
             places = {(one.shard.repo, one.shard.name): one.shard.key for one in plan.planned}
             names = {one.shard.key: (one.shard.repo, one.shard.name) for one in before.planned}
             for key, reasons in self.store.reopenings(list(names)).items():
@@ -165,7 +165,7 @@ class Driver:
             self._do(plan, lanes, {key: go for key, go in missing.items() if go})  # what was asked of a shard
             gathered = self.gather(plan, lanes)
             with self.watch.stage("tend", None):
-                now = tend(self.job, plan, gathered, self.forge, self.store, self.recipe.operator.waits)
+                now = tend(self.job, plan, gathered, self.forge, self.store, self.recipe.learns)
                 dropped = [one for change in gathered.changes for one in change.dropped]
                 answer(plan, dropped, list(self.forge.requests(prefix(self.job))), self.forge, self.store)
             done = [one for one in done if one.action.verb != "wait"] + now

@@ -53,7 +53,8 @@ class Cut(Strict):
 
 
 class ModelSettings(Short):
-    """An OpenAI-compatible endpoint; what is left out comes from UMBAU_MODEL_URL and UMBAU_MODEL."""
+    """An OpenAI-compatible endpoint; what is left out comes from UMBAU_MODEL_URL and UMBAU_MODEL. Or a checkpoint that
+    runs in the worker."""
 
     name: str = ""
     url: str = Field(default="", pattern=r"^(https?://\S+)?$")
@@ -63,6 +64,16 @@ class ModelSettings(Short):
     max_tokens: int = Field(default=8192, ge=1, le=1_000_000)
     timeout: Seconds = 600.0
     concurrency: int = Field(default=32, ge=1, le=4096)
+    checkpoint: str = ""
+    """Folder of a Mistral-architecture checkpoint, as Transformers saves it, to run on the CPU without an endpoint."""
+    bare: bool = False
+    """It was trained for this one task and is shown nothing but the code; only with `reply: piece`."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.checkpoint and (self.url or self.name):
+            raise PydanticCustomError("model", "a `checkpoint` runs here: it has no name and no url")
+        return self
 
 
 class CodemodStep(Short):
@@ -93,7 +104,8 @@ class RewriteStep(Strict):
     """Pairs, or the dotted path of a module with EXAMPLES."""
     context: list[Glob] = Field(default=[])
     """Files that the model is shown as well."""
-    reply: Literal["blocks", "whole"] = "blocks"
+    reply: Literal["blocks", "whole", "piece"] = "blocks"
+    """How it answers: search/replace blocks, whole files, or one statement after another (`piece`)."""
     left: Regex | None = None
     """What is left for the model after the steps before; `select.contains` when not given."""
 
@@ -128,6 +140,13 @@ class InsideCheck(Strict):
     """CI files that the job may change."""
 
 
+class KeepsCheck(Strict):
+    """Every name, literal and operator stands in the file as often as before."""
+
+    free: list[str] = Field(default=[])
+    """Globs of names that may come and go; of an argument's name with the `=` behind it."""
+
+
 class Nothing(Strict):
     pass
 
@@ -152,13 +171,14 @@ class ScopeCheck(Strict):
 def _or_word(schema: dict[str, Any]) -> None:
     original = {**schema, "minProperties": 1, "maxProperties": 1}
     schema.clear()
-    schema["anyOf"] = [{"enum": ["inside", "parses", "idempotent"]}, original]
+    schema["anyOf"] = [{"enum": ["inside", "parses", "keeps", "idempotent"]}, original]
 
 
 class Check(OneOf):
     inside: InsideCheck | None = None
     parses: Nothing | None = None
     scope: ScopeCheck | None = None
+    keeps: KeepsCheck | None = None
     idempotent: Nothing | None = None
     command: Run | None = None
     tests: Tests | None = None

@@ -16,12 +16,15 @@ from operators.chain import Chain
 from operators.checks.command import Command
 from operators.checks.idempotent import Idempotent
 from operators.checks.inside import Inside
+from operators.checks.keeps import Keeps
 from operators.checks.parses import Parses
 from operators.checks.scope import Scope
 from operators.checks.tests import Tests
 from operators.codemod import Codemod
-from operators.data import Check, Operator, Skip, told
+from operators.data import Check, Model, Operator, Skip, told
+from operators.embedded import Embedded, lacking
 from operators.model import Endpoint
+from operators.piecewise import Piecewise
 from operators.rewrite import Rewrite
 from operators.shell import Shell
 from pipelines import job as spec
@@ -43,11 +46,12 @@ def recipe(job: spec.Job, file: Path) -> Recipe:
     for number, step in enumerate(job.steps):
         with _at(file, "steps", number):
             steps.append(_step(step, job, home))
-    still = Chain(tuple(step for step in steps if not (step.waits or isinstance(step, Rewrite))))
+    still = Chain(tuple(step for step in steps if not (step.waits or isinstance(step, Rewrite | Piecewise))))
     checks, final = (_checks(job, name, still, file) for name in ("checks", "final"))
     if not any(isinstance(check, Inside) for check in checks):
         checks = (Inside(), *checks)  # no job can do without
-    return Recipe(Chain(tuple(steps)), checks, final, job.attempts, _fingerprint(job, home, steps))
+    learns = any(step.waits and not (isinstance(step, Piecewise) and step.deaf) for step in steps)
+    return Recipe(Chain(tuple(steps)), checks, final, job.attempts, _fingerprint(job, home, steps), learns)
 
 
 @contextmanager
@@ -87,19 +91,29 @@ def _codemod(step: spec.CodemodStep, job: spec.Job, home: str) -> Codemod:
     return Codemod(step.name, step.arguments, step.reach, job.select.contains, home)
 
 
-def _rewrite(step: spec.RewriteStep, job: spec.Job, home: str) -> Rewrite:
+def _rewrite(step: spec.RewriteStep, job: spec.Job, home: str) -> Rewrite | Piecewise:
     examples = step.examples
     if isinstance(examples, str):
         pairs = guard.call("transform:examples", name=examples, home=home)
     else:
         pairs = [(example.before, example.after) for example in examples]
     left = job.select.contains if step.left is None else step.left
-    return Rewrite(step.prompt, _model(step.model), tuple(map(tuple, pairs)), step.reply, left)
+    model, shown = _model(step.model, home), tuple(map(tuple, pairs))
+    if step.reply == "piece":
+        return Piecewise(step.prompt, model, shown, left)
+    if model and model.bare:
+        raise ValueError("a bare model is shown one statement after another: it needs `reply: piece`")
+    return Rewrite(step.prompt, model, shown, step.reply, left)
 
 
-def _model(settings: spec.ModelSettings | None) -> Endpoint | None:
+def _model(settings: spec.ModelSettings | None, home: str) -> Model | None:
     """Fill in from the environment what the job leaves out; None when no endpoint is known."""
     settings = settings or spec.ModelSettings()
+    if settings.checkpoint:
+        folder = str(Path(home, settings.checkpoint))
+        if why := lacking(folder):
+            raise ValueError(why)
+        return Embedded(folder, settings.temperature, settings.max_tokens, settings.bare)
     url = settings.url or os.environ.get("UMBAU_MODEL_URL", "")
     name = settings.name or os.environ.get("UMBAU_MODEL", "")
     if not url or not name:
@@ -112,6 +126,7 @@ def _model(settings: spec.ModelSettings | None) -> Endpoint | None:
         settings.max_tokens,
         settings.timeout,
         settings.concurrency,
+        settings.bare,
     )
 
 
@@ -125,6 +140,8 @@ def _check(check: spec.Check, still: Operator, home: str) -> Check:
         if why := guard.call("scope:unknown", nodes=scope.nodes):
             raise ValueError(why)
         return Scope(tuple(scope.nodes), tuple(scope.names), scope.statements, scope.imports)
+    if check.keeps:
+        return Keeps(tuple(check.keeps.free))
     if check.idempotent:
         return Idempotent(still)
     if check.command:
@@ -154,11 +171,8 @@ def _plugin(plugin: spec.Plugin | None, home: str, *needs: str) -> Any:
 def _fingerprint(job: spec.Job, home: str, steps: Sequence[Operator]) -> str:
     """Digest what an outcome depends on besides the shard. Where the model is served, how many calls it takes at a
     time and how long one may last is not part of it: another endpoint of the same model does not redo the job."""
-    rewrites = [step for step in steps if isinstance(step, Rewrite)]
-    models = [
-        (step.model.name, step.model.temperature, step.model.max_tokens) if isinstance(step.model, Endpoint) else None
-        for step in rewrites
-    ]
+    rewrites = [step for step in steps if isinstance(step, Rewrite | Piecewise)]
+    models = [step.model and step.model.revision for step in rewrites]
     said = job.model_dump(
         mode="json",
         include={"select": {"contains"}, "steps": True, "checks": True, "final": True, "environment": True},

@@ -74,7 +74,7 @@ def decide(change: Change, seen: Seen, job: Job, learns: bool) -> Action:
     if seen.said and learns:
         return Action("repair", f"{len(seen.said)} comment{'s' * (len(seen.said) > 1)} to see to")
     if seen.said:
-        return Action("wait", "a comment waits for a person: the job has no model to ask")
+        return Action("wait", "a comment waits for a person: the job has no model that could be told")
     if request.conflicts:
         return Action("wait", "conflicts with its base branch, which has moved")
     if request.approved and request.ci in {"none", "passed"} and job.merge_request.merge == "approved":

@@ -63,7 +63,7 @@ def test_the_branches_of_the_first_command_pass_the_packages_own_tests(clone: Pa
 def test_reviewing_as_the_readme_says(clone: Path) -> None:
     done = sh(command("review"), clone)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "merge: approved (1)" in done.stdout
+    assert "merged: approved (1)" in done.stdout
     assert [request["state"] for request in requests(clone, "python-slugify")].count("merged") == 1
 
 

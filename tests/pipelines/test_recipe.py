@@ -10,16 +10,20 @@ import pytest
 
 from operators import guard
 from operators.checks.inside import Inside
+from operators.checks.keeps import Keeps
 from operators.checks.scope import Scope
 from operators.checks.tests import Tests as NewlyFailing
 from operators.codemod import Codemod
+from operators.embedded import Embedded
 from operators.model import Endpoint
+from operators.piecewise import Piecewise
 from operators.rewrite import Rewrite
 from operators.shell import Shell
 from pipelines.data import Recipe
 from pipelines.job import Job
 from pipelines.jobfile import BadJob
 from pipelines.recipe import recipe
+from tests.operators.checkpoint import checkpoint
 
 Make = Callable[..., Recipe]
 SHELL = {"shell": "ruff format {paths}"}
@@ -109,6 +113,28 @@ def test_what_the_job_leaves_out_of_the_model_comes_from_the_environment(
     monkeypatch.setenv("UMBAU_MODEL", "small")
     assert make(step).operator.steps[0].model == Endpoint("http://two/v1", "small")  # type: ignore[attr-defined]
     assert make(REWRITE).operator.steps[0].model.url == "http://one/v1"  # type: ignore[attr-defined]
+
+
+def test_a_checkpoint_runs_in_the_worker(make: Make, tmp_path: Path) -> None:
+    checkpoint(tmp_path / "mine")
+    step = {"prompt": "x", "reply": "piece", "model": {"checkpoint": "mine", "bare": True}}
+    found = make({"rewrite": step})
+    assert found.operator.steps == (Piecewise("x", Embedded(str(tmp_path / "mine"), bare=True)),)  # type: ignore[attr-defined]
+    assert not found.learns, "nobody can talk to it"
+    assert make({"rewrite": {**step, "model": {"checkpoint": "mine"}}}).learns
+    told = refused(make, {"rewrite": {**step, "model": {"checkpoint": "nowhere"}}})
+    assert f"{tmp_path / 'nowhere'} holds no checkpoint: config.json, tokenizer.json, *.safetensors missing" in told
+    told = refused(make, {"rewrite": {**step, "reply": "blocks"}})
+    assert "a bare model is shown one statement after another: it needs `reply: piece`" in told
+
+
+def test_who_can_be_told_what_is_wrong(make: Make) -> None:
+    assert make(REWRITE).learns
+    assert not make(SHELL).learns
+
+
+def test_names_may_come_and_go_as_the_job_says(make: Make) -> None:
+    assert make(checks=[{"keeps": {"free": ["self"]}}, "keeps"]).checks[1:] == (Keeps(("self",)), Keeps())
 
 
 def test_a_recipe_can_be_sent(make: Make) -> None:

@@ -71,7 +71,7 @@ def test_decisions(row: tuple[Change, Request | None, tuple[Comment, ...], Job, 
 
 def test_a_comment_waits_for_a_person_where_no_step_learns() -> None:
     action = decide(CHANGE, Seen(OPEN, SAID), job(), False)
-    assert action == Action("wait", "a comment waits for a person: the job has no model to ask")
+    assert action == Action("wait", "a comment waits for a person: the job has no model that could be told")
 
 
 @pytest.mark.parametrize(("holds", "verb"), [((), "push"), (("a.py",), "push"), (("a.py", "b.py"), "wait")])

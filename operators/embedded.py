@@ -1,0 +1,116 @@
+"""Runs a Mistral checkpoint in this process, on the CPU, by mistral.rs."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from operators.data import Completion, Message, Skip
+from operators.model import ModelError
+
+FILES = ("config.json", "tokenizer.json", "*.safetensors")
+EDGE = 1 << 20  # bytes at both ends of a file that are digested: all of it would take minutes where it is large
+SETTINGS = {
+    "RUST_LOG": "off",  # it logs to stdout
+    "HF_HUB_OFFLINE": "1",  # and would ask a hub for what is missing
+    "MISTRALRS_CPU_KV_F32": "1",  # half precision costs a small network some of its copies
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A checkpoint in a folder of this machine: no line of code leaves the process."""
+
+    folder: str
+    temperature: float = 0.15
+    """From the second attempt on; the first is greedy. What is drawn then is drawn anew each time: it takes no seed."""
+    max_tokens: int = 8192
+    bare: bool = False
+    """It knows one task only and is shown nothing but the code."""
+
+    concurrency = 1
+
+    @property
+    def revision(self) -> str:
+        return f"{_digest(self.folder)} {self.temperature} {self.max_tokens}"
+
+    def complete(self, messages: Sequence[Message], *, shard: str, attempt: int) -> Completion:
+        """Ask for one completion.
+
+        Raises ModelError when the checkpoint cannot be run, Skip when the messages are longer than it can see.
+        """
+        with _running:
+            return self._asked(messages, attempt)
+
+    def _asked(self, messages: Sequence[Message], attempt: int) -> Completion:
+        runner = _loaded(self.folder)
+        from mistralrs import ChatCompletionRequest
+
+        request = ChatCompletionRequest(
+            messages=[dict(message) for message in messages],
+            model="default",
+            temperature=self.temperature if attempt else 0.0,
+            max_tokens=self.max_tokens,
+        )
+        try:
+            answer = runner.send_chat_completion_request(request)
+        except ValueError as error:
+            if "length is greater than" in str(error):
+                raise Skip("this is longer than the model can see: cut shards finer, or take another model") from None
+            raise ModelError(f"{self.folder} gave no answer: {_first(error)}") from None
+        choice = answer.choices[0]
+        return Completion(
+            choice.message.content or "",
+            answer.usage.prompt_tokens,
+            answer.usage.completion_tokens,
+            cut=choice.finish_reason == "length",
+        )
+
+
+_running = threading.Lock()  # it takes one question at a time, and all cores for it
+
+
+@lru_cache(maxsize=2)
+def _loaded(folder: str) -> Any:
+    if why := lacking(folder):
+        raise ModelError(why)
+    os.environ.update(SETTINGS)  # read when it is imported
+    try:
+        from mistralrs import Architecture, Runner, Which
+    except ImportError as error:
+        raise ModelError(
+            f"a checkpoint runs by mistralrs, which is not there: install umbau[embedded] ({error})"
+        ) from None
+    try:
+        which: Any = Which.Plain(model_id=folder, arch=Architecture.Mistral)
+        return Runner(which)
+    except ValueError as error:
+        raise ModelError(f"{folder} cannot be loaded: {_first(error)}") from None
+
+
+def lacking(folder: str) -> str:
+    """Return why a folder holds no checkpoint, or ""."""
+    missing = [name for name in FILES if not any(Path(folder).glob(name))]
+    return f"{folder} holds no checkpoint: {', '.join(missing)} missing" if missing else ""
+
+
+@lru_cache(maxsize=2)
+def _digest(folder: str) -> str:
+    found = sha256()
+    for file in sorted(file for name in FILES for file in Path(folder).glob(name)):
+        size = file.stat().st_size
+        with file.open("rb") as opened:
+            found.update(f"{file.name} {size} ".encode() + opened.read(EDGE))
+            opened.seek(max(0, size - EDGE))
+            found.update(opened.read())
+    return found.hexdigest()
+
+
+def _first(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

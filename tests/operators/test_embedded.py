@@ -1,0 +1,107 @@
+"""The embedded engine, really run, on a checkpoint that knows nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from operators.data import Completion, Skip
+from operators.embedded import Embedded, lacking
+from operators.model import ModelError
+from operators.piecewise import Piecewise
+from tests.operators.checkpoint import checkpoint
+from tests.operators.conftest import MakeWorkspace, shard_of
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return checkpoint(tmp_path_factory.mktemp("embedded") / "checkpoint")
+
+
+def ask(model: Embedded, code: str, attempt: int = 0) -> Completion:
+    return model.complete([{"role": "user", "content": code}], shard="s", attempt=attempt)
+
+
+def test_it_answers_and_counts(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    model = Embedded(str(folder), max_tokens=8)
+    reply = ask(model, "self.assertTrue(x)")
+    assert reply == ask(model, "self.assertTrue(x)"), "the first attempt is greedy"
+    assert (reply.tokens_in, reply.tokens_out, reply.cut) == (len("self.assertTrue(x)") + 3, 8, True)
+    assert reply.text
+    assert ask(model, "self.assertTrue(x)", attempt=1).tokens_out == 8
+    assert capfd.readouterr() == ("", "")
+
+
+def test_many_may_ask_at_a_time(folder: Path) -> None:
+    asked = [f"f({number})" for number in range(12)]
+    with ThreadPoolExecutor(6) as pool:
+        together = list(pool.map(lambda code: ask(Embedded(str(folder), max_tokens=4), code), asked))
+    assert together == [ask(Embedded(str(folder), max_tokens=4), code) for code in asked]
+
+
+def test_what_it_says_is_judged_as_that_of_any_model(folder: Path, workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": "self.assertTrue(x)\n"})
+    operator = Piecewise("", Embedded(str(folder), max_tokens=4, bare=True), hits=r"self\.assert")
+    edit = operator.propose(ws, shard_of(ws.base, "a.py"), ())
+    assert edit
+    assert edit.trouble == "a.py:1: the reply was cut at its length limit."
+    assert edit.tokens_out == 4
+
+
+def test_what_is_longer_than_it_can_see_is_left_alone(folder: Path) -> None:
+    with pytest.raises(Skip, match="longer than the model can see"):
+        ask(Embedded(str(folder)), "x" * 600)
+    assert ask(Embedded(str(folder)), "x" * 505).cut, "there is hardly room for an answer"
+
+
+def without_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+
+
+def truncated(folder: Path) -> None:
+    with (folder / "model.safetensors").open("r+b") as file:
+        file.truncate(10_000)
+
+
+def of_another_shape(folder: Path) -> None:
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace('"hidden_size": 32', '"hidden_size": 16'))
+
+
+def with_a_broken_config(folder: Path) -> None:
+    (folder / "config.json").write_text("{")
+
+
+@pytest.mark.parametrize(
+    ("harm", "why"),
+    [
+        (without_tokenizer, r"holds no checkpoint: tokenizer.json missing"),
+        (shutil.rmtree, r"holds no checkpoint: config.json, tokenizer.json, \*.safetensors missing"),
+        (truncated, "cannot be loaded: "),
+        (of_another_shape, "cannot be loaded: "),
+        (with_a_broken_config, "cannot be loaded: "),
+    ],
+)
+def test_a_checkpoint_that_is_none_is_no_fault_of_the_shard(
+    harm: Callable[[Path], None], why: str, tmp_path: Path
+) -> None:
+    folder = checkpoint(tmp_path / "checkpoint")
+    assert not lacking(str(folder))
+    harm(folder)
+    with pytest.raises(ModelError, match=f"{folder} {why}"):
+        ask(Embedded(str(folder)), "self.assertTrue(x)")
+
+
+def test_another_checkpoint_is_another_revision(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "checkpoint"
+    shutil.copytree(folder, other)
+    assert Embedded(str(other)).revision == Embedded(str(folder)).revision
+    assert Embedded(str(other), max_tokens=1).revision != Embedded(str(folder)).revision
+    third = tmp_path / "third"
+    shutil.copytree(folder, third)
+    truncated(third)
+    assert Embedded(str(third)).revision != Embedded(str(folder)).revision
