@@ -1,9 +1,9 @@
-"""Trains the embedded model: `python deploy/embedded/train.py --out operators/embedded` (needs torch, transformers,
-tokenizers beside Umbau; nothing is downloaded).
+"""Trains a small model for unittest assertions: `python deploy/embedded/train.py --out FOLDER`. It needs torch,
+transformers and tokenizers beside Umbau; nothing is downloaded. No run of it has been long enough to be worth shipping.
 
-A Mistral-architecture checkpoint of a few million parameters learns to turn one statement or one short method of a
-unittest test into its pytest form. On two CPU cores it takes about an hour, on a GPU some minutes. The seed fixes data
-and start; different machines still give slightly different weights.
+A Mistral-architecture network of 3.5 million parameters learns to turn one statement or one short method of a unittest
+test into its pytest form. The seed fixes the data and the start; different machines still give slightly different
+weights.
 """
 
 from __future__ import annotations
