@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -85,10 +85,10 @@ def outline(text: str) -> Outline:
     imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     others = [node for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom)]
     if ast.get_docstring(tree, clean=False) is not None:
-        head = (1, _last(others.pop(0)))
+        head = (1, last_line(others.pop(0)))
     else:
-        head = (1, _first(tree.body[0], lines) - 1 if tree.body else 0)
-    ranges = tuple((node.lineno, _last(node)) for node in imports)
+        head = (1, first_line(tree.body[0], lines) - 1 if tree.body else 0)
+    ranges = tuple((node.lineno, last_line(node)) for node in imports)
     return Outline(head, ranges, tuple(_units(others, "", (), lines)))
 
 
@@ -115,25 +115,26 @@ def innermost(units: tuple[Unit, ...], wanted: Callable[[int, int], bool], most:
 def _units(body: list[ast.stmt], prefix: str, headers: tuple[Lines, ...], lines: list[str]) -> Iterator[Unit]:
     units: list[Unit] = []
     for node in body:
-        first, last = _first(node, lines), _last(node)
+        first, last = first_line(node, lines), last_line(node)
         if units and first <= units[-1].last:  # `a = 1; b = 2` cannot be told apart by lines
             units[-1] = replace(units[-1], last=last)
             continue
         name = prefix + (node.name if isinstance(node, _NAMED) else f"line {node.lineno}")
         members: tuple[Unit, ...] = ()
         if isinstance(node, ast.ClassDef) and _starts_line(node.body[0], lines):
-            header = (first, _first(node.body[0], lines) - 1)
+            header = (first, first_line(node.body[0], lines) - 1)
             members = tuple(_units(node.body, f"{name}.", (*headers, header), lines))
         units.append(Unit(name, first, last, headers, members))
     yield from units
 
 
 def _starts_line(node: ast.stmt, lines: list[str]) -> bool:
-    line = lines[_first(node, lines) - 1]
+    line = lines[first_line(node, lines) - 1]
     return line.lstrip().startswith("@") or len(line) - len(line.lstrip()) == node.col_offset
 
 
-def _first(node: ast.stmt, lines: list[str]) -> int:
+def first_line(node: ast.stmt, lines: Sequence[str]) -> int:
+    """Return the number of the line on which a statement begins, its decorators included."""
     decorators: list[ast.expr] = getattr(node, "decorator_list", [])
     if not decorators:
         return node.lineno
@@ -143,5 +144,6 @@ def _first(node: ast.stmt, lines: list[str]) -> int:
     return first
 
 
-def _last(node: ast.stmt) -> int:
+def last_line(node: ast.stmt) -> int:
+    """Return the number of the line on which a statement ends."""
     return node.end_lineno or node.lineno

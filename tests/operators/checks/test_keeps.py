@@ -20,8 +20,8 @@ def test_a_slip_in_a_copy_is_found(workspace: MakeWorkspace) -> None:
         (), "keeps: the same names, literals and operators as before"
     )
     assert judge(ws, check, {"a.py": right.replace("a-b", "a-a")}).findings == (
-        Finding("keeps", "Not as before: 'a-b' is gone.", "a.py"),
-        Finding("keeps", "Not as before: 'a-a' is new.", "a.py"),
+        Finding("keeps", "Not as before: in test, 'a-b' is gone.", "a.py"),
+        Finding("keeps", "Not as before: in test, 'a-a' is new.", "a.py"),
     )
 
 
