@@ -201,7 +201,7 @@ class Check(Protocol):
 
 
 class Model(Protocol):
-    """An OpenAI-compatible endpoint, or anything that answers like one."""
+    """An OpenAI-compatible endpoint, or a checkpoint that runs here."""
 
     @property
     def bare(self) -> bool:
@@ -216,4 +216,5 @@ class Model(Protocol):
         """Calls at a time that it is worth sending from one machine."""
 
     def complete(self, messages: Sequence[Message], *, shard: str, attempt: int) -> Completion:
-        """Raise ModelError when there is no answer to be had; an odd answer is returned as it is."""
+        """Raise ModelError when there is no answer to be had, Skip when the messages are longer than it can see; an odd
+        answer is returned as it is."""

@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from operators.data import Completion, Message, Skip
 from operators.model import ModelError
 
-FILES = ("config.json", "tokenizer.json", "*.safetensors")
+NEEDED = ("config.json", "tokenizer.json", "tokenizer_config.json", "*.safetensors")
+READ = ("*.json", "*.jinja", "*.safetensors")  # what the answers depend on
 EDGE = 1 << 20  # bytes at both ends of a file that are digested: all of it would take minutes where it is large
 SETTINGS = {
     "RUST_LOG": "off",  # it logs to stdout
@@ -60,7 +62,7 @@ class Embedded:
         )
         try:
             answer = runner.send_chat_completion_request(request)
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:
             if "length is greater than" in str(error):
                 raise Skip("this is longer than the model can see: cut shards finer, or take another model") from None
             raise ModelError(f"{self.folder} gave no answer: {_first(error)}") from None
@@ -81,29 +83,36 @@ def _loaded(folder: str) -> Any:
     if why := lacking(folder):
         raise ModelError(why)
     os.environ.update(SETTINGS)  # read when it is imported
-    try:
-        from mistralrs import Architecture, Runner, Which
-    except ImportError as error:
-        raise ModelError(
-            f"a checkpoint runs by mistralrs, which is not there: install umbau[embedded] ({error})"
-        ) from None
+    from mistralrs import Architecture, Runner, Which
+
     try:
         which: Any = Which.Plain(model_id=folder, arch=Architecture.Mistral)
         return Runner(which)
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         raise ModelError(f"{folder} cannot be loaded: {_first(error)}") from None
 
 
 def lacking(folder: str) -> str:
-    """Return why a folder holds no checkpoint, or ""."""
-    missing = [name for name in FILES if not any(Path(folder).glob(name))]
+    """Return why no checkpoint can be run from a folder, or ""."""
+    if not find_spec("mistralrs"):
+        return "a checkpoint is run by mistralrs, which is not installed: install umbau[embedded]"
+    try:
+        missing = [name for name in NEEDED if not _files(folder, name)]
+        for file in _files(folder, *READ):
+            file.open("rb").close()
+    except OSError as error:
+        return f"{folder[:200]} cannot be read: {error.strerror}"
     return f"{folder} holds no checkpoint: {', '.join(missing)} missing" if missing else ""
+
+
+def _files(folder: str, *patterns: str) -> list[Path]:
+    return sorted(file for pattern in patterns for file in Path(folder).glob(pattern) if file.is_file())
 
 
 @lru_cache(maxsize=2)
 def _digest(folder: str) -> str:
     found = sha256()
-    for file in sorted(file for name in FILES for file in Path(folder).glob(name)):
+    for file in _files(folder, *READ):
         size = file.stat().st_size
         with file.open("rb") as opened:
             found.update(f"{file.name} {size} ".encode() + opened.read(EDGE))

@@ -5,32 +5,30 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import dedent
 
 from operators import guard
-from operators.data import Completion, Edit, Message, Model, Shard, Verdict
-from operators.rewrite import NEEDS_MODEL, again, prompt
-from operators.source import split
+from operators.data import Completion, Edit, Message, Model, Shard, Skip, Verdict
+from operators.rewrite import NEEDS_MODEL, Rewrite, again, prompt
 from operators.workspace import Workspace
 
-_FENCED = re.compile(r"\s*```\w*\n(.*?)\n?```\s*", re.S)
+_FENCED = re.compile(r"^ *(`{3,}|~{3,})\w*\n(.*?)^ *\1 *$", re.S | re.M)
 BY_ITSELF = "a line of this statement begins further left than its first: it cannot be shown alone"
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
-    """A statement, on lines `first` to `last` of its file."""
+class _Answer:
+    """What became of the statement on lines `first` to `last` of `path`."""
 
+    path: str
     first: int
     last: int
-    code: str
-    """At column 0; "" when it cannot be moved there."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    piece: _Piece
     new: str = ""
+    """The code that takes its place; "" when it stays."""
+    note: str = ""
+    """Why it stays, by no fault of the reply."""
     trouble: str = ""
+    """Why the reply could not be used."""
     reply: Completion | None = None
 
 
@@ -51,80 +49,89 @@ class Piecewise:
     def waits(self) -> bool:
         return self.model is not None
 
-    @property
-    def deaf(self) -> bool:
-        """True when nothing can be said to the model, what was found neither."""
-        return self.model is not None and self.model.bare
-
     def system(self) -> str:
         """Return the part of the prompt that all pieces share."""
         return prompt("system.j2", prompt=self.prompt, examples=self.examples, protocol="piece")
 
     def propose(self, ws: Workspace, shard: Shard, past: Sequence[Verdict]) -> Edit | None:
-        """Begin anew on each attempt: what is wrong with the sum of the pieces need not be wrong with each."""
-        found = {path: self._pieces(ws, shard, path) for path in shard.paths}
-        if not any(found.values()):
+        """Begin anew on each attempt: what is wrong with the sum of the pieces need not be wrong with each.
+
+        Raises Skip when none of the pieces can be asked for.
+        """
+        found = [(path, *piece) for path in shard.paths for piece in self._pieces(ws, shard, path)]
+        if not found:
             return None
         if self.model is None:
             return None if past else Edit({}, trouble=NEEDS_MODEL)
-        answers = {
-            path: [self._answer(piece, f"{shard.key} {path}:{piece.first}", past) for piece in pieces]
-            for path, pieces in found.items()
-        }
-        files = {path: _with(ws.text(path) or "", own) for path, own in answers.items() if any(one.new for one in own)}
-        every = [(path, answer) for path, own in answers.items() for answer in own]
-        replies = [answer.reply for _, answer in every if answer.reply]
+        answers = [self._answer(self.model, *piece, shard, past) for piece in found]
+        replies = [answer.reply for answer in answers if answer.reply]
+        if not replies:
+            raise Skip(_lines(answers, "note"))
+        files = {path: _with(ws, path, answers) for path in dict.fromkeys(one.path for one in answers if one.new)}
         return Edit(
             files,
             said="\n".join(reply.text for reply in replies),
+            notes=tuple(_lines([one], "note") for one in answers if one.note),
             tokens_in=sum(reply.tokens_in for reply in replies),
             tokens_out=sum(reply.tokens_out for reply in replies),
-            trouble="\n".join(f"{path}:{one.piece.first}: {one.trouble}." for path, one in every if one.trouble),
+            trouble=_lines(answers, "trouble"),
         )
 
-    def _pieces(self, ws: Workspace, shard: Shard, path: str) -> list[_Piece]:
+    def _pieces(self, ws: Workspace, shard: Shard, path: str) -> list[tuple[int, int, str]]:
         text = ws.text(path)
         if text is None:
             return []
         spans = [ws.lines(span) for span in shard.spans if span.path == path]
-        lines = split(text)
-        found = guard.call("pieces:pieces", text=text, hits=self.hits, spans=spans)
-        return [_Piece(first, last, _alone(lines[first - 1 : last])) for first, last in found]
+        return [tuple(one) for one in guard.call("pieces:pieces", text=text, hits=self.hits, spans=spans)]
 
-    def _answer(self, piece: _Piece, name: str, past: Sequence[Verdict]) -> _Answer:
-        if not piece.code:
-            return _Answer(piece, trouble=BY_ITSELF)
-        assert self.model
-        reply = self.model.complete(self._messages(piece.code, past), shard=name, attempt=len(past))
-        fenced = _FENCED.fullmatch(reply.text)
-        new = (fenced[1] if fenced else reply.text).strip("\n").rstrip()
-        trouble = ""
-        if reply.cut:
-            trouble = "the reply was cut at its length limit"
-        elif not new:
-            trouble = "the reply was empty"
-        elif any(re.search(self.hits, line) for line in new.split("\n")):
-            trouble = f"the reply still holds what is to go: {new.strip()}"
-        return _Answer(piece, "" if trouble else new, trouble, reply)
+    def _answer(
+        self, model: Model, path: str, first: int, last: int, code: str, shard: Shard, past: Sequence[Verdict]
+    ) -> _Answer:
+        if not code:
+            return _Answer(path, first, last, note=BY_ITSELF)
+        try:
+            messages = self._messages(model, code, past)
+            reply = model.complete(messages, shard=f"{shard.key} {path}:{first}", attempt=len(past))
+        except Skip as why:
+            return _Answer(path, first, last, note=str(why))
+        new, trouble = self._read(model, reply)
+        if new == code and not trouble:
+            return _Answer(path, first, last, note="the model left this as it is", reply=reply)
+        return _Answer(path, first, last, new, trouble=trouble, reply=reply)
 
-    def _messages(self, code: str, past: Sequence[Verdict]) -> list[Message]:
-        assert self.model
-        if self.deaf:
+    def _messages(self, model: Model, code: str, past: Sequence[Verdict]) -> list[Message]:
+        if model.bare:
             return [{"role": "user", "content": code}]
         asked = prompt("piece.j2", code=code)
         if past and past[-1].findings:
             asked = f"{asked}\n\n{again(past[-1].findings, {})}"
         return [{"role": "system", "content": self.system()}, {"role": "user", "content": asked}]
 
+    def _read(self, model: Model, reply: Completion) -> tuple[str, str]:
+        """Return the code of a reply, or why it cannot be used."""
+        text = reply.text.replace("\r\n", "\n")
+        fenced = [] if model.bare else [body for _, body in _FENCED.findall(text)]
+        new = (fenced[0] if len(fenced) == 1 else text).strip("\n").rstrip()
+        new = dedent(new) if new.startswith((" ", "\t")) else new
+        if reply.cut:
+            return "", "the reply was cut at its length limit"
+        if not new:
+            return "", "the reply was empty"
+        if len(fenced) > 1:
+            return "", "the reply holds several pieces of code: answer with one"
+        if model.bare and any(re.search(self.hits, line) for line in new.split("\n")):
+            return "", f"the reply still holds what is to go: {new.strip()}"  # it cannot say that nothing has to
+        return new, ""
 
-def _alone(lines: Sequence[str]) -> str:
-    margin = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
-    if any(line.strip() and not line.startswith(margin) for line in lines):
-        return ""
-    return "\n".join(line.removeprefix(margin).rstrip("\r\n") for line in lines)
+
+ASKING = (Rewrite, Piecewise)  # the steps that ask a model
 
 
-def _with(text: str, answers: Sequence[_Answer]) -> str:
-    changes = [(one.piece.first, one.piece.last, one.new) for one in answers if one.new]
-    after: str = guard.call("pieces:replaced", text=text, changes=changes)
+def _lines(answers: Sequence[_Answer], field: str) -> str:
+    return "\n".join(f"{one.path}:{one.first}: {told}." for one in answers if (told := getattr(one, field)))
+
+
+def _with(ws: Workspace, path: str, answers: Sequence[_Answer]) -> str:
+    changes = [(one.first, one.last, one.new) for one in answers if one.path == path and one.new]
+    after: str = guard.call("pieces:replaced", text=ws.text(path), changes=changes)
     return after

@@ -23,8 +23,7 @@ from typing import Any
 from operators.chain import Chain
 from operators.data import Outcome, told
 from operators.model import CONCURRENCY
-from operators.piecewise import Piecewise
-from operators.rewrite import Rewrite
+from operators.piecewise import ASKING
 from operators.workspace import Workspace
 from pipelines.bare import has
 from pipelines.bundle import bundle, unbundled
@@ -251,7 +250,7 @@ def _reachable(address: str) -> None:
 
 def _concurrency(kit: Kit) -> int:
     steps = kit.recipe.operator.steps if isinstance(kit.recipe.operator, Chain) else ()
-    models = [step.model for step in steps if isinstance(step, Rewrite | Piecewise)]
+    models = [step.model for step in steps if isinstance(step, ASKING)]
     return max((model.concurrency for model in models if model), default=CONCURRENCY)
 
 

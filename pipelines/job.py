@@ -65,14 +65,20 @@ class ModelSettings(Short):
     timeout: Seconds = 600.0
     concurrency: int = Field(default=32, ge=1, le=4096)
     checkpoint: str = ""
-    """Folder of a Mistral-architecture checkpoint, as Transformers saves it, to run on the CPU without an endpoint."""
+    """Folder of a Mistral-architecture checkpoint, as Transformers saves it, to run on the CPU without an endpoint. A
+    relative path starts at the job file's folder."""
     bare: bool = False
     """It was trained for this one task and is shown nothing but the code; only with `reply: piece`."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        if self.checkpoint and (self.url or self.name):
-            raise PydanticCustomError("model", "a `checkpoint` runs here: it has no name and no url")
+        needless = [
+            name for name in ("name", "url", "key_from", "timeout", "concurrency") if name in self.model_fields_set
+        ]
+        if self.checkpoint and needless:
+            raise PydanticCustomError(
+                "model", "a `checkpoint` runs here and has no {needless}", {"needless": ", ".join(needless)}
+            )
         return self
 
 
@@ -107,7 +113,16 @@ class RewriteStep(Strict):
     reply: Literal["blocks", "whole", "piece"] = "blocks"
     """How it answers: search/replace blocks, whole files, or one statement after another (`piece`)."""
     left: Regex | None = None
-    """What is left for the model after the steps before; `select.contains` when not given."""
+    """What is left for the model after the steps before; `select.contains` when not given. With `piece`, what stands in
+    comments, and in headers and decorators of functions and classes, is not asked for."""
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        if self.reply == "piece" and self.context:
+            raise PydanticCustomError("piece", "with `reply: piece` no `context` is shown: leave one or the other")
+        if self.reply != "piece" and self.model and self.model.bare:
+            raise PydanticCustomError("bare", "a bare model is shown one statement after another: add `reply: piece`")
+        return self
 
 
 class Run(Short):
@@ -141,7 +156,8 @@ class InsideCheck(Strict):
 
 
 class KeepsCheck(Strict):
-    """Every name, literal and operator stands in the file as often as before."""
+    """In each function, method and class body names, literals and operators stand as often as before. Imports,
+    comparisons, `not`, None, True, False and the order are not looked at."""
 
     free: list[str] = Field(default=[])
     """Globs of names that may come and go; of an argument's name with the `=` behind it."""

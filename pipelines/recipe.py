@@ -24,7 +24,7 @@ from operators.codemod import Codemod
 from operators.data import Check, Model, Operator, Skip, told
 from operators.embedded import Embedded, lacking
 from operators.model import Endpoint
-from operators.piecewise import Piecewise
+from operators.piecewise import ASKING, Piecewise
 from operators.rewrite import Rewrite
 from operators.shell import Shell
 from pipelines import job as spec
@@ -46,11 +46,11 @@ def recipe(job: spec.Job, file: Path) -> Recipe:
     for number, step in enumerate(job.steps):
         with _at(file, "steps", number):
             steps.append(_step(step, job, home))
-    still = Chain(tuple(step for step in steps if not (step.waits or isinstance(step, Rewrite | Piecewise))))
+    still = Chain(tuple(step for step in steps if not (step.waits or isinstance(step, ASKING))))
     checks, final = (_checks(job, name, still, file) for name in ("checks", "final"))
     if not any(isinstance(check, Inside) for check in checks):
         checks = (Inside(), *checks)  # no job can do without
-    learns = any(step.waits and not (isinstance(step, Piecewise) and step.deaf) for step in steps)
+    learns = any(step.waits and not (isinstance(step, ASKING) and step.model and step.model.bare) for step in steps)
     return Recipe(Chain(tuple(steps)), checks, final, job.attempts, _fingerprint(job, home, steps), learns)
 
 
@@ -100,9 +100,9 @@ def _rewrite(step: spec.RewriteStep, job: spec.Job, home: str) -> Rewrite | Piec
     left = job.select.contains if step.left is None else step.left
     model, shown = _model(step.model, home), tuple(map(tuple, pairs))
     if step.reply == "piece":
+        if not left:
+            raise ValueError("`reply: piece` asks for what a pattern finds: give `left`, or `select.contains`")
         return Piecewise(step.prompt, model, shown, left)
-    if model and model.bare:
-        raise ValueError("a bare model is shown one statement after another: it needs `reply: piece`")
     return Rewrite(step.prompt, model, shown, step.reply, left)
 
 
@@ -171,7 +171,7 @@ def _plugin(plugin: spec.Plugin | None, home: str, *needs: str) -> Any:
 def _fingerprint(job: spec.Job, home: str, steps: Sequence[Operator]) -> str:
     """Digest what an outcome depends on besides the shard. Where the model is served, how many calls it takes at a
     time and how long one may last is not part of it: another endpoint of the same model does not redo the job."""
-    rewrites = [step for step in steps if isinstance(step, Rewrite | Piecewise)]
+    rewrites = [step for step in steps if isinstance(step, ASKING)]
     models = [step.model and step.model.revision for step in rewrites]
     said = job.model_dump(
         mode="json",

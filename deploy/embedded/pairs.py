@@ -22,7 +22,8 @@ from operators.codemods.assertions import ALIASES
 from operators.codemods.unittest_to_pytest import UnittestToPytest
 from operators.data import Skip
 from operators.source import split
-from operators.syntax.pieces import pieces
+from operators.syntax.outline import first_line, last_line
+from operators.syntax.pieces import alone, moved, pieces
 
 HITS = r"\bself\.(assert[A-Z_]|fail[A-Z]?|skipTest)"  # what the job `unittest-to-pytest` selects
 IMPORT = "import unittest\n\n\n"
@@ -72,55 +73,33 @@ def pairs(files: Iterable[Path]) -> Iterator[Pair]:
 
 def changed(before: str, kind: Kind) -> str | None:
     """Return what the codemod makes of a statement or a method, None when it cannot stand alone."""
-    margin = 8 if kind == "statement" else 4
+    margin = " " * (8 if kind == "statement" else 4)
     head = IMPORT + CLASS + ("    def test(self):\n" if kind == "statement" else "")
     try:
-        tree = parse_module(head + _moved(before, margin) + "\n")
+        tree = parse_module(head + "\n".join(moved(before, margin)) + "\n")
         codemod = UnittestToPytest(CodemodContext(), whole=False)
         after = codemod.transform_module(tree).code
         body = ast.parse(after).body
     except Exception:
         return None
     case = next(node for node in body if isinstance(node, ast.ClassDef))
-    first = case.body[0].lineno if kind == "function" else case.body[0].body[0].lineno  # type: ignore[attr-defined]
-    decorators = getattr(case.body[0], "decorator_list", []) if kind == "function" else []
-    first = min([first, *(decorator.lineno for decorator in decorators)])
-    lines = after.split("\n")
-    imports = [line for line in lines if line.startswith(("import ", "from ")) and line != "import unittest"]
-    code = _back("\n".join(lines[first - 1 :]).rstrip("\n"), margin)
-    return None if code is None else "\n".join([*imports, code])
+    node = case.body[0] if kind == "function" else case.body[0].body[0]  # type: ignore[attr-defined]
+    lines = split(after)
+    imports = [line for line in lines if line.startswith(("import ", "from ")) and line != "import unittest\n"]
+    code = alone(lines[first_line(node, lines) - 1 :])
+    return f"{''.join(imports)}{code}".rstrip("\n") if code else None
 
 
 def _snippets(text: str) -> Iterator[tuple[Kind, str]]:
     lines = split(text.replace("\r\n", "\n"))
-    for first, last in pieces(text, HITS):
-        yield from _piece("statement", lines[first - 1 : last], LONGEST)
+    found: list[tuple[Kind, str, int]] = [("statement", code, LONGEST) for _, _, code in pieces(text, HITS)]
     for case in ast.walk(ast.parse(text)):
         for node in case.body if isinstance(case, ast.ClassDef) else []:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
-                own = lines[first - 1 : node.end_lineno]
+                own = lines[first_line(node, lines) - 1 : last_line(node)]
                 if re.search(HITS, "".join(own)):
-                    yield from _piece("function", own, SHORT)
-
-
-def _piece(kind: Kind, lines: list[str], most: int) -> Iterator[tuple[Kind, str]]:
-    code = "".join(lines).rstrip("\n")
-    code = _back(code, len(code) - len(code.lstrip(" "))) or ""
-    if code and len(code) <= most and "\t" not in code:
-        yield kind, code
-
-
-def _moved(code: str, margin: int) -> str:
-    return "\n".join(" " * margin + line if line.strip() else line for line in code.split("\n"))
-
-
-def _back(code: str, margin: int) -> str | None:
-    """Move code to the left; None when a line (of a string) begins further left than that."""
-    lines = code.split("\n")
-    if any(line.strip() and not line.startswith(" " * margin) for line in lines):
-        return None
-    return "\n".join(line[margin:] if line.strip() else line for line in lines)
+                    found.append(("function", alone(own), SHORT))
+    yield from ((kind, code) for kind, code, most in found if code and len(code) <= most and "\t" not in code)
 
 
 def recombined(known: list[Pair], many: int, rng: random.Random) -> Iterator[Pair]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from operators import guard
-from operators.data import Edit, Finding, Ruling, Shard, Skip
+from operators.checks.compared import compared
+from operators.data import Edit, Finding, Ruling, Shard
 from operators.workspace import Workspace
 
 SHOWN = 5  # findings per file
@@ -13,8 +13,8 @@ SHOWN = 5  # findings per file
 
 @dataclass(frozen=True, slots=True)
 class Keeps:
-    """Each name, literal and operator stands in the file as often as before: a model that copies badly is found out,
-    also where no test looks."""
+    """In each function, method and class body, names, literals and operators stand as often as before: that finds most
+    slips of a model that copies, also where no test looks. It does not see what `operators.syntax.atoms` leaves out."""
 
     free: tuple[str, ...] = ()
     """Globs of names that may come and go: what the job is about."""
@@ -22,15 +22,9 @@ class Keeps:
     local = True
 
     def judge(self, ws: Workspace, shard: Shard, edit: Edit) -> Ruling:
-        findings = []
-        for path, text in edit.files.items():
-            if text is None or not path.endswith((".py", ".pyi")):
-                continue
-            try:
-                faults = guard.call(
-                    "atoms:differences", before=ws.base_text(path) or "", after=text, free=list(self.free)
-                )
-            except Skip as why:
-                faults = [f"the file cannot be compared: {why}"]
-            findings += [Finding("keeps", f"Not as before: {fault}.", path) for fault in faults[:SHOWN]]
+        findings = [
+            Finding("keeps", f"Not as before: {fault}.", path)
+            for path, found in compared(ws, edit, "atoms:differences", free=list(self.free))
+            for fault in ([found] if isinstance(found, str) else found[:SHOWN])
+        ]
         return Ruling(tuple(findings), "keeps: the same names, literals and operators as before")

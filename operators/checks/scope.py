@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from operators import guard
-from operators.data import Edit, Finding, Ruling, Shard, Skip
+from operators.checks.compared import compared
+from operators.data import Edit, Finding, Ruling, Shard
 from operators.workspace import Workspace
 
 SHOWN = 5  # findings per file
@@ -27,15 +27,10 @@ class Scope:
 
     def judge(self, ws: Workspace, shard: Shard, edit: Edit) -> Ruling:
         findings = []
-        for path, text in edit.files.items():
-            if text is None or not path.endswith((".py", ".pyi")):
-                continue
-            try:
-                faults = guard.call("scope:outside", before=ws.base_text(path) or "", after=text, allowed=asdict(self))
-            except Skip as why:
-                faults = [(0, f"the file cannot be compared: {why}")]
+        for path, found in compared(ws, edit, "scope:outside", allowed=asdict(self)):
+            faults = [(0, found)] if isinstance(found, str) else found[:SHOWN]
             findings += [
                 Finding("scope", f"Outside of what this job may change: {message}.", f"{path}:{line}" if line else path)
-                for line, message in faults[:SHOWN]
+                for line, message in faults
             ]
         return Ruling(tuple(findings), "scope: nothing else changed in the syntax tree")

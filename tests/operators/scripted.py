@@ -54,9 +54,9 @@ class Finds:
 
 @dataclass
 class Talks:
-    """A model that says `replies` in turn, the last one again and again."""
+    """A model that says `replies` in turn, the last one again and again; an exception is raised."""
 
-    replies: list[str | Completion]
+    replies: list[str | Completion | Exception]
     bare: bool = False
     revision: str = "scripted"
     concurrency: int = 4
@@ -65,4 +65,6 @@ class Talks:
     def complete(self, messages: Sequence[Message], *, shard: str, attempt: int) -> Completion:
         self.asked.append(list(messages))
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+        if isinstance(reply, Exception):
+            raise reply
         return Completion(reply, 100, 10) if isinstance(reply, str) else reply

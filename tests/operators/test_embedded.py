@@ -62,6 +62,15 @@ def without_tokenizer(folder: Path) -> None:
     (folder / "tokenizer.json").unlink()
 
 
+def without_template(folder: Path) -> None:
+    (folder / "tokenizer_config.json").unlink()
+
+
+def with_weights_that_are_a_folder(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").mkdir()
+
+
 def truncated(folder: Path) -> None:
     with (folder / "model.safetensors").open("r+b") as file:
         file.truncate(10_000)
@@ -80,7 +89,12 @@ def with_a_broken_config(folder: Path) -> None:
     ("harm", "why"),
     [
         (without_tokenizer, r"holds no checkpoint: tokenizer.json missing"),
-        (shutil.rmtree, r"holds no checkpoint: config.json, tokenizer.json, \*.safetensors missing"),
+        (without_template, r"holds no checkpoint: tokenizer_config.json missing"),
+        (with_weights_that_are_a_folder, r"holds no checkpoint: \*.safetensors missing"),
+        (
+            shutil.rmtree,
+            "holds no checkpoint: config.json, tokenizer.json, tokenizer_config.json, ",
+        ),
         (truncated, "cannot be loaded: "),
         (of_another_shape, "cannot be loaded: "),
         (with_a_broken_config, "cannot be loaded: "),
@@ -96,6 +110,15 @@ def test_a_checkpoint_that_is_none_is_no_fault_of_the_shard(
         ask(Embedded(str(folder)), "self.assertTrue(x)")
 
 
+def test_a_folder_that_cannot_be_read() -> None:
+    assert lacking("a" * 5_000) == f"{'a' * 200} cannot be read: File name too long"
+
+
+def test_without_the_engine_it_says_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("operators.embedded.find_spec", lambda name: None)
+    assert "install umbau[embedded]" in lacking(str(folder))
+
+
 def test_another_checkpoint_is_another_revision(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "checkpoint"
     shutil.copytree(folder, other)
@@ -103,5 +126,6 @@ def test_another_checkpoint_is_another_revision(folder: Path, tmp_path: Path) ->
     assert Embedded(str(other), max_tokens=1).revision != Embedded(str(folder)).revision
     third = tmp_path / "third"
     shutil.copytree(folder, third)
-    truncated(third)
-    assert Embedded(str(third)).revision != Embedded(str(folder)).revision
+    config = third / "tokenizer_config.json"
+    config.write_text(config.read_text().replace("[INST]", "[ASK]"))
+    assert Embedded(str(third)).revision != Embedded(str(folder)).revision, "it is asked in another way"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from operators.data import Completion, Edit, Finding, Shard, Span, Verdict
+from operators.data import Completion, Edit, Finding, Shard, Skip, Span, Verdict
 from operators.piecewise import BY_ITSELF, Piecewise
 from operators.rewrite import NEEDS_MODEL
 from operators.workspace import Workspace
@@ -71,7 +71,6 @@ def test_other_models_are_told_the_task_and_what_was_found(workspace: MakeWorksp
     ("reply", "trouble"),
     [
         ("", "a.py:6: the reply was empty."),
-        ("```python\n```", "a.py:6: the reply was empty."),
         (Completion("assert f(", 1, 1, cut=True), "a.py:6: the reply was cut at its length limit."),
         ("self.assertEqual(f(1), 2)", "the reply still holds what is to go: self.assertEqual(f(1), 2)."),
     ],
@@ -84,6 +83,35 @@ def test_a_reply_of_no_use_is_told_and_the_others_stay(
     assert trouble in edit.trouble
     assert "assert f(2)" in (edit.files["a.py"] or "")
     assert "self.assertEqual(f(1), 2)" in (edit.files["a.py"] or "")
+
+
+@pytest.mark.parametrize(
+    ("reply", "new"),
+    [
+        ("assert f(1) == 2", "assert f(1) == 2\n"),
+        ("Here it is:\n\n```python\nassert f(1) == 2\n```\nIt compares.", "assert f(1) == 2\n"),
+        ("````\nassert f(1) == '```'\n````", "assert f(1) == '```'\n"),
+        ("```\r\nassert f(1)\r\n```\r\n", "assert f(1)\n"),
+        ("```\n    with a:\n        f(1)\n```", "with a:\n            f(1)\n"),
+        ("```\nassert f(1)  # was self.assertEqual\n```", "assert f(1)  # was self.assertEqual\n"),
+        ("```python\n```", "a.py:6: the reply was empty."),
+        ("```\na\n```\n```\nb\n```", "a.py:6: the reply holds several pieces of code: answer with one."),
+    ],
+)
+def test_replies_as_models_write_them(workspace: MakeWorkspace, reply: str, new: str) -> None:
+    ws = workspace({"a.py": TEXT})
+    edit = propose(Talks([reply]), ws, method(ws, 6, 6))
+    assert edit.trouble == ("" if new.endswith("\n") else new)
+    if not edit.trouble:
+        assert edit.files["a.py"] == TEXT.replace("self.assertEqual(f(1), 2)\n", new)
+
+
+def test_a_model_may_say_that_nothing_has_to_change(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": TEXT})
+    edit = propose(Talks(["```\nself.assertEqual(f(1), 2)\n```", "```\nassert f(2)\n```"]), ws, method(ws, 5, 9))
+    assert not edit.trouble
+    assert edit.notes == ("a.py:6: the model left this as it is.",)
+    assert "assert f(2)" in (edit.files["a.py"] or "")
 
 
 def test_a_reply_that_does_not_parse_is_left_to_the_checks(workspace: MakeWorkspace) -> None:
@@ -109,8 +137,19 @@ def test_without_a_model_what_is_left_is_trouble(workspace: MakeWorkspace) -> No
     assert operator.propose(ws, method(ws, 5, 9), (Verdict(Edit({}), ()),)) is None
 
 
-def test_a_string_that_begins_further_left_cannot_be_moved(workspace: MakeWorkspace) -> None:
-    ws = workspace({"a.py": "def f(self):\n    self.assertEqual(x, '''\nleft''')\n"})
-    edit = propose(Talks(["x"]), ws, shard_of(ws.base, "a.py"))
-    assert edit.trouble == f"a.py:2: {BY_ITSELF}."
-    assert not edit.files
+LEFT = 'def f(self):\n    self.assertEqual(x, """\nleft""")\n'
+
+
+def test_a_piece_that_cannot_be_asked_for_is_told_and_harms_no_other(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": LEFT + "    self.assertTrue(x)\n    self.assertTrue(y)\n"})
+    model = Talks([Skip("too long"), "assert y"], bare=True)
+    edit = propose(model, ws, shard_of(ws.base, "a.py"))
+    assert edit.notes == (f"a.py:2: {BY_ITSELF}.", "a.py:4: too long.")
+    assert edit.files == {"a.py": LEFT + "    self.assertTrue(x)\n    assert y\n"}
+    assert (edit.trouble, edit.tokens_in) == ("", 100)
+
+
+def test_where_no_piece_can_be_asked_for_the_shard_is_skipped(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": LEFT})
+    with pytest.raises(Skip, match=f"a.py:2: {BY_ITSELF}"):
+        Piecewise("Do it.", Talks(["x"]), (), HITS).propose(ws, shard_of(ws.base, "a.py"), ())

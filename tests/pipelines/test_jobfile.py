@@ -14,6 +14,7 @@ from pipelines.job import Job
 from pipelines.jobfile import BadJob, load, parse
 
 GOOD = "name: greet\nrepos: [{git: .}]\nsteps: [{shell: ruff format}]\n"
+REWRITE = "name: greet\nrepos: [{{git: .}}]\nsteps: [{{rewrite: {{prompt: x, {}}}}}]\n"
 
 
 def job(text: str | bytes) -> Job:
@@ -53,6 +54,17 @@ BAD = {
     "python 2": (GOOD + 'environment: {python: "2.7"}\n', "job.yaml:4:23", "a version of Python 3"),
     "no": (GOOD + "merge_request: {draft: no}\n", "job.yaml:4:24", "true or false is needed"),
     "true for text": (GOOD.replace("greet", "true"), "job.yaml:1:7", 'write "true" in quotes'),
+    "a checkpoint with a name": (
+        REWRITE.format("model: {checkpoint: mine, name: small}"),
+        "job.yaml:3:38",
+        "a `checkpoint` runs here and has no name",
+    ),
+    "bare without piece": (
+        REWRITE.format("model: {checkpoint: mine, bare: true}"),
+        "job.yaml:3:19",
+        "add `reply: piece`",
+    ),
+    "piece with context": (REWRITE.format("reply: piece, context: [a.py]"), "job.yaml:3:19", "no `context` is shown"),
     "branch 5": (GOOD.replace("git: .", "git: ., branch: 5"), "job.yaml:2:26", 'write "5" in quotes'),
     "branch pattern": (GOOD.replace("git: .", 'git: ., branch: "a*"'), "job.yaml:2:9", "the name of one branch"),
     "null for text": (GOOD + "description:\n", "job.yaml:4:13", "text is needed here"),

@@ -117,15 +117,20 @@ def test_what_the_job_leaves_out_of_the_model_comes_from_the_environment(
 
 def test_a_checkpoint_runs_in_the_worker(make: Make, tmp_path: Path) -> None:
     checkpoint(tmp_path / "mine")
-    step = {"prompt": "x", "reply": "piece", "model": {"checkpoint": "mine", "bare": True}}
+    step = {"prompt": "x", "reply": "piece", "left": "y", "model": {"checkpoint": "mine", "bare": True}}
     found = make({"rewrite": step})
-    assert found.operator.steps == (Piecewise("x", Embedded(str(tmp_path / "mine"), bare=True)),)  # type: ignore[attr-defined]
+    operator = Piecewise("x", Embedded(str(tmp_path / "mine"), bare=True), hits="y")
+    assert found.operator.steps == (operator,)  # type: ignore[attr-defined]
     assert not found.learns, "nobody can talk to it"
     assert make({"rewrite": {**step, "model": {"checkpoint": "mine"}}}).learns
     told = refused(make, {"rewrite": {**step, "model": {"checkpoint": "nowhere"}}})
-    assert f"{tmp_path / 'nowhere'} holds no checkpoint: config.json, tokenizer.json, *.safetensors missing" in told
-    told = refused(make, {"rewrite": {**step, "reply": "blocks"}})
-    assert "a bare model is shown one statement after another: it needs `reply: piece`" in told
+    assert f"{tmp_path / 'nowhere'} holds no checkpoint: config.json, tokenizer.json" in told
+
+
+def test_pieces_need_a_pattern(make: Make) -> None:
+    step = {"rewrite": {"prompt": "x", "reply": "piece"}}
+    assert "give `left`, or `select.contains`" in refused(make, step)
+    assert make(step, select={"contains": "y"}).operator.steps == (Piecewise("x", hits="y"),)  # type: ignore[attr-defined]
 
 
 def test_who_can_be_told_what_is_wrong(make: Make) -> None:

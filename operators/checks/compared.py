@@ -1,0 +1,21 @@
+"""What checks that compare the syntax of before and after have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from operators import guard
+from operators.data import Edit, Skip
+from operators.workspace import Workspace
+
+
+def compared(ws: Workspace, edit: Edit, function: str, **arguments: Any) -> Iterator[tuple[str, list[Any] | str]]:
+    """Yield each Python file that an edit changes, with what `function` of operators.syntax says of its two texts, or
+    why they cannot be compared."""
+    for path, text in edit.files.items():
+        if text is not None and path.endswith((".py", ".pyi")):
+            try:
+                yield path, guard.call(function, before=ws.base_text(path) or "", after=text, **arguments)
+            except Skip as why:
+                yield path, f"the file cannot be compared: {why}"
