@@ -31,6 +31,7 @@ CLASS = "class Test(unittest.TestCase):\n"
 LONGEST = 1_500  # characters of a piece
 EVEN = 0.5  # share of calls in which each method is as likely; in the others, as likely as it is written
 OLD = 0.3  # share of calls by an older name, which the standard library no longer uses
+BROKEN = 0.3  # share of calls with an argument over several lines
 SHORT = 700  # characters of a function that is learned whole
 
 Kind = Literal["statement", "function"]
@@ -108,20 +109,43 @@ def recombined(known: list[Pair], many: int, rng: random.Random) -> Iterator[Pai
     calls = [call for before in changing for call in _calls(before)]
     methods = sorted({name for name, _ in calls})
     older = {now: [alias for alias, name in ALIASES.items() if name == now] for now in methods}
-    operands = [code for _, arguments in calls for code in arguments]
+    flat = [code for _, arguments in calls for code in arguments if "\n" not in code]
+    broken = [code for _, arguments in calls for code in arguments if "\n" in code] or flat
     wide = {name: [len(arguments) for own, arguments in calls if own == name] for name in methods}
     for _ in range(many):
         name = rng.choice(methods) if rng.random() < EVEN else rng.choice(calls)[0]
-        chosen = [rng.choice(operands) for _ in range(rng.choice(wide[name]))]
+        chosen = [rng.choice(flat) for _ in range(rng.choice(wide[name]))]
+        if rng.random() < BROKEN:
+            chosen[rng.randrange(len(chosen))] = rng.choice(broken) if rng.random() < 0.6 else _split(flat, rng)
         if older[name] and rng.random() < OLD:
             name = rng.choice(older[name])
-        before = f"self.{name}({', '.join(chosen)})"
-        if len(before) > 60 and rng.random() < 0.7:
-            inner = ",\n    ".join(chosen) if rng.random() < 0.5 else f",\n{' ' * (len(name) + 6)}".join(chosen)
-            before = f"self.{name}({inner})" if not inner.count(",\n    ") else f"self.{name}(\n    {inner}\n)"
+        before = _called(name, chosen, rng)
         after = changed(before, "statement") if len(before) <= LONGEST else None
         if after is not None:
             yield Pair("statement", before, after)
+
+
+def _split(operands: list[str], rng: random.Random) -> str:
+    """Return two operands as one expression on two lines."""
+    first, second = rng.choice(operands), rng.choice(operands)
+    strings = [one for one in (first, second) if one[:1] in "'\""]
+    between = " " if len(strings) == 2 else rng.choice((" + ", " % ", " or ", " - "))
+    return f"{first}{between.rstrip()}\n{' ' * rng.choice((4, 8, 17))}{second}"
+
+
+def _called(name: str, arguments: list[str], rng: random.Random) -> str:
+    """Return a call as people lay it out: short ones on one line, others one argument a line, now and then with a
+    comment."""
+    line = "\n"
+    comma = ",  # type: ignore" if len(arguments) > 1 and rng.random() < 0.04 else ","
+    if "\n" in "".join(arguments) or len(", ".join(arguments)) > 50 or comma != ",":
+        if rng.random() < 0.4:
+            return (
+                f"self.{name}({line}    " + f"{comma}{line}    ".join(arguments) + rng.choice((f"{line})", f",{line})"))
+            )
+        if rng.random() < 0.6 or comma != ",":
+            return f"self.{name}(" + f"{comma}{line}{' ' * (len(name) + 6)}".join(arguments) + ")"
+    return f"self.{name}({', '.join(arguments)})"
 
 
 def _calls(code: str) -> Iterator[tuple[str, list[str]]]:
@@ -135,5 +159,5 @@ def _calls(code: str) -> Iterator[tuple[str, list[str]]]:
         ):
             given = [ast.get_source_segment(code, one) or "" for one in args]
             given += [ast.get_source_segment(code, one) or "" for one in keywords]
-            if given and not any("\n" in one for one in given):
+            if given:
                 yield name, given

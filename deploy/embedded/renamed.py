@@ -21,6 +21,16 @@ KEPT = {
     *("subTest", "skipTest", "setUp", "tearDown", "caplog", "messages", "items", "isnan", "issubset", "rel", "abs"),
 }
 _NAME = re.compile(r"(?<![\\\w])[A-Za-z_]\w*(?![\w\"'])")  # not what escapes or begins a string
+_STRING = re.compile(r"""(?<![\w"'])(["'])([^"'\\\n{}%]{2,60})\1(?!["'])""")  # not what is formatted
+_SIGNS = (", ", ": ", " == ", "(", ")", "[", "]", "=", "<", ">", "/", "-", ".", "&", ";", "?", " ", "--", "#", "@", "0")
+_ALPHABETS = tuple(
+    [chr(sign) for sign in range(first, last) if chr(sign).isprintable()]
+    for first, last in (
+        *((0xA1, 0x180), (0x370, 0x400), (0x400, 0x460), (0x5D0, 0x5EB), (0x620, 0x660), (0x900, 0x980)),
+        *((0x2010, 0x2028), (0x2190, 0x2200), (0x3040, 0x3100), (0x4E00, 0x9F00), (0xAC00, 0xD7A0), (0x1F300, 0x1F650)),
+    )
+)
+STRINGS = 0.4  # share of pairs whose strings change
 _NUMBER = re.compile(r"(?<![\w.\\])\d{1,6}(?![\w.])")
 
 
@@ -38,7 +48,33 @@ def renamed(before: str, after: str, words: Sequence[Sequence[str]], rng: random
             for number in sorted(numbers)
             if number not in {"0", "1", "2"} and not number.startswith("0") and rng.random() < share
         }
-    return _swapped(before, others), _swapped(after, others)
+    before, after = _swapped(before, others), _swapped(after, others)
+    return _rewritten(before, after, rng) if rng.random() < STRINGS else (before, after)
+
+
+def _rewritten(before: str, after: str, rng: random.Random) -> tuple[str, str]:
+    """Return the pair with other text in the strings that stand on both sides."""
+    kept = {match[2] for match in _STRING.finditer(after)}
+    others = {match[2]: "" for match in _STRING.finditer(before) if match[2] in kept}
+    others = {text: _text(len(text), rng) for text in others}
+
+    def swap(match: re.Match[str]) -> str:
+        return f"{match[1]}{others.get(match[2], match[2])}{match[1]}"
+
+    return _STRING.sub(swap, before), _STRING.sub(swap, after)
+
+
+def _text(size: int, rng: random.Random) -> str:
+    """Return text that is hard to copy: of another alphabet, of signs that mean something in code, of repetitions."""
+    kind, letters, text = rng.random(), rng.choice(_ALPHABETS), ""
+    while len(text) < size:
+        if kind < 0.4:
+            text += rng.choice(letters) if rng.random() < 0.8 else rng.choice("aeinot -")
+        elif kind < 0.6:
+            text += rng.choice("abcxyzABXYZ0159_ -") * rng.choice((1, 1, 1, 2, 3, 6))
+        else:
+            text += rng.choice(_SIGNS) if rng.random() < 0.5 else "".join(rng.choices(string.ascii_letters, k=4))
+    return text[:size]
 
 
 def _name(name: str, words: Sequence[Sequence[str]], rng: random.Random) -> str:

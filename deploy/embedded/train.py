@@ -60,7 +60,7 @@ def main() -> None:
 
     known = stored(given.work / "pairs.json")
     words = by_length([pair.before for pair in known])
-    tokenizer = vocabulary(known)
+    tokenizer = vocabulary(known, given.work / "tokenizer")
     learner = Learner(network().to(given.device), given.work / "state.pt", given.tokens, given.device)
     print(f"{len(known):,} pairs, {learner.seen:,} tokens seen", flush=True)
     learner.learn(batches(known, words, tokenizer, random.Random(SEED + learner.seen)))
@@ -99,7 +99,10 @@ def _pairs_of(file: Path) -> list[Pair]:
     return list(pairs([file]))
 
 
-def vocabulary(known: list[Pair]) -> PreTrainedTokenizerFast:
+def vocabulary(known: list[Pair], kept: Path) -> PreTrainedTokenizerFast:
+    """Return the tokenizer, made once."""
+    if kept.exists():
+        return PreTrainedTokenizerFast.from_pretrained(kept)
     tokenizer = Tokenizer(models.BPE(unk_token=None))
     split = pre_tokenizers.Split(Regex(PIECES), "isolated")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -116,6 +119,7 @@ def vocabulary(known: list[Pair]) -> PreTrainedTokenizerFast:
     own = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
     own.chat_template = TEMPLATE
     own.model_max_length = LONGEST
+    own.save_pretrained(kept)
     return own
 
 
