@@ -215,6 +215,8 @@ class Model(Protocol):
     def concurrency(self) -> int:
         """Calls at a time that it is worth sending from one machine."""
 
-    def complete(self, messages: Sequence[Message], *, shard: str, attempt: int) -> Completion:
-        """Raise ModelError when there is no answer to be had, Skip when the messages are longer than it can see; an odd
+    def complete(self, messages: Sequence[Message], *, shard: str, attempt: int, grammar: str = "") -> Completion:
+        """Answer. `grammar`: in Lark's form, for an engine that can be held to one; others may write what they like.
+
+        Raise ModelError when there is no answer to be had, Skip when the messages are longer than it can see; an odd
         answer is returned as it is."""

@@ -42,15 +42,20 @@ class Embedded:
     def revision(self) -> str:
         return f"{_digest(self.folder)} {self.temperature} {self.max_tokens}"
 
-    def complete(self, messages: Sequence[Message], *, shard: str, attempt: int) -> Completion:
-        """Ask for one completion.
+    def complete(self, messages: Sequence[Message], *, shard: str, attempt: int, grammar: str = "") -> Completion:
+        """Ask for one completion that follows the grammar, if one is given.
 
         Raises ModelError when the checkpoint cannot be run, Skip when the messages are longer than it can see.
         """
         with _running:
-            return self._asked(messages, attempt)
+            try:
+                return self._asked(messages, attempt, grammar)
+            except ModelError:
+                if not grammar:
+                    raise
+                return self._asked(messages, attempt, "")  # it may not know what to do with one; checks judge anyway
 
-    def _asked(self, messages: Sequence[Message], attempt: int) -> Completion:
+    def _asked(self, messages: Sequence[Message], attempt: int, grammar: str) -> Completion:
         runner = _loaded(self.folder)
         from mistralrs import ChatCompletionRequest
 
@@ -59,6 +64,8 @@ class Embedded:
             model="default",
             temperature=self.temperature if attempt else 0.0,
             max_tokens=self.max_tokens,
+            grammar=grammar or None,
+            grammar_type="lark" if grammar else None,
         )
         try:
             answer = runner.send_chat_completion_request(request)

@@ -44,6 +44,8 @@ class Piecewise:
     model: Model | None = None
     examples: tuple[tuple[str, str], ...] = ()
     hits: str = ""
+    words: tuple[str, ...] = ()
+    """Names that an answer of a bare model may use beside those of the piece."""
 
     @property
     def waits(self) -> bool:
@@ -91,7 +93,8 @@ class Piecewise:
             return _Answer(path, first, last, note=BY_ITSELF)
         try:
             messages = self._messages(model, code, past)
-            reply = model.complete(messages, shard=f"{shard.key} {path}:{first}", attempt=len(past))
+            grammar = guard.call("grammar:copying", code=code, free=self.words) if model.bare else ""
+            reply = model.complete(messages, shard=f"{shard.key} {path}:{first}", attempt=len(past), grammar=grammar)
         except Skip as why:
             return _Answer(path, first, last, note=str(why))
         new, trouble = self._read(model, reply)

@@ -6,6 +6,7 @@ import json
 import random
 import struct
 from collections.abc import Iterator
+from itertools import count
 from math import prod
 from pathlib import Path
 
@@ -62,7 +63,8 @@ def _tokenizer(tokens: list[str]) -> dict[str, object]:
 def _alphabet() -> list[str]:
     """Return a printable character for each byte, as byte-level BPE has them since GPT-2."""
     shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    return [chr(byte) if byte in shown else chr(256 + byte) for byte in range(256)]
+    others = (chr(256 + number) for number in count())
+    return [chr(byte) if byte in shown else next(others) for byte in range(256)]
 
 
 def _weights(vocabulary: int) -> bytes:

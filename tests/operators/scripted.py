@@ -62,7 +62,7 @@ class Talks:
     concurrency: int = 4
     asked: list[list[Message]] = field(default_factory=list)
 
-    def complete(self, messages: Sequence[Message], *, shard: str, attempt: int) -> Completion:
+    def complete(self, messages: Sequence[Message], *, shard: str, attempt: int, grammar: str = "") -> Completion:
         self.asked.append(list(messages))
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if isinstance(reply, Exception):

@@ -22,6 +22,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return checkpoint(tmp_path_factory.mktemp("embedded") / "checkpoint")
 
 
+QUESTION = [{"role": "user", "content": "self.assertTrue(x)"}]
+
+
 def ask(model: Embedded, code: str, attempt: int = 0) -> Completion:
     return model.complete([{"role": "user", "content": code}], shard="s", attempt=attempt)
 
@@ -34,6 +37,14 @@ def test_it_answers_and_counts(folder: Path, capfd: pytest.CaptureFixture[str]) 
     assert reply.text
     assert ask(model, "self.assertTrue(x)", attempt=1).tokens_out == 8
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("attempt", [0, 1])
+def test_it_keeps_to_a_grammar_that_it_understands(folder: Path, attempt: int) -> None:
+    model = Embedded(str(folder), max_tokens=24)
+    said = model.complete(QUESTION, shard="s", attempt=attempt, grammar='start: "assert " WORD\nWORD: /é影/\n')
+    assert (said.text, said.cut) == ("assert é影", False)
+    assert model.complete(QUESTION, shard="s", attempt=attempt, grammar="start: nothing").tokens_out
 
 
 def test_many_may_ask_at_a_time(folder: Path) -> None:

@@ -1,0 +1,77 @@
+"""Writes the grammar of answers that use no other words than a piece of code does."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import tokenize
+from collections.abc import Iterator, Sequence
+from io import StringIO
+
+from operators.source import split
+from operators.syntax.outline import parse
+
+# Lark as llguidance reads it: https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md
+SIMPLE = "start: (line NL)* line | (line NL)* header (NL INDENT line)+"
+COMPOUND = "start: INDENT? line (NLS INDENT? line)*"
+RULES = r"""
+header: words ":" COMMENT?
+line: words COMMENT?
+words: (first between*)? (WORD between+)* WORD?
+first: SIGN | group
+between: SIGN | SPACES | group
+group: "(" inside ")" | "[" inside "]" | "{" inside "}"
+inside: apart* (WORD apart+)* WORD?
+apart: between | COMMENT? NL
+SIGN: /[,.:;=<>!+*\/%&|^~@\\-]/
+SPACES: / +/
+NL: /\n/
+NLS: /\n+/
+INDENT: /[ \t]+/
+"""
+_APART = re.compile(r"[!-;=?@\[-`{-~]|[\0-\x1f]")  # what a regular expression would not take for itself
+_OPENS, _CLOSES = (getattr(tokenize, f"FSTRING_{name}", None) for name in ("START", "END"))  # from 3.12 on
+
+
+def copying(code: str, free: Sequence[str]) -> str:
+    """Return a Lark grammar of code whose names and literals all stand in `code`, or are keywords or `free` ones.
+
+    Brackets are balanced, and a line ends inside of them or where a statement does. Where `code` is a simple statement,
+    so are the answers, apart from imports above and a block around it. That leaves a small model the choice of what
+    goes where, and no way to misspell it. Raises Skip when `code` does not parse.
+    """
+    simple = not any(hasattr(statement, "body") for statement in parse(code).body)
+    found = list(_words(code))
+    comments = {word for word in found if word.startswith("#")}
+    words = {*found, *keyword.kwlist, *free} - comments
+    rules = (SIMPLE if simple else COMPOUND) + (RULES if comments else RULES.replace(" COMMENT?", ""))
+    return f"{rules}WORD: {_any(words)}\n" + (f"COMMENT: {_any(comments)}\n" if comments else "")
+
+
+def _any(words: set[str]) -> str:
+    longest_first = sorted(words, key=lambda word: (-len(word), word))
+    return f"/{'|'.join(_APART.sub(_escaped, word) for word in longest_first)}/"
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\x{ord(match[0]):02x}"
+
+
+def _words(code: str) -> Iterator[str]:
+    """Yield names, literals and comments as they are written; an f-string is one."""
+    lines, open_at, depth = split(code), (0, 0), 0
+    for token in tokenize.generate_tokens(StringIO(code).readline):
+        if token.type == _OPENS:
+            open_at, depth = (open_at if depth else token.start), depth + 1
+        elif token.type == _CLOSES:
+            depth -= 1
+            if not depth:
+                yield _between(lines, open_at, token.end)
+        elif not depth and token.type in {tokenize.NAME, tokenize.NUMBER, tokenize.STRING, tokenize.COMMENT}:
+            yield token.string
+
+
+def _between(lines: Sequence[str], start: tuple[int, int], end: tuple[int, int]) -> str:
+    own = [*lines[start[0] - 1 : end[0]]]
+    own[-1] = own[-1][: end[1]]
+    return "".join([own[0][start[1] :], *own[1:]])
