@@ -56,8 +56,8 @@ class Endpoint:
         return f"{self.name} {self.temperature} {self.max_tokens}"
 
     def complete(self, messages: Sequence[Message], *, shard: str, attempt: int, grammar: str = "") -> Completion:
-        """Ask for one completion. The first attempt is greedy-leaning, later ones are drawn with another seed. A grammar
-        is not passed on: not every server could be held to it.
+        """Ask for one completion. The first attempt is greedy-leaning, later ones are drawn with another seed. A
+        grammar is not passed on: not every server could be held to it.
 
         Raises ModelError when the endpoint refuses, or gives no answer in six tries.
         """

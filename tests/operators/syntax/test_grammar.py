@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import keyword
-from pathlib import Path
 
 import pytest
 from lark import Lark, UnexpectedCharacters, UnexpectedEOF, UnexpectedInput
