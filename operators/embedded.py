@@ -15,6 +15,9 @@ from typing import Any
 from operators.data import Completion, Message, Skip
 from operators.model import ModelError
 
+SHIPPED = "umbau-asserts"
+"""The model that comes with Umbau; what it can do and cannot stands beside its weights."""
+SHIPPED_IN = Path(__file__).parent / "checkpoint"
 NEEDED = ("config.json", "tokenizer.json", "tokenizer_config.json", "*.safetensors")
 READ = ("*.json", "*.jinja", "*.safetensors")  # what the answers depend on
 EDGE = 1 << 20  # bytes at both ends of a file that are digested: all of it would take minutes where it is large
@@ -31,7 +34,8 @@ class Embedded:
 
     folder: str
     temperature: float = 0.15
-    """From the second attempt on; the first is greedy. What is drawn then is drawn anew each time: it takes no seed."""
+    """Of the second attempt; the first is greedy, each later one bolder, up to 1. What is drawn is drawn anew each time:
+    it takes no seed."""
     max_tokens: int = 8192
     bare: bool = False
     """It knows one task only and is shown nothing but the code."""
@@ -62,7 +66,7 @@ class Embedded:
         request = ChatCompletionRequest(
             messages=[dict(message) for message in messages],
             model="default",
-            temperature=self.temperature if attempt else 0.0,
+            temperature=min(attempt * self.temperature, max(1.0, self.temperature)),
             max_tokens=self.max_tokens,
             grammar=grammar or None,
             grammar_type="lark" if grammar else None,
@@ -102,7 +106,7 @@ def _loaded(folder: str) -> Any:
 def lacking(folder: str) -> str:
     """Return why no checkpoint can be run from a folder, or ""."""
     if not find_spec("mistralrs"):
-        return "a checkpoint is run by mistralrs, which is not installed: install umbau[embedded]"
+        return "a checkpoint is run by mistralrs, which is not installed here: it has wheels for Linux and for Apple silicon"
     try:
         missing = [name for name in NEEDED if not _files(folder, name)]
         for file in _files(folder, *READ):

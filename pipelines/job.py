@@ -57,6 +57,7 @@ class ModelSettings(Short):
     runs in the worker."""
 
     name: str = ""
+    """`umbau-asserts` comes with Umbau and runs in the worker unless there is a url."""
     url: str = Field(default="", pattern=r"^(https?://\S+)?$")
     key_from: str = Field(default="UMBAU_MODEL_KEY", pattern=r"^[A-Z_][A-Z0-9_]*$")
     """The environment variable that holds the key. The key itself never stands in a job."""

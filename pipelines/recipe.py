@@ -22,7 +22,7 @@ from operators.checks.scope import Scope
 from operators.checks.tests import Tests
 from operators.codemod import Codemod
 from operators.data import Check, Model, Operator, Skip, told
-from operators.embedded import Embedded, lacking
+from operators.embedded import SHIPPED, SHIPPED_IN, Embedded, lacking
 from operators.model import Endpoint
 from operators.piecewise import ASKING, Piecewise
 from operators.rewrite import Rewrite
@@ -102,19 +102,21 @@ def _rewrite(step: spec.RewriteStep, job: spec.Job, home: str) -> Rewrite | Piec
     if step.reply == "piece":
         if not left:
             raise ValueError("`reply: piece` asks for what a pattern finds: give `left`, or `select.contains`")
-        return Piecewise(step.prompt, model, shown, left)
+        free = [name.removesuffix("=") for check in job.checks if check.keeps for name in check.keeps.free]
+        words = tuple(name for name in free if name.isidentifier())
+        return Piecewise(step.prompt, model, shown, left, words)
     return Rewrite(step.prompt, model, shown, step.reply, left)
 
 
 def _model(settings: spec.ModelSettings | None, home: str) -> Model | None:
     """Fill in from the environment what the job leaves out; None when no endpoint is known."""
     settings = settings or spec.ModelSettings()
-    if settings.checkpoint:
-        folder = str(Path(home, settings.checkpoint))
+    url = settings.url or os.environ.get("UMBAU_MODEL_URL", "")
+    if settings.checkpoint or (settings.name == SHIPPED and not url):
+        folder = str(Path(home, settings.checkpoint) if settings.checkpoint else SHIPPED_IN)
         if why := lacking(folder):
             raise ValueError(why)
         return Embedded(folder, settings.temperature, settings.max_tokens, settings.bare)
-    url = settings.url or os.environ.get("UMBAU_MODEL_URL", "")
     name = settings.name or os.environ.get("UMBAU_MODEL", "")
     if not url or not name:
         return None

@@ -83,8 +83,7 @@ def test_third_parties_stay_where_they_belong(third_party: str) -> None:
 
 def test_every_third_party_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    needed = [*project["dependencies"], *project["optional-dependencies"]["embedded"]]
-    declared = {name.partition(">=")[0] for name in needed}
+    declared = {name.partition(">=")[0] for name in project["dependencies"]}
     called = {"gitpython": "git", "markdown-it-py": "markdown_it", "pyyaml": "yaml"}
     named = {called.get(name, name) for name in declared}
     used = {name.partition(".")[0] for module in FILES for name in imported(module)}

@@ -1,5 +1,6 @@
 """Measures the embedded model on code that it never saw: `python deploy/embedded/measure.py FOLDER...`, each folder a
-package that was kept out of training. What is right says the codemod of the job: the same syntax tree.
+package that was kept out of training. It is asked and judged as by the job `plain-asserts`, but for the tests.
+What is right says the codemod of the job `unittest-to-pytest`: the same syntax tree.
 """
 
 from __future__ import annotations
@@ -9,65 +10,58 @@ import ast
 import random
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
-from pairs import Kind, Pair, pairs
+from pairs import HITS, Pair, pairs
 
-from operators.data import Completion, Skip
-from operators.embedded import Embedded
-from operators.syntax.atoms import differences
-from operators.syntax.module import check
+from operators.data import Skip
+from operators.embedded import SHIPPED_IN, Embedded
+from operators.syntax import atoms, claims
+from operators.syntax.grammar import copying
+from operators.syntax.pieces import pieces, replaced
+from pipelines.jobfile import load
+from pipelines.session import shipped
 
 ATTEMPTS = 4
-FREE = (  # names that may come and go, as a job would say under `keeps`
-    *("self", "assert*", "fail*", "skipTest", "pytest", "raises", "warns", "fail", "skip", "approx", "re", "search"),
-    *(
-        "isinstance",
-        "collections",
-        "Counter",
-        "sorted",
-        "value",
-        "exception",
-        "msg=",
-        "match=",
-        "abs=",
-        "places=",
-        "delta=",
-    ),
-)
+FREE = [name for check in load(shipped("plain-asserts")).checks if check.keeps for name in check.keeps.free]
+WORDS = [name for name in (one.removesuffix("=") for one in FREE) if name.isidentifier()]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", type=Path, nargs="+")
-    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--checkpoint", type=Path, default=SHIPPED_IN)
     parser.add_argument("--most", type=int, default=1_000, help="pairs of a kind and package, chosen at random")
+    parser.add_argument("--free", action="store_true", help="let it write what it likes, not only the code's own words")
     given = parser.parse_args()
     model = Embedded(str(given.checkpoint), temperature=0.4, max_tokens=512, bare=True)
-    total: dict[Kind, Counter[str]] = {"statement": Counter(), "function": Counter()}
+    sums: dict[str, Counter[str]] = {}
     for folder in given.folders:
         known = [pair for pair in pairs(sorted(folder.rglob("*test*.py"))) if pair.before != pair.after]
-        for kind, sums in total.items():
+        for kind in ("statement", "function"):
             own = [pair for pair in known if pair.kind == kind]
             random.Random(0).shuffle(own)
-            counts = measured(model, own[: given.most])
-            sums.update(counts)
-            print(f"{folder.name:24} {kind:10} {told(counts)}", flush=True)
-    for kind, sums in total.items():
-        print(f"{'all':24} {kind:10} {told(sums)}")
+            for cut in (False, True) if kind == "function" else (False,):
+                how = f"{kind} by statement" if cut else kind
+                counts = measured(model, own[: given.most], cut, given.free)
+                sums.setdefault(how, Counter()).update(counts)
+                print(f"{folder.name:24} {how:22} {told(counts)}", flush=True)
+    for how, counts in sums.items():
+        print(f"{'all':24} {how:22} {told(counts)}")
 
 
-def measured(model: Embedded, chosen: list[Pair]) -> Counter[str]:
+def measured(model: Embedded, chosen: Sequence[Pair], cut: bool, free: bool) -> Counter[str]:
+    """Count how the model does; `cut`: a function is asked for statement by statement."""
     counts: Counter[str] = Counter()
     start = time.monotonic()
     for pair in chosen:
         counts["pairs"] += 1
         for attempt in range(ATTEMPTS):
-            reply = model.complete([{"role": "user", "content": pair.before}], shard="", attempt=attempt)
-            right = same(reply.text, pair.after)
+            after = asked(model, pair.before, attempt, cut, free)
+            right = same(after, pair.after)
             counts["right at once"] += right and not attempt
-            counts["the same text at once"] += reply.text.strip() == pair.after.strip() and not attempt
-            if passes(pair, reply):
+            if passes(pair.before, after):
                 counts["accepted"] += 1
                 counts["accepted but other"] += not right
                 break
@@ -77,6 +71,14 @@ def measured(model: Embedded, chosen: list[Pair]) -> Counter[str]:
     return counts
 
 
+def asked(model: Embedded, code: str, attempt: int, cut: bool, free: bool) -> str:
+    if not cut:
+        grammar = "" if free else copying(code, WORDS)
+        return model.complete([{"role": "user", "content": code}], shard="", attempt=attempt, grammar=grammar).text
+    found = pieces(code, HITS)
+    return replaced(code, [(first, last, asked(model, one, attempt, False, free)) for first, last, one in found if one])
+
+
 def same(one: str, other: str) -> bool:
     try:
         return ast.dump(ast.parse(one)) == ast.dump(ast.parse(other))
@@ -84,23 +86,17 @@ def same(one: str, other: str) -> bool:
         return False
 
 
-def passes(pair: Pair, reply: Completion) -> bool:
-    """Ask of a piece what the job asks of a shard, except for its tests."""
-    after = reply.text.strip("\n")
+def passes(before: str, after: str) -> bool:
+    """Ask of code what the job asks of a shard, except for its tests."""
     try:
-        check("", indented(after))
-        return not reply.cut and not differences(pair.before, after, FREE) and "self.assert" not in after
+        return not atoms.differences(before, after, FREE) and not claims.differences(before, after)
     except Skip:
         return False
 
 
-def indented(code: str) -> str:
-    return "async def test():\n" + "\n".join(f"    {line}" for line in code.split("\n")) + "\n"
-
-
 def told(counts: Counter[str]) -> str:
     many = max(1, counts["pairs"])
-    shares = ("right at once", "the same text at once", "accepted", "accepted but other", "right but refused")
+    shares = ("right at once", "accepted", "accepted but other", "right but refused")
     said = ", ".join(f"{name} {100 * counts[name] / many:.1f} %" for name in shares)
     speed = 1_000 * many / max(1, counts["milliseconds"])
     return f"{many} pairs: {said}; {counts['caught']} wrong ones caught; {speed:.1f} a second"
