@@ -102,10 +102,12 @@ class Outcome:
     shard: Shard
     verdicts: tuple[Verdict, ...] = ()
     error: str = ""
-    """What went wrong in our world (a worker died, a model could not be reached): to be tried again."""
+    """What went wrong in our world (a worker died, the disk is full): to be tried again."""
     skipped: str = ""
     """Why the shard's files cannot be worked on at all (`syntax error on line 3`): nothing to try again."""
     seconds: float = 0.0
+    away: bool = False
+    """The error is that the model is gone: as good as not tried, and not to be kept."""
 
     @property
     def status(self) -> Status:
@@ -166,6 +168,10 @@ class Trouble(Exception):
     """Something in our world went wrong, by no fault of the shard. The message says what, in its first line."""
 
 
+class Away(Trouble):
+    """The model is gone, for all shards alike: nothing is known of this one, and none need be tried after it."""
+
+
 class Skip(Exception):
     """The shard's files cannot be worked on; the message is the reason. Not a fault of anybody."""
 
@@ -216,5 +222,5 @@ class Model(Protocol):
         """Calls at a time that it is worth sending from one machine."""
 
     def complete(self, messages: Sequence[Message], *, shard: str, attempt: int) -> Completion:
-        """Raise ModelError when there is no answer to be had, Skip when the messages are longer than it can see; an odd
-        answer is returned as it is."""
+        """Raise Away when nobody gets an answer, ModelError when there is none to be had for these messages, Skip when
+        they are longer than it can see; an odd answer is returned as it is."""

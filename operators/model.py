@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+from operators.breaker import Breaker
 from operators.data import Completion, Message, Trouble
 
 if TYPE_CHECKING:
@@ -22,11 +23,21 @@ RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 TRIES = 6
 CONCURRENCY = 32
 LONGEST_ANSWER = 16 << 20  # bytes
+PING = 60.0  # seconds that a question of one word may take, behind all that is queued
 LONGEST_PAUSE = 60.0  # seconds between two tries, whatever the server asks for
 
 
 class ModelError(Trouble):
     """There is no answer to be had. A fault of ours or of the endpoint, never of the shard."""
+
+
+class _Passing(ModelError):
+    """One that may be gone in a while."""
+
+    def __init__(self, why: str, pause: float = 0.0, *, again: bool = True) -> None:
+        """`pause`: seconds that the server asks for. `again`: whether to ask the same again soon."""
+        super().__init__(why)
+        self.pause, self.again = pause, again
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +69,7 @@ class Endpoint:
     def complete(self, messages: Sequence[Message], *, shard: str, attempt: int) -> Completion:
         """Ask for one completion. The first attempt is greedy-leaning, later ones are drawn with another seed.
 
-        Raises ModelError when the endpoint refuses, or gives no answer in six tries.
+        Raises Away when the endpoint answers nobody, ModelError when it answers others but, in six tries, not this.
         """
         body = {
             "model": self.name,
@@ -67,53 +78,81 @@ class Endpoint:
             "max_tokens": self.max_tokens,
             "seed": (crc32(shard.encode()) + attempt) % (1 << 31),
         }
-        key = os.environ.get(self.key_from, "").strip()
-        if not (key.isascii() and key.isprintable()):
-            raise ModelError(f"the key in {self.key_from} holds characters that cannot be sent")
-        try:
-            with _slots(self.url, self.concurrency):
-                return self._post(body, {"Authorization": f"Bearer {key}"} if key else {})
-        except ModelError as error:  # what the server says may be kept and shown, a key that it repeats may not
-            raise ModelError(str(error).replace(key, "***") if key else str(error)) from None
+        with _slots(self.url, self.concurrency):
+            return self._asked(body)
 
-    def _post(self, body: dict[str, Any], headers: dict[str, str]) -> Completion:
+    def ping(self) -> tuple[str, bool]:
+        """Ask for one word. Returns why there is no answer, "" when there is one, and whether waiting may help."""
+        question: Message = {"role": "user", "content": "ping"}
+        try:
+            self._send({"model": self.name, "messages": [question], "max_tokens": 1}, min(self.timeout, PING))
+        except ModelError as error:
+            return f"model endpoint {error}", isinstance(error, _Passing)
+        return "", False
+
+    def _asked(self, body: dict[str, Any]) -> Completion:
+        """Try until there is an answer; begin anew, once, when the endpoint was away meanwhile."""
+        breaker, fault, since = _breaker(self), ModelError(), 0.0
+        for _ in range(2):
+            for attempt in range(TRIES):
+                breaker.wait()
+                since = time.monotonic()
+                try:
+                    answer = self._send(body, self.timeout)
+                except ModelError as error:
+                    fault = error
+                else:
+                    breaker.answered()
+                    return answer
+                if not (isinstance(fault, _Passing) and fault.again) or attempt + 1 == TRIES:
+                    break
+                pause = fault.pause or random.uniform(0.5, 1.0) * 2**attempt
+                time.sleep(min(pause, LONGEST_PAUSE))
+            if not breaker.doubt(since):
+                break
+        raise fault
+
+    def _send(self, body: dict[str, Any], timeout: float) -> Completion:
+        """Ask once. Raises ModelError with what is wrong; the key is never part of it."""
         import httpx
 
-        why = ""
-        for attempt in range(TRIES):
-            pause = random.uniform(0.5, 1.0) * 2**attempt
-            try:
-                response, data = self._send(body, headers)
-            except (httpx.ReadTimeout, httpx.PoolTimeout):
-                # Asking again would only queue the same work behind itself.
-                raise ModelError(f"{self.url} gave no answer within {self.timeout:.0f} s; see model.timeout") from None
-            except (
-                httpx.InvalidURL,
-                httpx.UnsupportedProtocol,
-                httpx.LocalProtocolError,
-                httpx.DecodingError,
-            ) as error:
-                raise ModelError(f"{self.url} cannot be reached ({error})") from None
-            except httpx.TransportError as error:
-                why = f"cannot be reached ({error or type(error).__name__})"
-            else:
-                if response.is_success:
-                    return _completion(data, self.url)
-                why = f"answered {response.status_code}: {data[:500].decode(errors='replace')}"
-                if response.status_code not in RETRIED:
-                    break
-                pause = _asked_for(response) or pause
-            if attempt + 1 < TRIES:
-                time.sleep(min(pause, LONGEST_PAUSE))
-        raise ModelError(f"{self.url} {why}")
+        key = os.environ.get(self.key_from, "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise ModelError(f"{self.url}: the key in {self.key_from} holds characters that cannot be sent")
+        try:
+            response, data = self._read(body, {"Authorization": f"Bearer {key}"} if key else {}, timeout)
+        except (httpx.ReadTimeout, httpx.PoolTimeout):
+            # Asking again would only queue the same work behind itself.
+            raise _Passing(
+                f"{self.url} gave no answer within {timeout:.0f} s; see model.timeout", again=False
+            ) from None
+        except (
+            httpx.InvalidURL,
+            httpx.UnsupportedProtocol,
+            httpx.LocalProtocolError,
+            httpx.DecodingError,
+        ) as error:
+            raise ModelError(f"{self.url} cannot be reached ({error})") from None
+        except httpx.TransportError as error:
+            raise _Passing(f"{self.url} cannot be reached ({error or type(error).__name__})") from None
+        said = " ".join(data[:500].decode(errors="replace").split())
+        said = said.replace(key, "***") if key else said
+        status = response.status_code
+        if response.is_success:
+            if found := _completion(data):
+                return found
+            raise _Passing(f"{self.url} answered with something that is not a completion: {said}")
+        hint = f" (the key is read from {self.key_from})" if status in {401, 403} else ""
+        why = f"{self.url} answered {status}: {said}{hint}"
+        raise _Passing(why, _asked_for(response)) if status in RETRIED else ModelError(why)
 
-    def _send(self, body: dict[str, Any], headers: dict[str, str]) -> tuple[httpx.Response, bytes]:
+    def _read(self, body: dict[str, Any], headers: dict[str, str], timeout: float) -> tuple[httpx.Response, bytes]:
         """Read the whole answer, however slowly it drips, within `timeout` and `LONGEST_ANSWER`."""
         import httpx
 
-        deadline, data = time.monotonic() + self.timeout, bytearray()
-        client = _client(self.url, self.timeout, self.concurrency)
-        with client.stream("POST", "chat/completions", json=body, headers=headers) as response:
+        deadline, data = time.monotonic() + timeout, bytearray()
+        client, limit = _client(self.url, self.concurrency), httpx.Timeout(timeout, connect=10.0)
+        with client.stream("POST", "chat/completions", json=body, headers=headers, timeout=limit) as response:
             for chunk in response.iter_bytes():
                 data += chunk
                 if len(data) > LONGEST_ANSWER:
@@ -123,8 +162,8 @@ class Endpoint:
         return response, bytes(data)
 
 
-def _completion(data: bytes, url: str) -> Completion:
-    """Read what came back; a reply without words is a reply too. Raises ModelError for anything else."""
+def _completion(data: bytes) -> Completion | None:
+    """Read what came back; a reply without words is a reply too. None for anything else."""
     try:
         answer = json.loads(data)
         choice = answer["choices"][0] if answer["choices"] else {}
@@ -136,7 +175,7 @@ def _completion(data: bytes, url: str) -> Completion:
             cut=choice.get("finish_reason") == "length",
         )
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
-        raise ModelError(f"{url} answered with something that is not a completion: {data[:200]!r}") from None
+        return None
 
 
 def _words(content: Any) -> str:
@@ -164,9 +203,14 @@ def _slots(url: str, concurrency: int) -> threading.Semaphore:
         return _new_slots(url, concurrency)
 
 
-def _client(url: str, timeout: float, concurrency: int) -> httpx.Client:
+def _client(url: str, concurrency: int) -> httpx.Client:
     with _making:
-        return _new_client(url, timeout, concurrency)
+        return _new_client(url, concurrency)
+
+
+def _breaker(endpoint: Endpoint) -> Breaker:
+    with _making:
+        return _new_breaker(endpoint)
 
 
 @lru_cache(maxsize=8)
@@ -175,12 +219,16 @@ def _new_slots(url: str, concurrency: int) -> threading.Semaphore:
 
 
 @lru_cache(maxsize=8)
-def _new_client(url: str, timeout: float, concurrency: int) -> httpx.Client:
+def _new_breaker(endpoint: Endpoint) -> Breaker:
+    return Breaker(endpoint.ping)
+
+
+@lru_cache(maxsize=8)
+def _new_client(url: str, concurrency: int) -> httpx.Client:
     import httpx
 
     return httpx.Client(
         base_url=url.rstrip("/") + "/",
-        timeout=httpx.Timeout(timeout, connect=10.0),
         limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
         follow_redirects=False,
     )

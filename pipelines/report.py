@@ -43,11 +43,13 @@ class Standing:
     notes: Sequence[str] = ()
     overview: str = ""
     """Where a person sees all merge requests."""
+    paused: str = ""
+    """Why this run left shards for another one, in words."""
 
     @property
     def code(self) -> int:
-        """The exit code: 2 when something failed, 1 when something was rejected."""
-        if self.counts.get("failed") or self.trouble or any(done.trouble for done in self.requests):
+        """The exit code: 2 when something failed or the model is gone, 1 when something was rejected."""
+        if self.counts.get("failed") or self.trouble or self.paused or any(done.trouble for done in self.requests):
             return 2
         return 1 if self.counts.get("rejected") or self.dropped else 0
 
@@ -59,6 +61,7 @@ def standing(
     tended: Sequence[Tended] = (),
     trouble: Mapping[str, str] = MappingProxyType({}),
     overview: str = "",
+    paused: str = "",
 ) -> Standing:
     """Count what the store and the forge say of a plan. `trouble`: repository to why nothing of it could be judged."""
     counts: Counter[str] = Counter()
@@ -76,7 +79,7 @@ def standing(
     files = Counter(left_out.reason for left_out in plan.left_out)
     waiting = counted(len(gathered.waiting), "sum of edits waits", "sums of edits wait")
     notes = (*plan.notes, *([f"{waiting} to be judged: umbau run"] if gathered.waiting else ()))
-    return Standing(counts, failures, tended, dropped, trouble, files, notes, overview)
+    return Standing(counts, failures, tended, dropped, trouble, files, notes, overview, paused)
 
 
 def reason(outcome: Outcome) -> str:
@@ -129,6 +132,8 @@ def standing_text(standing: Standing) -> Iterator[str]:
         yield from (f"  {name}" for name in _some(names, False))
     yield from _requests_text(standing)
     yield from (f"\n{place}: {why}" for place, why in standing.trouble.items())
+    if standing.paused:
+        yield f"\n{standing.paused}"
 
 
 def _requests_text(standing: Standing) -> Iterator[str]:

@@ -35,12 +35,17 @@ Script = Callable[[dict[str, Any]], Says | str]
 
 
 class Endpoint:
-    """`says`: answers in order, the last one again and again; or a function of the request."""
+    """`says`: answers in order, the last one again and again; or a function of the request.
+
+    `ping`: what a question of one word is answered with; as any other when it is None.
+    """
 
     def __init__(self, *says: Says | str, script: Script | None = None) -> None:
         self.queue = deque(says)
         self.script = script
         self.requests: list[dict[str, Any]] = []
+        self.pings: list[dict[str, Any]] = []
+        self.ping: Says | None = None
         self.keys: list[str] = []
         owner = self
 
@@ -65,11 +70,15 @@ class Endpoint:
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         request = json.loads(handler.rfile.read(int(handler.headers["content-length"])))
         assert handler.path == "/v1/chat/completions"
-        self.requests.append(request)
         self.keys.append(handler.headers.get("authorization", ""))
-        said = self.script(request) if self.script else self.queue[0]
-        if not self.script and len(self.queue) > 1:
-            self.queue.popleft()
+        if request["messages"] == [{"role": "user", "content": "ping"}]:
+            self.pings.append(request)
+            said = self.ping or (self.script(request) if self.script else self.queue[0])
+        else:
+            self.requests.append(request)
+            said = self.script(request) if self.script else self.queue[0]
+            if not self.script and len(self.queue) > 1:
+                self.queue.popleft()
         says = Says(said) if isinstance(said, str) else said
         time.sleep(says.after)
         body = says.body if says.body is not None else _completion(request, says)

@@ -99,6 +99,7 @@ WAITS = Tended("billing", "umbau/j/app", Action("wait", "waits for review"), "ht
         (Standing({"rejected": 1, "failed": 1}, {}), 2),
         (Standing({"accepted": 3}, {}, trouble={"shop": "there is no folder"}), 2),
         (Standing({"accepted": 3}, {}, (WAITS, replace(WAITS, trouble="the disk is full"))), 2),
+        (Standing({"accepted": 3, "waiting": 2}, {}, paused="the model endpoint is gone"), 2),
         (Standing({"accepted": 3}, {}, files_left_out={"binary": 3}, notes=("a note",)), 0),
     ],
 )
