@@ -23,7 +23,7 @@ class Chain:
     def propose(self, ws: Workspace, shard: Shard, past: Sequence[Verdict]) -> Edit | None:
         """Raise Skip when the first step that has anything to say cannot work on the shard's files."""
         now, told = ws, False
-        said, trouble, tokens_in, tokens_out = "", "", 0, 0
+        said, trouble, tokens_in, tokens_out, cached = "", "", 0, 0, 0
         notes: list[str] = []
         for step in self.steps:
             try:
@@ -39,8 +39,9 @@ class Chain:
             said, trouble = said or edit.said, edit.trouble
             notes += edit.notes
             tokens_in, tokens_out = tokens_in + edit.tokens_in, tokens_out + edit.tokens_out
+            cached += edit.cached
             if trouble:
                 break
         if not told:
             return None
-        return Edit(now.edit(ws), said, tuple(notes), tokens_in, tokens_out, trouble)
+        return Edit(now.edit(ws), said, tuple(notes), tokens_in, tokens_out, trouble, cached)

@@ -36,6 +36,8 @@ class Shard:
     """The only lines that may change (and imports be added); empty: the whole files."""
     context: tuple[str, ...] = ()
     """Other files that a model is shown."""
+    go: int = 0
+    """How often it was opened again: each time a model's replies are drawn anew."""
 
     @property
     def name(self) -> str:
@@ -63,6 +65,8 @@ class Edit:
     tokens_out: int = 0
     trouble: str = ""
     """Why the reply could not be used, worded for whoever must repair it. Its tokens count all the same."""
+    cached: int = 0
+    """Replies that were known from before and cost no tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,11 @@ class Outcome:
             sum(verdict.edit.tokens_out for verdict in self.verdicts),
         )
 
+    @property
+    def cached(self) -> int:
+        """Replies, of all attempts, that were known from before."""
+        return sum(verdict.edit.cached for verdict in self.verdicts)
+
 
 @dataclass(frozen=True, slots=True)
 class Base:
@@ -162,6 +171,8 @@ class Completion:
     tokens_out: int = 0
     cut: bool = False
     """Ended by the length limit, not by the model."""
+    cached: bool = False
+    """Known from before: no tokens were spent."""
 
 
 class Trouble(Exception):

@@ -74,6 +74,7 @@ class Piecewise:
             notes=tuple(_lines([one], "note") for one in answers if one.note),
             tokens_in=sum(reply.tokens_in for reply in replies),
             tokens_out=sum(reply.tokens_out for reply in replies),
+            cached=sum(reply.cached for reply in replies),
             trouble=_lines(answers, "trouble"),
         )
 
@@ -91,7 +92,7 @@ class Piecewise:
             return _Answer(path, first, last, note=BY_ITSELF)
         try:
             messages = self._messages(model, code, past)
-            reply = model.complete(messages, shard=f"{shard.key} {path}:{first}", attempt=len(past))
+            reply = model.complete(messages, shard=f"{shard.key} {path}:{first}", attempt=len(past) + shard.go)
         except Skip as why:
             return _Answer(path, first, last, note=str(why))
         new, trouble = self._read(model, reply)

@@ -56,7 +56,7 @@ class Rewrite:
         if self.model is None:
             return None if past else Edit({}, trouble=NEEDS_MODEL)
         now = _after(ws, past[-1]) if past else ws
-        reply = self.model.complete(self._messages(ws, shard, past), shard=shard.key, attempt=len(past))
+        reply = self.model.complete(self._messages(ws, shard, past), shard=shard.key, attempt=len(past) + shard.go)
         texts, trouble = self._applied(now, shard, reply.text)
         if reply.cut:
             trouble = f"{trouble}\n\nThe reply was cut at its length limit. Change less at a time.".strip()
@@ -65,6 +65,7 @@ class Rewrite:
             said=reply.text,
             tokens_in=reply.tokens_in,
             tokens_out=reply.tokens_out,
+            cached=int(reply.cached),
             trouble=trouble,
         )
 

@@ -45,6 +45,10 @@ class Standing:
     """Where a person sees all merge requests."""
     paused: str = ""
     """Why this run left shards for another one, in words."""
+    tokens: tuple[int, int] = (0, 0)
+    """Read and written by the model for these outcomes."""
+    cached: int = 0
+    """Replies that were known from before and cost none."""
 
     @property
     def code(self) -> int:
@@ -66,6 +70,9 @@ def standing(
     """Count what the store and the forge say of a plan. `trouble`: repository to why nothing of it could be judged."""
     counts: Counter[str] = Counter()
     failures: dict[str, list[str]] = defaultdict(list)
+    latest = [found[-1] for one in plan.planned if (found := outcomes.get(one.shard.key))]
+    tokens = sum(one.tokens[0] for one in latest), sum(one.tokens[1] for one in latest)
+    cached = sum(one.cached for one in latest)
     for one in plan.planned:
         found = outcomes.get(one.shard.key)
         status = found[-1].status if found else "waiting"
@@ -79,7 +86,7 @@ def standing(
     files = Counter(left_out.reason for left_out in plan.left_out)
     waiting = counted(len(gathered.waiting), "sum of edits waits", "sums of edits wait")
     notes = (*plan.notes, *([f"{waiting} to be judged: umbau run"] if gathered.waiting else ()))
-    return Standing(counts, failures, tended, dropped, trouble, files, notes, overview, paused)
+    return Standing(counts, failures, tended, dropped, trouble, files, notes, overview, paused, tokens, cached)
 
 
 def reason(outcome: Outcome) -> str:
@@ -123,6 +130,8 @@ def plan_text(plan: Plan, *, all_files: bool) -> Iterator[str]:
 def standing_text(standing: Standing) -> Iterator[str]:
     told = [f"{standing.counts[status]} {status}" for status in (*STATUSES, "waiting") if standing.counts.get(status)]
     yield f"shards   {', '.join(told) or 'none'}"
+    if any(standing.tokens) or standing.cached:
+        yield f"model    {_spent(standing.tokens, standing.cached)}"
     if standing.files_left_out:
         yield "left out " + ", ".join(f"{count} {why}" for why, count in standing.files_left_out.items())
     yield from (f"\n{note}" for note in standing.notes)
@@ -153,8 +162,7 @@ def _requests_text(standing: Standing) -> Iterator[str]:
 
 def outcome_text(outcome: Outcome, ws: Workspace) -> Iterator[str]:
     """Yield every attempt: what the model said, what it changed, what was found."""
-    tokens_in, tokens_out = outcome.tokens
-    spent = f", {tokens_in} tokens read and {tokens_out} written" if tokens_out else ""
+    spent = f", {_spent(outcome.tokens, outcome.cached)}" if any(outcome.tokens) or outcome.cached else ""
     yield f"{outcome.shard.repo}  {outcome.shard.name}  {outcome.shard.key[:12]}"
     yield f"{outcome.status} after {counted(len(outcome.verdicts), 'attempt')}, {outcome.seconds:.1f} s{spent}"
     for number, verdict in enumerate(outcome.verdicts, 1):
@@ -201,6 +209,11 @@ def _some(names: Sequence[str], all_of_them: bool) -> Iterable[str]:
 def counted(number: int, one: str, many: str = "") -> str:
     """Return `3 shards`, `1 repository`."""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def _spent(tokens: tuple[int, int], cached: int) -> str:
+    known = f", {counted(cached, 'reply', 'replies')} known from before" if cached else ""
+    return f"{tokens[0]} tokens read and {tokens[1]} written{known}"
 
 
 def _near(url: str) -> str:

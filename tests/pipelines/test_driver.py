@@ -652,3 +652,26 @@ def test_a_model_that_is_gone_is_found_out_once(world: World, endpoint: Endpoint
     assert tick.outcomes == {}
     assert "paused after 0 shards; 43 shards wait" in tick.driver.paused
     assert world.forge.records() == []
+
+
+def test_a_run_with_a_fresh_store_asks_nothing_that_is_known(counting: World, endpoint: Endpoint) -> None:
+    (counting.home / "store.db").rename(counting.home / "old.db")
+    for file in counting.home.glob("store.db-*"):
+        file.unlink()
+    count = len(endpoint.requests)
+    outcome = counting.tick().outcomes["a/x.py"]
+    assert (outcome.status, outcome.tokens, outcome.cached) == ("accepted", (0, 0), 1)
+    assert len(endpoint.requests) == count
+
+
+def test_a_retry_is_drawn_anew(counting: World, endpoint: Endpoint) -> None:
+    driver = counting.driver()
+    driver.retry(driver.latest(), ["a/x.py"])
+    endpoint.say(block("x = 1", "x = 7"))
+    outcome = counting.tick().outcomes["a/x.py"]
+    assert outcome.cached == 0
+    assert counting.proposed("a", "a/x.py") == "x = 7"
+    first, second = endpoint.requests
+    assert first["messages"] == second["messages"]
+    assert (first["temperature"], second["temperature"]) == (0.0, 0.15)
+    assert first["seed"] != second["seed"]

@@ -86,6 +86,17 @@ def test_what_stopped_a_repository_or_a_merge_request_is_told() -> None:
     assert found.notes == ("a note", "1 sum of edits waits to be judged: umbau run")
 
 
+def test_what_the_model_was_asked_for_is_told() -> None:
+    edits = [Edit({}, "a", tokens_in=9, tokens_out=4), Edit({}, "b", cached=2), Edit({}, "c", cached=1)]
+    outcomes = {
+        "key of a.py": [Outcome(shard("a.py"), (Verdict(edits[0], (FAULT,)), Verdict(edits[1])))],
+        "key of b.py": [Outcome(shard("b.py"), (Verdict(edits[0]),)), Outcome(shard("b.py"), (Verdict(edits[2]),))],
+    }
+    found = standing(Plan((REPO,), planned("a.py", "b.py", "c.py")), outcomes, NOTHING)
+    assert (found.tokens, found.cached) == ((9, 4), 3)
+    assert "model    9 tokens read and 4 written, 3 replies known from before" in list(standing_text(found))
+
+
 WAITS = Tended("billing", "umbau/j/app", Action("wait", "waits for review"), "https://git.example.eu/billing/1")
 
 
