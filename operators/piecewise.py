@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from textwrap import dedent
 
 from operators import guard
+from operators.attempts import plan
 from operators.data import Completion, Edit, Message, Model, Shard, Skip, Verdict
 from operators.rewrite import NEEDS_MODEL, Rewrite, again, prompt
 from operators.workspace import Workspace
@@ -44,6 +45,8 @@ class Piecewise:
     model: Model | None = None
     examples: tuple[tuple[str, str], ...] = ()
     hits: str = ""
+    fallback: Model | None = None
+    """Asked when a fresh start of the first has not helped."""
 
     @property
     def waits(self) -> bool:
@@ -63,7 +66,11 @@ class Piecewise:
             return None
         if self.model is None:
             return None if past else Edit({}, trouble=NEEDS_MODEL)
-        answers = [self._answer(self.model, *piece, shard, past) for piece in found]
+        turn = plan(past, other=self.fallback is not None)
+        if turn is None:
+            return None
+        model = self.fallback if turn.other and self.fallback else self.model
+        answers = [self._answer(model, *piece, shard, turn.shown, len(past) + shard.go) for piece in found]
         replies = [answer.reply for answer in answers if answer.reply]
         if not replies:
             raise Skip(_lines(answers, "note"))
@@ -86,13 +93,21 @@ class Piecewise:
         return [tuple(one) for one in guard.call("pieces:pieces", text=text, hits=self.hits, spans=spans)]
 
     def _answer(
-        self, model: Model, path: str, first: int, last: int, code: str, shard: Shard, past: Sequence[Verdict]
+        self,
+        model: Model,
+        path: str,
+        first: int,
+        last: int,
+        code: str,
+        shard: Shard,
+        past: Sequence[Verdict],
+        attempt: int,
     ) -> _Answer:
         if not code:
             return _Answer(path, first, last, note=BY_ITSELF)
         try:
             messages = self._messages(model, code, past)
-            reply = model.complete(messages, shard=f"{shard.key} {path}:{first}", attempt=len(past) + shard.go)
+            reply = model.complete(messages, shard=f"{shard.key} {path}:{first}", attempt=attempt)
         except Skip as why:
             return _Answer(path, first, last, note=str(why))
         new, trouble = self._read(model, reply)

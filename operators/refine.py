@@ -14,7 +14,10 @@ Judge = Callable[[Workspace, Shard, Edit], Verdict]
 def refine(
     ws: Workspace, shard: Shard, operator: Operator, judge: Judge, *, attempts: int, past: Sequence[Verdict] = ()
 ) -> Outcome:
-    """Let `operator` propose, at most `attempts` times, until the judge finds no fault. Never raises."""
+    """Let `operator` propose, at most `attempts` times, until the judge finds no fault. Never raises.
+
+    How an operator goes on after a fault, and when it gives up, is its own: for models see operators.attempts.
+    """
     start, verdicts, skipped, error, away = time.monotonic(), list(past), "", "", False
     try:
         for _ in range(attempts):

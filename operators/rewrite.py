@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from operators import guard
+from operators.attempts import plan
 from operators.data import Edit, Finding, Message, Model, Shard, Skip, Verdict
 from operators.fences import whole
 from operators.hunks import diff
@@ -31,7 +32,8 @@ NEEDS_MODEL = "needs a model: set UMBAU_MODEL_URL and UMBAU_MODEL, or `model` in
 class Rewrite:
     """Shows the model the shard's code and applies its reply.
 
-    The conversation is rebuilt from `past`, so that each attempt's prompt begins with the whole of the one before;
+    The conversation is rebuilt from `past`, so that each attempt's prompt begins with the whole of the one before,
+    except at a fresh start (operators.attempts);
     the system prompt (task, examples) is the same for all shards, which servers with a prefix cache like.
     """
 
@@ -41,6 +43,8 @@ class Rewrite:
     protocol: Literal["blocks", "whole"] = "blocks"
     hits: str = ""
     """Pattern of what is left for the model after the steps before; empty: everything."""
+    fallback: Model | None = None
+    """Asked when a fresh start of the first has not helped."""
 
     @property
     def waits(self) -> bool:
@@ -55,8 +59,13 @@ class Rewrite:
             return None
         if self.model is None:
             return None if past else Edit({}, trouble=NEEDS_MODEL)
-        now = _after(ws, past[-1]) if past else ws
-        reply = self.model.complete(self._messages(ws, shard, past), shard=shard.key, attempt=len(past) + shard.go)
+        turn = plan(past, other=self.fallback is not None)
+        if turn is None:
+            return None
+        now = _after(ws, turn.shown[-1]) if turn.shown else ws
+        model = self.fallback if turn.other and self.fallback else self.model
+        messages = self._messages(ws, shard, turn.shown)
+        reply = model.complete(messages, shard=shard.key, attempt=len(past) + shard.go)
         texts, trouble = self._applied(now, shard, reply.text)
         if reply.cut:
             trouble = f"{trouble}\n\nThe reply was cut at its length limit. Change less at a time.".strip()

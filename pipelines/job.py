@@ -106,6 +106,9 @@ Examples = Annotated[Annotated[str, Tag("text")] | Annotated[list[Example], Tag(
 class RewriteStep(Strict):
     prompt: str = Field(min_length=1)
     model: ModelSettings | None = None
+    fallback: ModelSettings | None = None
+    """Another model, which is asked when `model` has made faults of one kind again and again and a fresh start has not
+    helped. `attempts` counts for both."""
     examples: Examples = Field(default=[])
     """Pairs, or the dotted path of a module with EXAMPLES."""
     context: list[Glob] = Field(default=[])
@@ -120,7 +123,7 @@ class RewriteStep(Strict):
     def _fitting(self) -> Self:
         if self.reply == "piece" and self.context:
             raise PydanticCustomError("piece", "with `reply: piece` no `context` is shown: leave one or the other")
-        if self.reply != "piece" and self.model and self.model.bare:
+        if self.reply != "piece" and any(one and one.bare for one in (self.model, self.fallback)):
             raise PydanticCustomError("bare", "a bare model is shown one statement after another: add `reply: piece`")
         return self
 

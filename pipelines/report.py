@@ -32,7 +32,7 @@ class Standing:
     counts: Mapping[str, int]
     """Shards by status; `waiting` have no outcome yet."""
     failures: Mapping[str, Sequence[str]]
-    """What is wrong, in its first line, to the shards that it is wrong with."""
+    """What is wrong, in its first line, to the shards that it is wrong with; the rejected ones by judge."""
     requests: Sequence[Tended] = ()
     dropped: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """What is held against the sum with them, in its first line, to accepted shards that are left out of it."""
@@ -69,7 +69,7 @@ def standing(
 ) -> Standing:
     """Count what the store and the forge say of a plan. `trouble`: repository to why nothing of it could be judged."""
     counts: Counter[str] = Counter()
-    failures: dict[str, list[str]] = defaultdict(list)
+    failures: dict[str, list[tuple[str, str]]] = defaultdict(list)
     latest = [found[-1] for one in plan.planned if (found := outcomes.get(one.shard.key))]
     tokens = sum(one.tokens[0] for one in latest), sum(one.tokens[1] for one in latest)
     cached = sum(one.cached for one in latest)
@@ -78,7 +78,9 @@ def standing(
         status = found[-1].status if found else "waiting"
         counts[status] += 1
         if found and status in {"rejected", "failed", "skipped"}:
-            failures[f"{status}: {reason(found[-1])}"].append(one.shard.name)
+            why = reason(found[-1])
+            kind = found[-1].verdicts[-1].findings[0].judge if status == "rejected" else why
+            failures[f"{status}: {kind}"].append((one.shard.name, why))
     dropped: dict[str, list[str]] = defaultdict(list)
     for culprit in (culprit for change in gathered.changes for culprit in change.dropped):
         dropped[_finding(culprit.findings[0])].append(culprit.part.shard.name)
@@ -86,7 +88,14 @@ def standing(
     files = Counter(left_out.reason for left_out in plan.left_out)
     waiting = counted(len(gathered.waiting), "sum of edits waits", "sums of edits wait")
     notes = (*plan.notes, *([f"{waiting} to be judged: umbau run"] if gathered.waiting else ()))
-    return Standing(counts, failures, tended, dropped, trouble, files, notes, overview, paused, tokens, cached)
+    told = {_kind(kind, [why for _, why in found]): [name for name, _ in found] for kind, found in failures.items()}
+    return Standing(counts, told, tended, dropped, trouble, files, notes, overview, paused, tokens, cached)
+
+
+def _kind(kind: str, reasons: Sequence[str]) -> str:
+    """Name a kind of fault: by its reason where that is the same for all, otherwise with the first one's."""
+    status = kind.partition(":")[0]
+    return f"{status}: {reasons[0]}" if len(set(reasons)) == 1 else f"{kind}, such as {reasons[0].partition(': ')[2]}"
 
 
 def reason(outcome: Outcome) -> str:

@@ -112,7 +112,8 @@ def _remembering(operator: Operator, folder: str) -> Operator:
     if isinstance(operator, Chain):
         return Chain(tuple(_remembering(step, folder) for step in operator.steps))
     if isinstance(operator, ASKING) and operator.model:
-        return replace(operator, model=Remembering(operator.model, folder))
+        other = operator.fallback and Remembering(operator.fallback, folder)
+        return replace(operator, model=Remembering(operator.model, folder), fallback=other)
     return operator
 
 

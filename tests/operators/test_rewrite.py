@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from operators.attempts import plan
 from operators.chain import Chain
 from operators.checks.inside import Inside
 from operators.checks.parses import Parses
@@ -168,7 +169,7 @@ replies = st.sampled_from(
 
 
 @given(st.lists(replies, min_size=2, max_size=5), st.sampled_from(["blocks", "whole"]), st.booleans())
-def test_each_prompt_begins_with_the_whole_of_the_one_before(
+def test_each_prompt_begins_with_the_whole_of_the_one_before_or_anew(
     workspace: MakeWorkspace, said: list[str], protocol: str, symbol: bool
 ) -> None:
     ws = _shared(workspace)
@@ -182,10 +183,15 @@ def test_each_prompt_begins_with_the_whole_of_the_one_before(
     )
     assert outcome.error == ""
     assert outcome.skipped == "", "what a model wrote is no reason to skip"
-    for one, other in zip(model.asked, model.asked[1:], strict=False):
+    for number, (one, other) in enumerate(zip(model.asked, model.asked[1:], strict=False), 1):
+        turn = plan(outcome.verdicts[:number], other=False)
+        assert turn
+        if not turn.shown:
+            assert other == model.asked[0], "a fresh start"
+            continue
         before, after = ("".join(message["content"] for message in messages) for messages in (one, other))
         assert after.startswith(before)
-        if all(verdict.edit.said for verdict in outcome.verdicts):
+        if all(verdict.edit.said for verdict in turn.shown):
             assert other[: len(one)] == one
     for messages in model.asked:
         assert roles(messages)[:2] == ["system", "user"]
@@ -396,3 +402,34 @@ def test_lines_of_the_shown_code_are_those_of_the_file(workspace: MakeWorkspace)
     ws, model = workspace({"a.py": text}), Talks([block("x = old(1)\n\x0c", "x = new(1)\n\x0c")])
     edit = propose(Rewrite("p", model), ws, shard_of(ws.base, "a.py"))
     assert split(edit.files["a.py"] or "") == ["\n", "\n", "x = new(1)\n", "\x0c\n", "y = 2"]
+
+
+def test_after_a_fresh_start_another_model_is_asked_and_then_nobody(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": TEXT})
+    own, other = Talks(["Sure!"]), Talks(["Of course!"])
+    rewrite = Rewrite("Use new().", own, fallback=other)
+    outcome = refine(
+        ws, shard_of(ws.base, "a.py"), rewrite, lambda ws, shard, edit: judged(ws, shard, edit, []), attempts=9
+    )
+    assert [verdict.edit.said for verdict in outcome.verdicts] == ["Sure!"] * 4 + ["Of course!"] * 2
+    assert outcome.status == "rejected"
+    assert [roles(messages) for messages in own.asked] == 2 * [
+        ["system", "user"],
+        ["system", "user", "assistant", "user"],
+    ]
+    assert other.asked[0] == own.asked[0], "it is not told what the first one said"
+    assert own.attempts + other.attempts == [0, 1, 2, 3, 4, 5], "each is drawn with another seed"
+
+
+def test_a_fresh_start_begins_with_the_code_as_it_was(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": TEXT})
+    good = block("    return old(3)", "    return new(3)")
+    model = Talks([good, block("    return new(3)", "    return newer(3)"), good])
+    outcome = refine(
+        ws,
+        shard_of(ws.base, "a.py"),
+        Rewrite("Use new().", model),
+        lambda ws, shard, edit: Verdict(edit, () if len(model.asked) == 3 else (Finding("command", "wrong"),)),
+        attempts=4,
+    )
+    assert outcome.edit and outcome.edit.files == {"a.py": TEXT.replace("old(3)", "new(3)")}
