@@ -15,11 +15,13 @@ from zlib import crc32
 
 from operators.breaker import Breaker
 from operators.data import Completion, Message, Trouble
+from operators.throttle import Throttle
 
 if TYPE_CHECKING:
     import httpx
 
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+BUSY = frozenset({429, 503})
 TRIES = 6
 CONCURRENCY = 32
 LONGEST_ANSWER = 16 << 20  # bytes
@@ -30,14 +32,18 @@ LONGEST_PAUSE = 60.0  # seconds between two tries, whatever the server asks for
 class ModelError(Trouble):
     """There is no answer to be had. A fault of ours or of the endpoint, never of the shard."""
 
+    since = 0.0
+    """When the last try began, on the monotonic clock."""
+
 
 class _Passing(ModelError):
     """One that may be gone in a while."""
 
-    def __init__(self, why: str, pause: float = 0.0, *, again: bool = True) -> None:
-        """`pause`: seconds that the server asks for. `again`: whether to ask the same again soon."""
+    def __init__(self, why: str, pause: float = 0.0, *, busy: bool = False, again: bool = True) -> None:
+        """`pause`: seconds that the server asks for. `busy`: it has more to do than it can. `again`: whether to ask the
+        same again soon."""
         super().__init__(why)
-        self.pause, self.again = pause, again
+        self.pause, self.busy, self.again = pause, busy, again
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ class Endpoint:
     timeout: float = 600.0
     """Seconds to wait for one answer."""
     concurrency: int = CONCURRENCY
-    """Calls at a time from one machine."""
+    """Calls at a time from one machine, at most; how many there are follows from how the endpoint answers."""
     bare: bool = False
     """It serves a model that knows one task only and is shown nothing but the code."""
 
@@ -78,8 +84,14 @@ class Endpoint:
             "max_tokens": self.max_tokens,
             "seed": (crc32(shard.encode()) + attempt) % (1 << 31),
         }
-        with _slots(self.url, self.concurrency):
-            return self._asked(body)
+        breaker = _breaker(self)
+        for again in (True, False):
+            try:
+                return self._tried(body, breaker)
+            except ModelError as fault:
+                if not (breaker.doubt(fault.since) and again):  # it was away, and is back
+                    raise
+        raise AssertionError("the last round returns or raises")
 
     def ping(self) -> tuple[str, bool]:
         """Ask for one word. Returns why there is no answer, "" when there is one, and whether waiting may help."""
@@ -90,11 +102,11 @@ class Endpoint:
             return f"model endpoint {error}", isinstance(error, _Passing)
         return "", False
 
-    def _asked(self, body: dict[str, Any]) -> Completion:
-        """Try until there is an answer; begin anew, once, when the endpoint was away meanwhile."""
-        breaker, fault, since = _breaker(self), ModelError(), 0.0
-        for _ in range(2):
-            for attempt in range(TRIES):
+    def _tried(self, body: dict[str, Any], breaker: Breaker) -> Completion:
+        """Ask until there is an answer, TRIES times at most. Raises ModelError with when the last one began."""
+        throttle = _throttle(self.url, self.concurrency)
+        for attempt in range(TRIES):
+            with throttle.turn():
                 breaker.wait()
                 since = time.monotonic()
                 try:
@@ -103,13 +115,16 @@ class Endpoint:
                     fault = error
                 else:
                     breaker.answered()
+                    throttle.answered(since, answer.tokens_in, answer.tokens_out)
                     return answer
-                if not (isinstance(fault, _Passing) and fault.again) or attempt + 1 == TRIES:
-                    break
-                pause = fault.pause or random.uniform(0.5, 1.0) * 2**attempt
-                time.sleep(min(pause, LONGEST_PAUSE))
-            if not breaker.doubt(since):
+            fault.since = since
+            if not isinstance(fault, _Passing):
                 break
+            if fault.busy:
+                throttle.refused(since, min(fault.pause, LONGEST_PAUSE))
+            if not fault.again or attempt + 1 == TRIES:
+                break
+            time.sleep(min(fault.pause or random.uniform(0.5, 1.0) * 2**attempt, LONGEST_PAUSE))
         raise fault
 
     def _send(self, body: dict[str, Any], timeout: float) -> Completion:
@@ -144,7 +159,9 @@ class Endpoint:
             raise _Passing(f"{self.url} answered with something that is not a completion: {said}")
         hint = f" (the key is read from {self.key_from})" if status in {401, 403} else ""
         why = f"{self.url} answered {status}: {said}{hint}"
-        raise _Passing(why, _asked_for(response)) if status in RETRIED else ModelError(why)
+        if status in RETRIED:
+            raise _Passing(why, _asked_for(response), busy=status in BUSY)
+        raise ModelError(why)
 
     def _read(self, body: dict[str, Any], headers: dict[str, str], timeout: float) -> tuple[httpx.Response, bytes]:
         """Read the whole answer, however slowly it drips, within `timeout` and `LONGEST_ANSWER`."""
@@ -198,9 +215,9 @@ def _asked_for(response: httpx.Response) -> float:
 _making = threading.Lock()  # lru_cache alone makes one for each thread that asks before the first is done
 
 
-def _slots(url: str, concurrency: int) -> threading.Semaphore:
+def _throttle(url: str, concurrency: int) -> Throttle:
     with _making:
-        return _new_slots(url, concurrency)
+        return _new_throttle(url, concurrency)
 
 
 def _client(url: str, concurrency: int) -> httpx.Client:
@@ -214,8 +231,8 @@ def _breaker(endpoint: Endpoint) -> Breaker:
 
 
 @lru_cache(maxsize=8)
-def _new_slots(url: str, concurrency: int) -> threading.Semaphore:
-    return threading.BoundedSemaphore(concurrency)
+def _new_throttle(url: str, concurrency: int) -> Throttle:
+    return Throttle(concurrency)
 
 
 @lru_cache(maxsize=8)

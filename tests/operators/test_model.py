@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from operators import breaker, model
+from operators import breaker, model, throttle
 from operators.data import Away, Completion
 from operators.model import TRIES, ModelError
 from operators.model import Endpoint as Model
@@ -28,7 +28,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long it would have slept, on a clock that goes on by that much."""
     slept: list[float] = []
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + sum(slept), sleep=slept.append)
-    for module in (model, breaker):
+    for module in (model, breaker, throttle):
         monkeypatch.setattr(module, "time", clock)
     return slept
 
@@ -338,7 +338,7 @@ def test_threads_that_ask_at_once_share_one_client_and_its_slots(monkeypatch: py
 
     def ask() -> None:
         start.wait()
-        got.add(id(model._slots(url, 4)))
+        got.add(id(model._throttle(url, 4)))
         model._client(url, 4)
 
     monkeypatch.setattr(httpx.Client, "__init__", init)
@@ -375,3 +375,36 @@ def test_no_more_calls_at_a_time_than_were_allowed(endpoint: Endpoint) -> None:
         thread.join()
     assert most == 3
     assert len(endpoint.requests) == 12
+
+
+def test_a_busy_endpoint_is_given_rest_by_all_and_then_less_to_do(endpoint: Endpoint) -> None:
+    """Six at a time are too many for it; the one that is refused has all of them wait."""
+    busy, refusals, calls, lock = 0, [], [], threading.Lock()
+
+    def script(_: object) -> Says:
+        nonlocal busy
+        with lock:
+            calls.append(time.monotonic())
+            busy += 1
+            full = busy > 6 and not refusals
+            if full:
+                refusals.append(time.monotonic())
+        time.sleep(0.1)
+        with lock:
+            busy -= 1
+        return Says(status=429, headers={"retry-after": "1"}, body=b"slow down") if full else Says("ok")
+
+    endpoint.script = script
+    own = Model(endpoint.url, "devstral", concurrency=8)
+    asks = [
+        threading.Thread(target=own.complete, args=(MESSAGES,), kwargs={"shard": "00", "attempt": 0}) for _ in range(40)
+    ]
+    for thread in asks:
+        thread.start()
+    for thread in asks:
+        thread.join()
+    (refused,) = refusals
+    assert [call for call in calls if 0.3 < call - refused < 1.0] == []
+    assert len(endpoint.requests) == 41
+    first = next(call for call in calls if call - refused > 1.0)
+    assert len([call for call in calls if 0 <= call - first < 0.09]) == 4, "half as many as before"
