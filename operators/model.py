@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import ssl
 import threading
 import time
 from collections.abc import Sequence
@@ -149,6 +150,8 @@ class Endpoint:
         ) as error:
             raise ModelError(f"{self.url} cannot be reached ({error})") from None
         except httpx.TransportError as error:
+            if why := _untrusted(error):
+                raise ModelError(f"{self.url} cannot be reached: {why}") from None
             raise _Passing(f"{self.url} cannot be reached ({error or type(error).__name__})") from None
         said = " ".join(data[:500].decode(errors="replace").split())
         said = said.replace(key, "***") if key else said
@@ -204,6 +207,15 @@ def _words(content: Any) -> str:
 def _count(usage: Any, name: str) -> int:
     count = usage.get(name) if isinstance(usage, dict) else 0
     return count if isinstance(count, int) else 0
+
+
+def _untrusted(error: BaseException | None) -> str:
+    """Say what is wrong with the certificate that the server showed, "" when it is not that; no waiting mends it."""
+    while error:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted ({error.verify_message}); see SSL_CERT_FILE"
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _asked_for(response: httpx.Response) -> float:

@@ -10,6 +10,7 @@ from textwrap import dedent
 from operators import guard
 from operators.attempts import plan
 from operators.data import Completion, Edit, Message, Model, Shard, Skip, Verdict
+from operators.loops import loop
 from operators.rewrite import NEEDS_MODEL, Rewrite, again, prompt
 from operators.workspace import Workspace
 
@@ -130,7 +131,9 @@ class Piecewise:
         new = (fenced[0] if len(fenced) == 1 else text).strip("\n").rstrip()
         new = dedent(new) if new.startswith((" ", "\t")) else new
         if reply.cut:
-            return "", "the reply was cut at its length limit"
+            _, repeated = loop(reply.text)
+            stuck = f": it said {repeated.strip()!r} again and again" if repeated else ""
+            return "", f"the reply was cut at its length limit{stuck}"
         if not new:
             return "", "the reply was empty"
         if len(fenced) > 1:

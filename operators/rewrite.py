@@ -13,6 +13,7 @@ from operators.attempts import plan
 from operators.data import Edit, Finding, Message, Model, Shard, Skip, Verdict
 from operators.fences import whole
 from operators.hunks import diff
+from operators.loops import loop
 from operators.reply import blocks, spoken
 from operators.source import split
 from operators.syntax.excerpt import Excerpt, carried, put_back
@@ -67,11 +68,16 @@ class Rewrite:
         messages = self._messages(ws, shard, turn.shown)
         reply = model.complete(messages, shard=shard.key, attempt=len(past) + shard.go)
         texts, trouble = self._applied(now, shard, reply.text)
+        said = reply.text
         if reply.cut:
-            trouble = f"{trouble}\n\nThe reply was cut at its length limit. Change less at a time.".strip()
+            begin, repeated = loop(said)
+            stuck = f"It said the same again and again: {repeated.strip()!r}. Say each thing once."
+            why = stuck if repeated else "Change less at a time."
+            trouble = f"{trouble}\n\nThe reply was cut at its length limit. {why}".strip()
+            said = said[: begin + len(repeated)]  # it would only be read once more, and learnt from
         return Edit(
             now.over(Edit(texts)).edit(ws),
-            said=reply.text,
+            said=said,
             tokens_in=reply.tokens_in,
             tokens_out=reply.tokens_out,
             cached=int(reply.cached),

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -408,3 +410,44 @@ def test_a_busy_endpoint_is_given_rest_by_all_and_then_less_to_do(endpoint: Endp
     assert len(endpoint.requests) == 41
     first = next(call for call in calls if call - refused > 1.0)
     assert len([call for call in calls if 0 <= call - first < 0.09]) == 4, "half as many as before"
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate that no authority knows, with its key."""
+    file = tmp_path / "server.pem"
+    name = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *name]
+    subprocess.run([*made, "-keyout", str(file), "-out", f"{file}.crt"], check=True, capture_output=True)
+    file.write_text(file.read_text() + Path(f"{file}.crt").read_text())
+    return file
+
+
+def test_a_certificate_that_is_not_trusted_is_told_at_once(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float]
+) -> None:
+    with Endpoint("ok").behind_tls(certificate) as endpoint:
+        with pytest.raises(
+            Away, match=r"its certificate is not trusted \(self-signed certificate\); see SSL_CERT_FILE"
+        ):
+            Model(endpoint.url, "devstral").complete(MESSAGES, shard="00", attempt=0)
+        assert (pauses, endpoint.requests) == ([], [])
+        monkeypatch.setenv("SSL_CERT_FILE", f"{certificate}.crt")
+        model._new_client.cache_clear()  # as in the next process
+        assert Model(endpoint.url, "again").complete(MESSAGES, shard="00", attempt=0).text == "ok"
+
+
+def test_a_server_that_speaks_no_tls_cannot_be_reached(endpoint: Endpoint, pauses: list[float]) -> None:
+    with pytest.raises(Away, match=r"cannot be reached \(.*SSL"):
+        Model(endpoint.url.replace("http", "https"), "devstral").complete(MESSAGES, shard="00", attempt=0)
+
+
+def test_a_name_that_nobody_knows_cannot_be_reached(pauses: list[float]) -> None:
+    with pytest.raises(Away, match=r"http://no-such-host.invalid/v1 cannot be reached"):
+        Model("http://no-such-host.invalid/v1", "devstral").complete(MESSAGES, shard="00", attempt=0)
+
+
+def test_a_replica_that_dies_while_it_answers_costs_a_try(ask: Ask, endpoint: Endpoint, pauses: list[float]) -> None:
+    half = Says(body=b'{"choices": [{"message": {"role": "assistant", "content": "hal')
+    assert ask(Says("half a reply", hang_up=True), half, Says("half", hang_up=True), "whole").text == "whole"
+    assert (len(endpoint.requests), len(pauses)) == (4, 3)

@@ -167,3 +167,11 @@ def test_after_a_fresh_start_another_model_is_shown_the_pieces(workspace: MakeWo
     assert {len(messages) for messages in own.asked} == {1}, "nothing but the code"
     assert {len(messages) for messages in other.asked} == {2}
     assert set(own.attempts) == {0, 1, 2, 3} and set(other.attempts) == {4, 5}
+
+
+def test_a_model_that_got_stuck_is_told_so(workspace: MakeWorkspace) -> None:
+    ws = workspace({"test_a.py": TEXT})
+    edit = Piecewise(
+        "Use asserts.", Talks([Completion("assert x\n" * 99, 5, 5, cut=True)]), hits="self.assert"
+    ).propose(ws, shard_of(ws.base, "test_a.py"), ())
+    assert edit and "cut at its length limit: it said 'assert x' again and again." in edit.trouble

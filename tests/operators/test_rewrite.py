@@ -433,3 +433,21 @@ def test_a_fresh_start_begins_with_the_code_as_it_was(workspace: MakeWorkspace) 
         attempts=4,
     )
     assert outcome.edit and outcome.edit.files == {"a.py": TEXT.replace("old(3)", "new(3)")}
+
+
+def test_a_model_that_got_stuck_is_told_so_and_not_shown_all_of_it(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": TEXT})
+    good = block("    return old(3)", "    return new(3)")
+    model = Talks([Completion("Sure!\n" + "x = new(1)\n" * 900 + "x =", 5, 8192, cut=True), good])
+    outcome = refine(
+        ws,
+        shard_of(ws.base, "a.py"),
+        Rewrite("p", model),
+        lambda ws, shard, edit: judged(ws, shard, edit, []),
+        attempts=2,
+    )
+    assert outcome.status == "accepted"
+    _, _, said, told = model.asked[1]
+    assert said["content"] == "Sure!\nx = new(1)"
+    assert "was cut at its length limit. It said the same again and again: 'x = new(1)'." in told["content"]
+    assert outcome.tokens == (105, 8202)
