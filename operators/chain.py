@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from operators.data import Edit, Operator, Shard, Skip, Verdict
+from operators.data import Edit, Operator, Shard, Skip, TooLong, Verdict
 from operators.workspace import Workspace
 
 
@@ -21,7 +21,8 @@ class Chain:
         return any(step.waits for step in self.steps)
 
     def propose(self, ws: Workspace, shard: Shard, past: Sequence[Verdict]) -> Edit | None:
-        """Raise Skip when the first step that has anything to say cannot work on the shard's files."""
+        """Raise Skip when the first step that has anything to say cannot work on the shard's files, or when a model
+        cannot see as much."""
         now, told = ws, False
         said, trouble, tokens_in, tokens_out, cached = "", "", 0, 0, 0
         notes: list[str] = []
@@ -29,7 +30,7 @@ class Chain:
             try:
                 edit = step.propose(now, shard, past if step.waits else ())
             except Skip as why:
-                if now is ws:
+                if now is ws or isinstance(why, TooLong):
                     raise
                 edit = Edit({}, trouble=f"What the steps before made cannot be worked on: {why}.")
             if edit is None:

@@ -187,6 +187,10 @@ class Skip(Exception):
     """The shard's files cannot be worked on; the message is the reason. Not a fault of anybody."""
 
 
+class TooLong(Skip):
+    """A model cannot see all that it would have to be shown."""
+
+
 def told(fault: BaseException) -> str:
     """Return what an exception says; how it is called is left out where its message is meant for people."""
     try:
@@ -232,6 +236,10 @@ class Model(Protocol):
     def concurrency(self) -> int:
         """Calls at a time that it is worth sending from one machine."""
 
+    @property
+    def room(self) -> int:
+        """Tokens that its messages may have."""
+
     def complete(self, messages: Sequence[Message], *, shard: str, attempt: int) -> Completion:
-        """Raise Away when nobody gets an answer, ModelError when there is none to be had for these messages, Skip when
-        they are longer than it can see; an odd answer is returned as it is."""
+        """Raise Away when nobody gets an answer, ModelError when there is none to be had for these messages, TooLong
+        when they are longer than it can see; an odd answer is returned as it is."""

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from operators.data import Completion, Message, Skip
+from operators.data import Completion, Message, TooLong
 from operators.model import ModelError
 
 NEEDED = ("config.json", "tokenizer.json", "tokenizer_config.json", "*.safetensors")
@@ -37,6 +37,7 @@ class Embedded:
     """It knows one task only and is shown nothing but the code."""
 
     concurrency = 1
+    room = 1 << 30  # it says itself what it cannot see
 
     @property
     def revision(self) -> str:
@@ -64,7 +65,9 @@ class Embedded:
             answer = runner.send_chat_completion_request(request)
         except (ValueError, RuntimeError) as error:
             if "length is greater than" in str(error):
-                raise Skip("this is longer than the model can see: cut shards finer, or take another model") from None
+                raise TooLong(
+                    "this is longer than the model can see: cut shards finer, or take another model"
+                ) from None
             raise ModelError(f"{self.folder} gave no answer: {_first(error)}") from None
         choice = answer.choices[0]
         return Completion(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import ssl
 import threading
 import time
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from operators.breaker import Breaker
-from operators.data import Completion, Message, Trouble
+from operators.data import Completion, Message, TooLong, Trouble
 from operators.throttle import Throttle
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 BUSY = frozenset({429, 503})
+TOO_LONG = frozenset({400, 413, 422})
+_LENGTH = re.compile(r"context[ _-]?(length|size|window)|prompt is too long|too many (input )?tokens", re.I)
+FINER = "cut the shards finer (`shard`: `by: symbol`, or a smaller `max_lines` or `max_files`)"
 TRIES = 6
 CONCURRENCY = 32
 LONGEST_ANSWER = 16 << 20  # bytes
@@ -66,6 +70,8 @@ class Endpoint:
     """Seconds to wait for one answer."""
     concurrency: int = CONCURRENCY
     """Calls at a time from one machine, at most; how many there are follows from how the endpoint answers."""
+    context: int = 65_536
+    """Tokens that question and answer may have together."""
     bare: bool = False
     """It serves a model that knows one task only and is shown nothing but the code."""
 
@@ -73,10 +79,15 @@ class Endpoint:
     def revision(self) -> str:
         return f"{self.name} {self.temperature} {self.max_tokens}"
 
+    @property
+    def room(self) -> int:
+        return self.context - self.max_tokens
+
     def complete(self, messages: Sequence[Message], *, shard: str, attempt: int) -> Completion:
         """Ask for one completion. The first attempt is greedy-leaning, later ones are drawn with another seed.
 
-        Raises Away when the endpoint answers nobody, ModelError when it answers others but, in six tries, not this.
+        Raises Away when the endpoint answers nobody, ModelError when it answers others but, in six tries, not this,
+        TooLong when it says so.
         """
         body = {
             "model": self.name,
@@ -161,6 +172,8 @@ class Endpoint:
                 return found
             raise _Passing(f"{self.url} answered with something that is not a completion: {said}")
         hint = f" (the key is read from {self.key_from})" if status in {401, 403} else ""
+        if status in TOO_LONG and _LENGTH.search(said):
+            raise TooLong(f"the model cannot see that much: {FINER} ({said})")
         why = f"{self.url} answered {status}: {said}{hint}"
         if status in RETRIED:
             raise _Passing(why, _asked_for(response), busy=status in BUSY)

@@ -42,6 +42,10 @@ class Remembering:
     def concurrency(self) -> int:
         return self.model.concurrency
 
+    @property
+    def room(self) -> int:
+        return self.model.room
+
     def complete(self, messages: Sequence[Message], *, shard: str, attempt: int) -> Completion:
         """Return the reply to the same question where it is known, without tokens. Raises as the model does."""
         question = [[dict(message) for message in messages], self.revision, [shard, attempt] if attempt else []]

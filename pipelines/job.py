@@ -62,6 +62,8 @@ class ModelSettings(Short):
     """The environment variable that holds the key. The key itself never stands in a job."""
     temperature: float = Field(default=0.15, ge=0, le=2)
     max_tokens: int = Field(default=8192, ge=1, le=1_000_000)
+    context: int = Field(default=65_536, ge=2, le=100_000_000)
+    """Tokens that the model can see: the question and, of `max_tokens`, the answer."""
     timeout: Seconds = 600.0
     concurrency: int = Field(default=32, ge=1, le=4096)
     checkpoint: str = ""
@@ -73,12 +75,16 @@ class ModelSettings(Short):
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         needless = [
-            name for name in ("name", "url", "key_from", "timeout", "concurrency") if name in self.model_fields_set
+            name
+            for name in ("name", "url", "key_from", "context", "timeout", "concurrency")
+            if name in self.model_fields_set
         ]
         if self.checkpoint and needless:
             raise PydanticCustomError(
                 "model", "a `checkpoint` runs here and has no {needless}", {"needless": ", ".join(needless)}
             )
+        if self.context <= self.max_tokens and not self.checkpoint:
+            raise PydanticCustomError("room", "`max_tokens` leaves no room for a question in `context`")
         return self
 
 

@@ -127,6 +127,7 @@ def _model(settings: spec.ModelSettings | None, home: str) -> Model | None:
         settings.max_tokens,
         settings.timeout,
         settings.concurrency,
+        settings.context,
         settings.bare,
     )
 

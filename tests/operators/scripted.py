@@ -60,6 +60,7 @@ class Talks:
     bare: bool = False
     revision: str = "scripted"
     concurrency: int = 4
+    room: int = 1 << 30
     asked: list[list[Message]] = field(default_factory=list)
     attempts: list[int] = field(default_factory=list)
 

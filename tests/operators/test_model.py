@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from operators import breaker, model, throttle
-from operators.data import Away, Completion
+from operators.data import Away, Completion, TooLong
 from operators.model import TRIES, ModelError
 from operators.model import Endpoint as Model
 from tests.endpoint import Endpoint, Says
@@ -451,3 +451,23 @@ def test_a_replica_that_dies_while_it_answers_costs_a_try(ask: Ask, endpoint: En
     half = Says(body=b'{"choices": [{"message": {"role": "assistant", "content": "hal')
     assert ask(Says("half a reply", hang_up=True), half, Says("half", hang_up=True), "whole").text == "whole"
     assert (len(endpoint.requests), len(pauses)) == (4, 3)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (400, "This model's maximum context length is 32768 tokens. However, you requested 40000 tokens"),
+        (400, '{"error": {"code": "context_length_exceeded"}}'),
+        (400, "the request exceeds the available context size. try increasing the context size"),
+        (400, "Prompt contains 70000 tokens, too large for model with 32768 maximum context length"),
+        (413, "prompt is too long"),
+        (422, "Too many input tokens"),
+    ],
+)
+def test_what_the_endpoint_finds_too_long_is_about_that_shard_alone(
+    ask: Ask, endpoint: Endpoint, pauses: list[float], status: int, words: str
+) -> None:
+    with pytest.raises(TooLong, match=r"the model cannot see that much: cut the shards finer .*tokens|context|prompt"):
+        ask(Says(status=status, body=words.encode()))
+    assert (len(endpoint.requests), endpoint.pings) == (1, [])
+    assert ask("fine").text == "fine"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -451,3 +452,66 @@ def test_a_model_that_got_stuck_is_told_so_and_not_shown_all_of_it(workspace: Ma
     assert said["content"] == "Sure!\nx = new(1)"
     assert "was cut at its length limit. It said the same again and again: 'x = new(1)'." in told["content"]
     assert outcome.tokens == (105, 8202)
+
+
+def shown(model: Talks) -> list[str]:
+    said = "".join(message["content"] for message in model.asked[-1])
+    return [mark for mark in ("far()", "near()", "other = 1", "old(7)", "return old(3)") if mark in said]
+
+
+def crowded(workspace: MakeWorkspace) -> tuple[Workspace, Shard, list[tuple[str, str]]]:
+    """Two files of context and two examples, of which the second is more like the shard each time; words to fill."""
+    filler = "".join(f"# word{number} of no meaning\n" for number in range(100))
+    ws = workspace(
+        {
+            "a.py": TEXT,
+            "far.py": f"def far(): ...\n{filler}",
+            "near.py": f"from tools import old\n\n\ndef near(): return old(1)\n{filler}",
+        }
+    )
+    examples = [(f"other = 1\n{filler}", "x\n"), (f"from tools import old\n\n\nclass A: f = old(7)\n{filler}", "y\n")]
+    return ws, replace(shard_of(ws.base, "a.py"), context=("far.py", "near.py")), examples
+
+
+@pytest.mark.parametrize(
+    ("room", "left"),
+    [
+        (20_000, ["far()", "near()", "other = 1", "old(7)", "return old(3)"]),
+        (10_000, ["near()", "other = 1", "old(7)", "return old(3)"]),
+        (7_500, ["other = 1", "old(7)", "return old(3)"]),
+        (5_000, ["old(7)", "return old(3)"]),
+        (2_500, ["return old(3)"]),
+    ],
+)
+def test_what_is_least_like_the_shard_is_left_out_first(
+    workspace: MakeWorkspace, monkeypatch: pytest.MonkeyPatch, room: int, left: list[str]
+) -> None:
+    monkeypatch.setattr("operators.rewrite.fits", lambda text, room: len(text) <= room)
+    ws, shard, examples = crowded(workspace)
+    model = Talks([NOTHING], room=room)
+    propose(Rewrite("p", model, tuple(examples)), ws, shard)
+    assert shown(model) == left
+
+
+def test_what_is_too_long_for_the_model_is_skipped_and_never_sent(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": TEXT + "x = 1  # " + "many words " * 3000})
+    model = Talks([NOTHING], room=900)
+    chain = Chain((Does(lambda text: text.replace("old(1)", "new(1)")), Rewrite("p", model)))
+    outcome = refine(
+        ws, shard_of(ws.base, "a.py"), chain, lambda ws, shard, edit: judged(ws, shard, edit, []), attempts=4
+    )
+    assert (outcome.status, model.asked) == ("skipped", [])
+    assert re.fullmatch(
+        r"it takes \d{1,2},\d{3} tokens to show this, and there is room for 900 \(`model.context` less `max_tokens`\): "
+        r"cut the shards finer \(`shard`: `by: symbol`, or a smaller `max_lines` or `max_files`\)",
+        outcome.skipped,
+    )
+
+
+def test_a_long_conversation_is_cut_to_its_end(workspace: MakeWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("operators.rewrite.fits", lambda text, room: len(text) <= room)
+    ws = workspace({"a.py": TEXT})
+    past = [Verdict(Edit({}, said=f"reply {number} {'x' * 2000}"), (Finding("own", "wrong"),)) for number in range(3)]
+    model = Talks([NOTHING], room=5000)
+    propose(Rewrite("p", model), ws, shard_of(ws.base, "a.py"), past)
+    assert [message["content"][:7] for message in model.asked[0] if message["role"] == "assistant"] == ["reply 2"]
