@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from operators.data import Edit, Operator, Shard, Skip, Verdict
+from operators.data import Edit, Operator, Shard, Skip, TooLong, Verdict
 from operators.workspace import Workspace
 
 
@@ -21,15 +21,16 @@ class Chain:
         return any(step.waits for step in self.steps)
 
     def propose(self, ws: Workspace, shard: Shard, past: Sequence[Verdict]) -> Edit | None:
-        """Raise Skip when the first step that has anything to say cannot work on the shard's files."""
+        """Raise Skip when the first step that has anything to say cannot work on the shard's files, or when a model
+        cannot see as much."""
         now, told = ws, False
-        said, trouble, tokens_in, tokens_out = "", "", 0, 0
+        said, trouble, tokens_in, tokens_out, cached = "", "", 0, 0, 0
         notes: list[str] = []
         for step in self.steps:
             try:
                 edit = step.propose(now, shard, past if step.waits else ())
             except Skip as why:
-                if now is ws:
+                if now is ws or isinstance(why, TooLong):
                     raise
                 edit = Edit({}, trouble=f"What the steps before made cannot be worked on: {why}.")
             if edit is None:
@@ -39,8 +40,9 @@ class Chain:
             said, trouble = said or edit.said, edit.trouble
             notes += edit.notes
             tokens_in, tokens_out = tokens_in + edit.tokens_in, tokens_out + edit.tokens_out
+            cached += edit.cached
             if trouble:
                 break
         if not told:
             return None
-        return Edit(now.edit(ws), said, tuple(notes), tokens_in, tokens_out, trouble)
+        return Edit(now.edit(ws), said, tuple(notes), tokens_in, tokens_out, trouble, cached)

@@ -36,6 +36,8 @@ class Shard:
     """The only lines that may change (and imports be added); empty: the whole files."""
     context: tuple[str, ...] = ()
     """Other files that a model is shown."""
+    go: int = 0
+    """How often it was opened again: each time a model's replies are drawn anew."""
 
     @property
     def name(self) -> str:
@@ -63,6 +65,8 @@ class Edit:
     tokens_out: int = 0
     trouble: str = ""
     """Why the reply could not be used, worded for whoever must repair it. Its tokens count all the same."""
+    cached: int = 0
+    """Replies that were known from before and cost no tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +106,12 @@ class Outcome:
     shard: Shard
     verdicts: tuple[Verdict, ...] = ()
     error: str = ""
-    """What went wrong in our world (a worker died, a model could not be reached): to be tried again."""
+    """What went wrong in our world (a worker died, the disk is full): to be tried again."""
     skipped: str = ""
     """Why the shard's files cannot be worked on at all (`syntax error on line 3`): nothing to try again."""
     seconds: float = 0.0
+    away: bool = False
+    """The error is that the model is gone: as good as not tried, and not to be kept."""
 
     @property
     def status(self) -> Status:
@@ -131,6 +137,11 @@ class Outcome:
             sum(verdict.edit.tokens_in for verdict in self.verdicts),
             sum(verdict.edit.tokens_out for verdict in self.verdicts),
         )
+
+    @property
+    def cached(self) -> int:
+        """Replies, of all attempts, that were known from before."""
+        return sum(verdict.edit.cached for verdict in self.verdicts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,14 +171,24 @@ class Completion:
     tokens_out: int = 0
     cut: bool = False
     """Ended by the length limit, not by the model."""
+    cached: bool = False
+    """Known from before: no tokens were spent."""
 
 
 class Trouble(Exception):
     """Something in our world went wrong, by no fault of the shard. The message says what, in its first line."""
 
 
+class Away(Trouble):
+    """The model is gone, for all shards alike: nothing is known of this one, and none need be tried after it."""
+
+
 class Skip(Exception):
     """The shard's files cannot be worked on; the message is the reason. Not a fault of anybody."""
+
+
+class TooLong(Skip):
+    """A model cannot see all that it would have to be shown."""
 
 
 def told(fault: BaseException) -> str:
@@ -215,8 +236,12 @@ class Model(Protocol):
     def concurrency(self) -> int:
         """Calls at a time that it is worth sending from one machine."""
 
+    @property
+    def room(self) -> int:
+        """Tokens that its messages may have."""
+
     def complete(self, messages: Sequence[Message], *, shard: str, attempt: int, grammar: str = "") -> Completion:
         """Answer. `grammar`: in Lark's form, for an engine that can be held to one; others may write what they like.
 
-        Raise ModelError when there is no answer to be had, Skip when the messages are longer than it can see; an odd
-        answer is returned as it is."""
+        Raise Away when nobody gets an answer, ModelError when there is none to be had for these messages, TooLong when
+        they are longer than it can see; an odd answer is returned as it is."""

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from operators.data import Completion, Message, Skip
+from operators.data import Completion, Message, TooLong
 from operators.model import ModelError
 
 SHIPPED = "umbau-asserts"
@@ -34,13 +34,14 @@ class Embedded:
 
     folder: str
     temperature: float = 0.15
-    """Of the second attempt; the first is greedy, each later one bolder, up to 1. What is drawn is drawn anew each time:
-    it takes no seed."""
+    """Of the second attempt; the first is greedy, each later one bolder, up to 1. What is drawn is drawn anew each
+    time: it takes no seed."""
     max_tokens: int = 8192
     bare: bool = False
     """It knows one task only and is shown nothing but the code."""
 
     concurrency = 1
+    room = 1 << 30  # it says itself what it cannot see
 
     @property
     def revision(self) -> str:
@@ -75,7 +76,9 @@ class Embedded:
             answer = runner.send_chat_completion_request(request)
         except (ValueError, RuntimeError) as error:
             if "length is greater than" in str(error):
-                raise Skip("this is longer than the model can see: cut shards finer, or take another model") from None
+                raise TooLong(
+                    "this is longer than the model can see: cut shards finer, or take another model"
+                ) from None
             raise ModelError(f"{self.folder} gave no answer: {_first(error)}") from None
         choice = answer.choices[0]
         return Completion(
@@ -106,7 +109,7 @@ def _loaded(folder: str) -> Any:
 def lacking(folder: str) -> str:
     """Return why no checkpoint can be run from a folder, or ""."""
     if not find_spec("mistralrs"):
-        return "a checkpoint is run by mistralrs, which is not installed here: it has wheels for Linux and for Apple silicon"
+        return "a checkpoint is run by mistralrs, which is not installed: it has wheels for Linux and Apple silicon"
     try:
         missing = [name for name in NEEDED if not _files(folder, name)]
         for file in _files(folder, *READ):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
+import ssl
 import threading
 import time
 from collections.abc import Sequence
@@ -13,20 +15,40 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from operators.data import Completion, Message, Trouble
+from operators.breaker import Breaker
+from operators.data import Completion, Message, TooLong, Trouble
+from operators.throttle import Throttle
 
 if TYPE_CHECKING:
     import httpx
 
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+BUSY = frozenset({429, 503})
+TOO_LONG = frozenset({400, 413, 422})
+_LENGTH = re.compile(r"context[ _-]?(length|size|window)|prompt is too long|too many (input )?tokens", re.I)
+FINER = "cut the shards finer (`shard`: `by: symbol`, or a smaller `max_lines` or `max_files`)"
 TRIES = 6
 CONCURRENCY = 32
 LONGEST_ANSWER = 16 << 20  # bytes
+PING = 60.0  # seconds that a question of one word may take, behind all that is queued
 LONGEST_PAUSE = 60.0  # seconds between two tries, whatever the server asks for
 
 
 class ModelError(Trouble):
     """There is no answer to be had. A fault of ours or of the endpoint, never of the shard."""
+
+    since = 0.0
+    """When the last try began, on the monotonic clock."""
+
+
+class _Passing(ModelError):
+    """One that may be gone in a while."""
+
+    def __init__(self, why: str, pause: float = 0.0, *, busy: bool = False, again: bool = True) -> None:
+        """`pause`: seconds that the server asks for. `busy`: it has more to do than it can. `again`: whether to ask the
+        same again soon."""
+        super().__init__(why)
+        self.pause, self.busy, self.again = pause, busy, again
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +69,9 @@ class Endpoint:
     timeout: float = 600.0
     """Seconds to wait for one answer."""
     concurrency: int = CONCURRENCY
-    """Calls at a time from one machine."""
+    """Calls at a time from one machine, at most; how many there are follows from how the endpoint answers."""
+    context: int = 65_536
+    """Tokens that question and answer may have together."""
     bare: bool = False
     """It serves a model that knows one task only and is shown nothing but the code."""
 
@@ -55,11 +79,16 @@ class Endpoint:
     def revision(self) -> str:
         return f"{self.name} {self.temperature} {self.max_tokens}"
 
+    @property
+    def room(self) -> int:
+        return self.context - self.max_tokens
+
     def complete(self, messages: Sequence[Message], *, shard: str, attempt: int, grammar: str = "") -> Completion:
         """Ask for one completion. The first attempt is greedy-leaning, later ones are drawn with another seed. A
         grammar is not passed on: not every server could be held to it.
 
-        Raises ModelError when the endpoint refuses, or gives no answer in six tries.
+        Raises Away when the endpoint answers nobody, ModelError when it answers others but, in six tries, not this,
+        TooLong when it says so.
         """
         body = {
             "model": self.name,
@@ -68,53 +97,96 @@ class Endpoint:
             "max_tokens": self.max_tokens,
             "seed": (crc32(shard.encode()) + attempt) % (1 << 31),
         }
-        key = os.environ.get(self.key_from, "").strip()
-        if not (key.isascii() and key.isprintable()):
-            raise ModelError(f"the key in {self.key_from} holds characters that cannot be sent")
-        try:
-            with _slots(self.url, self.concurrency):
-                return self._post(body, {"Authorization": f"Bearer {key}"} if key else {})
-        except ModelError as error:  # what the server says may be kept and shown, a key that it repeats may not
-            raise ModelError(str(error).replace(key, "***") if key else str(error)) from None
+        breaker = _breaker(self)
+        for again in (True, False):
+            try:
+                return self._tried(body, breaker)
+            except ModelError as fault:
+                if not (breaker.doubt(fault.since) and again):  # it was away, and is back
+                    raise
+        raise AssertionError("the last round returns or raises")
 
-    def _post(self, body: dict[str, Any], headers: dict[str, str]) -> Completion:
+    def ping(self) -> tuple[str, bool]:
+        """Ask for one word. Returns why there is no answer, "" when there is one, and whether waiting may help."""
+        question: Message = {"role": "user", "content": "ping"}
+        try:
+            self._send({"model": self.name, "messages": [question], "max_tokens": 1}, min(self.timeout, PING))
+        except ModelError as error:
+            return f"model endpoint {error}", isinstance(error, _Passing)
+        return "", False
+
+    def _tried(self, body: dict[str, Any], breaker: Breaker) -> Completion:
+        """Ask until there is an answer, TRIES times at most. Raises ModelError with when the last one began."""
+        throttle = _throttle(self.url, self.concurrency)
+        for attempt in range(TRIES):
+            with throttle.turn():
+                breaker.wait()
+                since = time.monotonic()
+                try:
+                    answer = self._send(body, self.timeout)
+                except ModelError as error:
+                    fault = error
+                else:
+                    breaker.answered()
+                    throttle.answered(since, answer.tokens_in, answer.tokens_out)
+                    return answer
+            fault.since = since
+            if not isinstance(fault, _Passing):
+                break
+            if fault.busy:
+                throttle.refused(since, min(fault.pause, LONGEST_PAUSE))
+            if not fault.again or attempt + 1 == TRIES:
+                break
+            time.sleep(min(fault.pause or random.uniform(0.5, 1.0) * 2**attempt, LONGEST_PAUSE))
+        raise fault
+
+    def _send(self, body: dict[str, Any], timeout: float) -> Completion:
+        """Ask once. Raises ModelError with what is wrong; the key is never part of it."""
         import httpx
 
-        why = ""
-        for attempt in range(TRIES):
-            pause = random.uniform(0.5, 1.0) * 2**attempt
-            try:
-                response, data = self._send(body, headers)
-            except (httpx.ReadTimeout, httpx.PoolTimeout):
-                # Asking again would only queue the same work behind itself.
-                raise ModelError(f"{self.url} gave no answer within {self.timeout:.0f} s; see model.timeout") from None
-            except (
-                httpx.InvalidURL,
-                httpx.UnsupportedProtocol,
-                httpx.LocalProtocolError,
-                httpx.DecodingError,
-            ) as error:
-                raise ModelError(f"{self.url} cannot be reached ({error})") from None
-            except httpx.TransportError as error:
-                why = f"cannot be reached ({error or type(error).__name__})"
-            else:
-                if response.is_success:
-                    return _completion(data, self.url)
-                why = f"answered {response.status_code}: {data[:500].decode(errors='replace')}"
-                if response.status_code not in RETRIED:
-                    break
-                pause = _asked_for(response) or pause
-            if attempt + 1 < TRIES:
-                time.sleep(min(pause, LONGEST_PAUSE))
-        raise ModelError(f"{self.url} {why}")
+        key = os.environ.get(self.key_from, "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise ModelError(f"{self.url}: the key in {self.key_from} holds characters that cannot be sent")
+        try:
+            response, data = self._read(body, {"Authorization": f"Bearer {key}"} if key else {}, timeout)
+        except (httpx.ReadTimeout, httpx.PoolTimeout):
+            # Asking again would only queue the same work behind itself.
+            raise _Passing(
+                f"{self.url} gave no answer within {timeout:.0f} s; see model.timeout", again=False
+            ) from None
+        except (
+            httpx.InvalidURL,
+            httpx.UnsupportedProtocol,
+            httpx.LocalProtocolError,
+            httpx.DecodingError,
+        ) as error:
+            raise ModelError(f"{self.url} cannot be reached ({error})") from None
+        except httpx.TransportError as error:
+            if why := _untrusted(error):
+                raise ModelError(f"{self.url} cannot be reached: {why}") from None
+            raise _Passing(f"{self.url} cannot be reached ({error or type(error).__name__})") from None
+        said = " ".join(data[:500].decode(errors="replace").split())
+        said = said.replace(key, "***") if key else said
+        status = response.status_code
+        if response.is_success:
+            if found := _completion(data):
+                return found
+            raise _Passing(f"{self.url} answered with something that is not a completion: {said}")
+        hint = f" (the key is read from {self.key_from})" if status in {401, 403} else ""
+        if status in TOO_LONG and _LENGTH.search(said):
+            raise TooLong(f"the model cannot see that much: {FINER} ({said})")
+        why = f"{self.url} answered {status}: {said}{hint}"
+        if status in RETRIED:
+            raise _Passing(why, _asked_for(response), busy=status in BUSY)
+        raise ModelError(why)
 
-    def _send(self, body: dict[str, Any], headers: dict[str, str]) -> tuple[httpx.Response, bytes]:
+    def _read(self, body: dict[str, Any], headers: dict[str, str], timeout: float) -> tuple[httpx.Response, bytes]:
         """Read the whole answer, however slowly it drips, within `timeout` and `LONGEST_ANSWER`."""
         import httpx
 
-        deadline, data = time.monotonic() + self.timeout, bytearray()
-        client = _client(self.url, self.timeout, self.concurrency)
-        with client.stream("POST", "chat/completions", json=body, headers=headers) as response:
+        deadline, data = time.monotonic() + timeout, bytearray()
+        client, limit = _client(self.url, self.concurrency), httpx.Timeout(timeout, connect=10.0)
+        with client.stream("POST", "chat/completions", json=body, headers=headers, timeout=limit) as response:
             for chunk in response.iter_bytes():
                 data += chunk
                 if len(data) > LONGEST_ANSWER:
@@ -124,8 +196,8 @@ class Endpoint:
         return response, bytes(data)
 
 
-def _completion(data: bytes, url: str) -> Completion:
-    """Read what came back; a reply without words is a reply too. Raises ModelError for anything else."""
+def _completion(data: bytes) -> Completion | None:
+    """Read what came back; a reply without words is a reply too. None for anything else."""
     try:
         answer = json.loads(data)
         choice = answer["choices"][0] if answer["choices"] else {}
@@ -137,7 +209,7 @@ def _completion(data: bytes, url: str) -> Completion:
             cut=choice.get("finish_reason") == "length",
         )
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
-        raise ModelError(f"{url} answered with something that is not a completion: {data[:200]!r}") from None
+        return None
 
 
 def _words(content: Any) -> str:
@@ -151,6 +223,15 @@ def _count(usage: Any, name: str) -> int:
     return count if isinstance(count, int) else 0
 
 
+def _untrusted(error: BaseException | None) -> str:
+    """Say what is wrong with the certificate that the server showed, "" when it is not that; no waiting mends it."""
+    while error:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted ({error.verify_message}); see SSL_CERT_FILE"
+        error = error.__cause__ or error.__context__
+    return ""
+
+
 def _asked_for(response: httpx.Response) -> float:
     """Return the seconds that Retry-After asks for, 0 when it does not."""
     value = response.headers.get("retry-after", "")
@@ -160,28 +241,37 @@ def _asked_for(response: httpx.Response) -> float:
 _making = threading.Lock()  # lru_cache alone makes one for each thread that asks before the first is done
 
 
-def _slots(url: str, concurrency: int) -> threading.Semaphore:
+def _throttle(url: str, concurrency: int) -> Throttle:
     with _making:
-        return _new_slots(url, concurrency)
+        return _new_throttle(url, concurrency)
 
 
-def _client(url: str, timeout: float, concurrency: int) -> httpx.Client:
+def _client(url: str, concurrency: int) -> httpx.Client:
     with _making:
-        return _new_client(url, timeout, concurrency)
+        return _new_client(url, concurrency)
+
+
+def _breaker(endpoint: Endpoint) -> Breaker:
+    with _making:
+        return _new_breaker(endpoint)
 
 
 @lru_cache(maxsize=8)
-def _new_slots(url: str, concurrency: int) -> threading.Semaphore:
-    return threading.BoundedSemaphore(concurrency)
+def _new_throttle(url: str, concurrency: int) -> Throttle:
+    return Throttle(concurrency)
 
 
 @lru_cache(maxsize=8)
-def _new_client(url: str, timeout: float, concurrency: int) -> httpx.Client:
+def _new_breaker(endpoint: Endpoint) -> Breaker:
+    return Breaker(endpoint.ping)
+
+
+@lru_cache(maxsize=8)
+def _new_client(url: str, concurrency: int) -> httpx.Client:
     import httpx
 
     return httpx.Client(
         base_url=url.rstrip("/") + "/",
-        timeout=httpx.Timeout(timeout, connect=10.0),
         limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
         follow_redirects=False,
     )

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from textwrap import dedent
 
 from operators import guard
+from operators.attempts import plan
 from operators.data import Completion, Edit, Message, Model, Shard, Skip, Verdict
+from operators.loops import loop
 from operators.rewrite import NEEDS_MODEL, Rewrite, again, prompt
 from operators.workspace import Workspace
 
@@ -44,6 +46,8 @@ class Piecewise:
     model: Model | None = None
     examples: tuple[tuple[str, str], ...] = ()
     hits: str = ""
+    fallback: Model | None = None
+    """Asked when a fresh start of the first has not helped."""
     words: tuple[str, ...] = ()
     """Names that an answer of a bare model may use beside those of the piece."""
 
@@ -65,7 +69,11 @@ class Piecewise:
             return None
         if self.model is None:
             return None if past else Edit({}, trouble=NEEDS_MODEL)
-        answers = [self._answer(self.model, *piece, shard, past) for piece in found]
+        turn = plan(past, other=self.fallback is not None)
+        if turn is None:
+            return None
+        model = self.fallback if turn.other and self.fallback else self.model
+        answers = [self._answer(model, *piece, shard, turn.shown, len(past) + shard.go) for piece in found]
         replies = [answer.reply for answer in answers if answer.reply]
         if not replies:
             raise Skip(_lines(answers, "note"))
@@ -76,6 +84,7 @@ class Piecewise:
             notes=tuple(_lines([one], "note") for one in answers if one.note),
             tokens_in=sum(reply.tokens_in for reply in replies),
             tokens_out=sum(reply.tokens_out for reply in replies),
+            cached=sum(reply.cached for reply in replies),
             trouble=_lines(answers, "trouble"),
         )
 
@@ -87,14 +96,22 @@ class Piecewise:
         return [tuple(one) for one in guard.call("pieces:pieces", text=text, hits=self.hits, spans=spans)]
 
     def _answer(
-        self, model: Model, path: str, first: int, last: int, code: str, shard: Shard, past: Sequence[Verdict]
+        self,
+        model: Model,
+        path: str,
+        first: int,
+        last: int,
+        code: str,
+        shard: Shard,
+        past: Sequence[Verdict],
+        attempt: int,
     ) -> _Answer:
         if not code:
             return _Answer(path, first, last, note=BY_ITSELF)
         try:
             messages = self._messages(model, code, past)
             grammar = guard.call("grammar:copying", code=code, free=self.words) if model.bare else ""
-            reply = model.complete(messages, shard=f"{shard.key} {path}:{first}", attempt=len(past), grammar=grammar)
+            reply = model.complete(messages, shard=f"{shard.key} {path}:{first}", attempt=attempt, grammar=grammar)
         except Skip as why:
             return _Answer(path, first, last, note=str(why))
         new, trouble = self._read(model, reply)
@@ -117,7 +134,9 @@ class Piecewise:
         new = (fenced[0] if len(fenced) == 1 else text).strip("\n").rstrip()
         new = dedent(new) if new.startswith((" ", "\t")) else new
         if reply.cut:
-            return "", "the reply was cut at its length limit"
+            _, repeated = loop(reply.text)
+            stuck = f": it said {repeated.strip()!r} again and again" if repeated else ""
+            return "", f"the reply was cut at its length limit{stuck}"
         if not new:
             return "", "the reply was empty"
         if len(fenced) > 1:

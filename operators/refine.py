@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from operators.data import Check, Edit, Finding, Operator, Outcome, Shard, Skip, Verdict, told
+from operators.data import Away, Check, Edit, Finding, Operator, Outcome, Shard, Skip, Verdict, told
 from operators.workspace import Workspace
 
 Judge = Callable[[Workspace, Shard, Edit], Verdict]
@@ -14,8 +14,11 @@ Judge = Callable[[Workspace, Shard, Edit], Verdict]
 def refine(
     ws: Workspace, shard: Shard, operator: Operator, judge: Judge, *, attempts: int, past: Sequence[Verdict] = ()
 ) -> Outcome:
-    """Let `operator` propose, at most `attempts` times, until the judge finds no fault. Never raises."""
-    start, verdicts, skipped, error = time.monotonic(), list(past), "", ""
+    """Let `operator` propose, at most `attempts` times, until the judge finds no fault. Never raises.
+
+    How an operator goes on after a fault, and when it gives up, is its own: for models see operators.attempts.
+    """
+    start, verdicts, skipped, error, away = time.monotonic(), list(past), "", "", False
     try:
         for _ in range(attempts):
             edit = operator.propose(ws, shard, verdicts)
@@ -27,8 +30,8 @@ def refine(
     except Skip as why:
         skipped = str(why)
     except (Exception, SystemExit) as fault:
-        error = told(fault)
-    return Outcome(shard, tuple(verdicts), error, skipped, time.monotonic() - start)
+        error, away = told(fault), isinstance(fault, Away)
+    return Outcome(shard, tuple(verdicts), error, skipped, time.monotonic() - start, away)
 
 
 def judged(ws: Workspace, shard: Shard, edit: Edit, checks: Sequence[Check]) -> Verdict:

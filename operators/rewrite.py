@@ -9,13 +9,17 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from operators import guard
-from operators.data import Edit, Finding, Message, Model, Shard, Skip, Verdict
+from operators.attempts import plan
+from operators.data import Edit, Finding, Message, Model, Shard, Skip, TooLong, Verdict
 from operators.fences import whole
 from operators.hunks import diff
+from operators.loops import loop
+from operators.model import FINER
 from operators.reply import blocks, spoken
 from operators.source import split
 from operators.syntax.excerpt import Excerpt, carried, put_back
 from operators.syntax.excerpt import whole as whole_file
+from operators.tokens import fits, tokens
 from operators.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -31,7 +35,8 @@ NEEDS_MODEL = "needs a model: set UMBAU_MODEL_URL and UMBAU_MODEL, or `model` in
 class Rewrite:
     """Shows the model the shard's code and applies its reply.
 
-    The conversation is rebuilt from `past`, so that each attempt's prompt begins with the whole of the one before;
+    The conversation is rebuilt from `past`, so that each attempt's prompt begins with the whole of the one before,
+    except at a fresh start (operators.attempts);
     the system prompt (task, examples) is the same for all shards, which servers with a prefix cache like.
     """
 
@@ -41,30 +46,44 @@ class Rewrite:
     protocol: Literal["blocks", "whole"] = "blocks"
     hits: str = ""
     """Pattern of what is left for the model after the steps before; empty: everything."""
+    fallback: Model | None = None
+    """Asked when a fresh start of the first has not helped."""
 
     @property
     def waits(self) -> bool:
         return self.model is not None
 
-    def system(self) -> str:
-        """Return the part of the prompt that all shards share."""
-        return prompt("system.j2", prompt=self.prompt, examples=self.examples, protocol=self.protocol)
+    def system(self, examples: Sequence[tuple[str, str]] | None = None) -> str:
+        """Return the part of the prompt that all shards share, unless there is no room for all of the examples."""
+        shown = self.examples if examples is None else examples
+        return prompt("system.j2", prompt=self.prompt, examples=shown, protocol=self.protocol)
 
     def propose(self, ws: Workspace, shard: Shard, past: Sequence[Verdict]) -> Edit | None:
         if not past and not self._wanted(ws, shard):
             return None
         if self.model is None:
             return None if past else Edit({}, trouble=NEEDS_MODEL)
-        now = _after(ws, past[-1]) if past else ws
-        reply = self.model.complete(self._messages(ws, shard, past), shard=shard.key, attempt=len(past))
+        turn = plan(past, other=self.fallback is not None)
+        if turn is None:
+            return None
+        now = _after(ws, turn.shown[-1]) if turn.shown else ws
+        model = self.fallback if turn.other and self.fallback else self.model
+        messages = self._fitting(ws, shard, turn.shown, model.room)
+        reply = model.complete(messages, shard=shard.key, attempt=len(past) + shard.go)
         texts, trouble = self._applied(now, shard, reply.text)
+        said = reply.text
         if reply.cut:
-            trouble = f"{trouble}\n\nThe reply was cut at its length limit. Change less at a time.".strip()
+            begin, repeated = loop(said)
+            stuck = f"It said the same again and again: {repeated.strip()!r}. Say each thing once."
+            why = stuck if repeated else "Change less at a time."
+            trouble = f"{trouble}\n\nThe reply was cut at its length limit. {why}".strip()
+            said = said[: begin + len(repeated)]  # it would only be read once more, and learnt from
         return Edit(
             now.over(Edit(texts)).edit(ws),
-            said=reply.text,
+            said=said,
             tokens_in=reply.tokens_in,
             tokens_out=reply.tokens_out,
+            cached=int(reply.cached),
             trouble=trouble,
         )
 
@@ -72,10 +91,37 @@ class Rewrite:
         lines = [line for part in _parts(ws, shard).values() for line in (_free(part) or [""])]
         return any(re.search(self.hits, line) for line in lines)
 
-    def _messages(self, ws: Workspace, shard: Shard, past: Sequence[Verdict]) -> list[Message]:
+    def _fitting(self, ws: Workspace, shard: Shard, past: Sequence[Verdict], room: int) -> list[Message]:
+        """Return what to say to a model, in `room` tokens: without the files of the context, then the examples, that
+        are least like the shard, then without all but the last attempt, as far as there is need. Raises TooLong."""
         code = {path: part.text for path, part in _parts(ws, shard).items()}
         context = {path: text for path in shard.context if (text := _to_read(ws, path)) is not None}
-        messages = [("system", self.system()), ("user", prompt("task.j2", code=code, context=context))]
+        examples, about = dict(enumerate(self.examples)), _words("".join(code.values()))
+        while True:
+            messages = self._messages(ws, shard, code, context, list(examples.values()), past)
+            said = "".join(message["content"] for message in messages)
+            if fits(said, room):
+                return messages
+            if context:
+                del context[min(context, key=lambda path: _likeness(context[path], about))]
+            elif examples:
+                del examples[min(examples, key=lambda number: _likeness(examples[number][0], about))]
+            elif len(past) > 1:
+                past = past[-1:]
+            else:
+                needed = f"it takes {tokens(said):,} tokens to show this, and there is room for {room:,}"
+                raise TooLong(f"{needed} (`model.context` less `max_tokens`): {FINER}")
+
+    def _messages(
+        self,
+        ws: Workspace,
+        shard: Shard,
+        code: Mapping[str, str],
+        context: Mapping[str, str],
+        examples: Sequence[tuple[str, str]],
+        past: Sequence[Verdict],
+    ) -> list[Message]:
+        messages = [("system", self.system(examples)), ("user", prompt("task.j2", code=code, context=context))]
         for verdict in past:
             if verdict.edit.said:
                 messages.append(("assistant", verdict.edit.said))
@@ -142,6 +188,16 @@ def _parts(ws: Workspace, shard: Shard) -> dict[str, Excerpt]:
 def _cut(text: str, spans: tuple[Lines, ...]) -> Excerpt:
     found = guard.call("cut:part", text=text, spans=spans)
     return Excerpt(tuple(found["lines"]), tuple(found["numbers"]), frozenset(found["free"]))
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", text))
+
+
+def _likeness(text: str, about: frozenset[str]) -> float:
+    """Return the share of words that a text has in common with others (P. Jaccard's index)."""
+    words = _words(text)
+    return len(words & about) / max(1, len(words | about))
 
 
 def _to_read(ws: Workspace, path: str) -> str | None:

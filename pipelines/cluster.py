@@ -250,7 +250,7 @@ def _reachable(address: str) -> None:
 
 def _concurrency(kit: Kit) -> int:
     steps = kit.recipe.operator.steps if isinstance(kit.recipe.operator, Chain) else ()
-    models = [step.model for step in steps if isinstance(step, ASKING)]
+    models = [model for step in steps if isinstance(step, ASKING) for model in (step.model, step.fallback)]
     return max((model.concurrency for model in models if model), default=CONCURRENCY)
 
 

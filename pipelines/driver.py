@@ -23,6 +23,7 @@ from pipelines.group import prefix
 from pipelines.job import Job
 from pipelines.lanes import Lanes
 from pipelines.plan import plan
+from pipelines.report import counted
 from pipelines.store import Store
 from pipelines.tend import Action, Tended, tend
 from pipelines.work import Kit, needs_preparing
@@ -48,6 +49,8 @@ class Driver:
     """What checks saw on the untouched commits, by repository."""
     trouble: dict[str, str] = field(default_factory=dict)
     """Repository to the reason why nothing of it can be judged."""
+    paused: str = ""
+    """Why shards that need the model are left for another run; "" as long as it answers."""
 
     def plan(self) -> Plan:
         """Look at the repositories as they are now."""
@@ -109,7 +112,9 @@ class Driver:
         self._do(plan, lanes, self.store.missing([one.shard.key for one in plan.planned]))
 
     def _do(self, plan: Plan, lanes: Lanes, goes: Mapping[str, int]) -> None:
-        """Do these shards; `goes`: how often each was opened again."""
+        """Do these shards; `goes`: how often each was opened again. One that finds the model gone stays undone."""
+        if self.paused:
+            return
         todo = [one for one in plan.planned if one.shard.key in goes]
         if not todo:
             return
@@ -120,10 +125,16 @@ class Driver:
         tasks = [one for one in todo if one.shard.repo not in self.trouble]
         with self.watch.stage("run", len(plan.planned), len(plan.planned) - len(todo)) as stage:
             stage.advance(len(barred), "failed")
+            count, away = 0, ""
             for done in lanes.run(kit, (self._task(one, goes[one.shard.key]) for one in tasks)):
-                self.store.save([(outcome, task.go) for task, outcome in done])
-                for status, count in Counter(outcome.status for _, outcome in done).items():
-                    stage.advance(count, status)
+                known = [(outcome, task.go) for task, outcome in done if not outcome.away]
+                self.store.save(known)
+                count, away = count + len(known), next((found.error for _, found in done if found.away), away)
+                for status, number in Counter(outcome.status for outcome, _ in known).items():
+                    stage.advance(number, status)
+        if away:
+            ran, wait = counted(count, "shard"), counted(len(tasks) - count, "shard waits", "shards wait")
+            self.paused = f"{away}: paused after {ran}; {wait}; run again when it answers"
 
     def gather(self, plan: Plan, lanes: Lanes | None) -> Gathered:
         """Add the accepted edits up. Without `lanes` nothing is judged; what is not known yet is told as trouble."""

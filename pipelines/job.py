@@ -63,6 +63,8 @@ class ModelSettings(Short):
     """The environment variable that holds the key. The key itself never stands in a job."""
     temperature: float = Field(default=0.15, ge=0, le=2)
     max_tokens: int = Field(default=8192, ge=1, le=1_000_000)
+    context: int = Field(default=65_536, ge=2, le=100_000_000)
+    """Tokens that the model can see: the question and, of `max_tokens`, the answer."""
     timeout: Seconds = 600.0
     concurrency: int = Field(default=32, ge=1, le=4096)
     checkpoint: str = ""
@@ -74,12 +76,16 @@ class ModelSettings(Short):
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         needless = [
-            name for name in ("name", "url", "key_from", "timeout", "concurrency") if name in self.model_fields_set
+            name
+            for name in ("name", "url", "key_from", "context", "timeout", "concurrency")
+            if name in self.model_fields_set
         ]
         if self.checkpoint and needless:
             raise PydanticCustomError(
                 "model", "a `checkpoint` runs here and has no {needless}", {"needless": ", ".join(needless)}
             )
+        if self.context <= self.max_tokens and not self.checkpoint:
+            raise PydanticCustomError("room", "`max_tokens` leaves no room for a question in `context`")
         return self
 
 
@@ -107,6 +113,9 @@ Examples = Annotated[Annotated[str, Tag("text")] | Annotated[list[Example], Tag(
 class RewriteStep(Strict):
     prompt: str = Field(min_length=1)
     model: ModelSettings | None = None
+    fallback: ModelSettings | None = None
+    """Another model, which is asked when `model` has made faults of one kind again and again and a fresh start has not
+    helped. `attempts` counts for both."""
     examples: Examples = Field(default=[])
     """Pairs, or the dotted path of a module with EXAMPLES."""
     context: list[Glob] = Field(default=[])
@@ -121,7 +130,7 @@ class RewriteStep(Strict):
     def _fitting(self) -> Self:
         if self.reply == "piece" and self.context:
             raise PydanticCustomError("piece", "with `reply: piece` no `context` is shown: leave one or the other")
-        if self.reply != "piece" and self.model and self.model.bare:
+        if self.reply != "piece" and any(one and one.bare for one in (self.model, self.fallback)):
             raise PydanticCustomError("bare", "a bare model is shown one statement after another: add `reply: piece`")
         return self
 

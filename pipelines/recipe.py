@@ -99,13 +99,14 @@ def _rewrite(step: spec.RewriteStep, job: spec.Job, home: str) -> Rewrite | Piec
         pairs = [(example.before, example.after) for example in examples]
     left = job.select.contains if step.left is None else step.left
     model, shown = _model(step.model, home), tuple(map(tuple, pairs))
+    other = _model(step.fallback, home) if step.fallback else None
     if step.reply == "piece":
         if not left:
             raise ValueError("`reply: piece` asks for what a pattern finds: give `left`, or `select.contains`")
         free = [name.removesuffix("=") for check in job.checks if check.keeps for name in check.keeps.free]
         words = tuple(name for name in free if name.isidentifier())
-        return Piecewise(step.prompt, model, shown, left, words)
-    return Rewrite(step.prompt, model, shown, step.reply, left)
+        return Piecewise(step.prompt, model, shown, left, other, words)
+    return Rewrite(step.prompt, model, shown, step.reply, left, other)
 
 
 def _model(settings: spec.ModelSettings | None, home: str) -> Model | None:
@@ -128,6 +129,7 @@ def _model(settings: spec.ModelSettings | None, home: str) -> Model | None:
         settings.max_tokens,
         settings.timeout,
         settings.concurrency,
+        settings.context,
         settings.bare,
     )
 
@@ -175,10 +177,11 @@ def _fingerprint(job: spec.Job, home: str, steps: Sequence[Operator]) -> str:
     time and how long one may last is not part of it: another endpoint of the same model does not redo the job."""
     rewrites = [step for step in steps if isinstance(step, ASKING)]
     models = [step.model and step.model.revision for step in rewrites]
+    models += [step.fallback.revision for step in rewrites if step.fallback]
     said = job.model_dump(
         mode="json",
         include={"select": {"contains"}, "steps": True, "checks": True, "final": True, "environment": True},
-        exclude={"steps": {"__all__": {"rewrite": {"model"}}}},
+        exclude={"steps": {"__all__": {"rewrite": {"model", "fallback"}}}},
     )
     versions = {name: version(name) for name in ("umbau", "libcst")}
     parts: list[spec.Step | spec.Check] = [*job.steps, *job.checks, *job.final]

@@ -32,7 +32,7 @@ class Standing:
     counts: Mapping[str, int]
     """Shards by status; `waiting` have no outcome yet."""
     failures: Mapping[str, Sequence[str]]
-    """What is wrong, in its first line, to the shards that it is wrong with."""
+    """What is wrong, in its first line, to the shards that it is wrong with; the rejected ones by judge."""
     requests: Sequence[Tended] = ()
     dropped: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """What is held against the sum with them, in its first line, to accepted shards that are left out of it."""
@@ -43,11 +43,17 @@ class Standing:
     notes: Sequence[str] = ()
     overview: str = ""
     """Where a person sees all merge requests."""
+    paused: str = ""
+    """Why this run left shards for another one, in words."""
+    tokens: tuple[int, int] = (0, 0)
+    """Read and written by the model for these outcomes."""
+    cached: int = 0
+    """Replies that were known from before and cost none."""
 
     @property
     def code(self) -> int:
-        """The exit code: 2 when something failed, 1 when something was rejected."""
-        if self.counts.get("failed") or self.trouble or any(done.trouble for done in self.requests):
+        """The exit code: 2 when something failed or the model is gone, 1 when something was rejected."""
+        if self.counts.get("failed") or self.trouble or self.paused or any(done.trouble for done in self.requests):
             return 2
         return 1 if self.counts.get("rejected") or self.dropped else 0
 
@@ -59,16 +65,22 @@ def standing(
     tended: Sequence[Tended] = (),
     trouble: Mapping[str, str] = MappingProxyType({}),
     overview: str = "",
+    paused: str = "",
 ) -> Standing:
     """Count what the store and the forge say of a plan. `trouble`: repository to why nothing of it could be judged."""
     counts: Counter[str] = Counter()
-    failures: dict[str, list[str]] = defaultdict(list)
+    failures: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    latest = [found[-1] for one in plan.planned if (found := outcomes.get(one.shard.key))]
+    tokens = sum(one.tokens[0] for one in latest), sum(one.tokens[1] for one in latest)
+    cached = sum(one.cached for one in latest)
     for one in plan.planned:
         found = outcomes.get(one.shard.key)
         status = found[-1].status if found else "waiting"
         counts[status] += 1
         if found and status in {"rejected", "failed", "skipped"}:
-            failures[f"{status}: {reason(found[-1])}"].append(one.shard.name)
+            why = reason(found[-1])
+            kind = found[-1].verdicts[-1].findings[0].judge if status == "rejected" else why
+            failures[f"{status}: {kind}"].append((one.shard.name, why))
     dropped: dict[str, list[str]] = defaultdict(list)
     for culprit in (culprit for change in gathered.changes for culprit in change.dropped):
         dropped[_finding(culprit.findings[0])].append(culprit.part.shard.name)
@@ -76,7 +88,14 @@ def standing(
     files = Counter(left_out.reason for left_out in plan.left_out)
     waiting = counted(len(gathered.waiting), "sum of edits waits", "sums of edits wait")
     notes = (*plan.notes, *([f"{waiting} to be judged: umbau run"] if gathered.waiting else ()))
-    return Standing(counts, failures, tended, dropped, trouble, files, notes, overview)
+    told = {_kind(kind, [why for _, why in found]): [name for name, _ in found] for kind, found in failures.items()}
+    return Standing(counts, told, tended, dropped, trouble, files, notes, overview, paused, tokens, cached)
+
+
+def _kind(kind: str, reasons: Sequence[str]) -> str:
+    """Name a kind of fault: by its reason where that is the same for all, otherwise with the first one's."""
+    status = kind.partition(":")[0]
+    return f"{status}: {reasons[0]}" if len(set(reasons)) == 1 else f"{kind}, such as {reasons[0].partition(': ')[2]}"
 
 
 def reason(outcome: Outcome) -> str:
@@ -120,6 +139,8 @@ def plan_text(plan: Plan, *, all_files: bool) -> Iterator[str]:
 def standing_text(standing: Standing) -> Iterator[str]:
     told = [f"{standing.counts[status]} {status}" for status in (*STATUSES, "waiting") if standing.counts.get(status)]
     yield f"shards   {', '.join(told) or 'none'}"
+    if any(standing.tokens) or standing.cached:
+        yield f"model    {_spent(standing.tokens, standing.cached)}"
     if standing.files_left_out:
         yield "left out " + ", ".join(f"{count} {why}" for why, count in standing.files_left_out.items())
     yield from (f"\n{note}" for note in standing.notes)
@@ -129,6 +150,8 @@ def standing_text(standing: Standing) -> Iterator[str]:
         yield from (f"  {name}" for name in _some(names, False))
     yield from _requests_text(standing)
     yield from (f"\n{place}: {why}" for place, why in standing.trouble.items())
+    if standing.paused:
+        yield f"\n{standing.paused}"
 
 
 def _requests_text(standing: Standing) -> Iterator[str]:
@@ -148,8 +171,7 @@ def _requests_text(standing: Standing) -> Iterator[str]:
 
 def outcome_text(outcome: Outcome, ws: Workspace) -> Iterator[str]:
     """Yield every attempt: what the model said, what it changed, what was found."""
-    tokens_in, tokens_out = outcome.tokens
-    spent = f", {tokens_in} tokens read and {tokens_out} written" if tokens_out else ""
+    spent = f", {_spent(outcome.tokens, outcome.cached)}" if any(outcome.tokens) or outcome.cached else ""
     yield f"{outcome.shard.repo}  {outcome.shard.name}  {outcome.shard.key[:12]}"
     yield f"{outcome.status} after {counted(len(outcome.verdicts), 'attempt')}, {outcome.seconds:.1f} s{spent}"
     for number, verdict in enumerate(outcome.verdicts, 1):
@@ -196,6 +218,11 @@ def _some(names: Sequence[str], all_of_them: bool) -> Iterable[str]:
 def counted(number: int, one: str, many: str = "") -> str:
     """Return `3 shards`, `1 repository`."""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def _spent(tokens: tuple[int, int], cached: int) -> str:
+    known = f", {counted(cached, 'reply', 'replies')} known from before" if cached else ""
+    return f"{tokens[0]} tokens read and {tokens[1]} written{known}"
 
 
 def _near(url: str) -> str:

@@ -173,6 +173,6 @@ def standing_of(driver: Driver, plan: Plan, gathered: Gathered, tended: Sequence
     from pipelines.report import standing, standing_text
 
     outcomes = driver.store.outcomes([one.shard.key for one in plan.planned])
-    found = standing(plan, outcomes, gathered, tended, driver.trouble, driver.forge.overview)
+    found = standing(plan, outcomes, gathered, tended, driver.trouble, driver.forge.overview, driver.paused)
     out(found if json else standing_text(found), json)
     raise typer.Exit(found.code)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from operators.chain import Chain
 from operators.checks.tests import Tests
 from operators.data import Base, Check, Edit, Operator, Outcome, Shard, Verdict, told
 from operators.environment import Environment
+from operators.piecewise import ASKING
 from operators.refine import Judge, judged, refine
+from operators.responses import Remembering
 from operators.workspace import Workspace
 from pipelines.data import Recipe, Task
 
@@ -62,10 +65,13 @@ def work(kit: Kit, task: Task, call: Call | None = None) -> Outcome:
     ws, recipe = Workspace(base), kit.recipe
     if task.offered:
         return refine(ws, task.shard, _Offer(task.offered), _sum_judge(recipe, task), attempts=1)
-    operator, judge = recipe.operator, _judge(recipe.checks)
+    operator = _remembering(recipe.operator, str(Path(base.mirror).parents[1] / "responses"))
+    judge = _judge(recipe.checks)
     if call:
         operator, judge = _elsewhere(operator, call), _judge_elsewhere(recipe.checks, call)
-    return refine(ws, task.shard, operator, judge, attempts=recipe.attempts, past=task.past)
+    shard = replace(task.shard, go=task.go)
+    outcome = refine(ws, shard, operator, judge, attempts=recipe.attempts, past=task.past)
+    return replace(outcome, shard=task.shard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,15 @@ def _elsewhere(operator: Operator, call: Call) -> Operator:
     if isinstance(operator, Chain):
         return Chain(tuple(_elsewhere(step, call) for step in operator.steps))
     return operator if operator.waits else _Elsewhere(operator, call)
+
+
+def _remembering(operator: Operator, folder: str) -> Operator:
+    if isinstance(operator, Chain):
+        return Chain(tuple(_remembering(step, folder) for step in operator.steps))
+    if isinstance(operator, ASKING) and operator.model:
+        other = operator.fallback and Remembering(operator.fallback, folder)
+        return replace(operator, model=Remembering(operator.model, folder), fallback=other)
+    return operator
 
 
 def _judge(checks: Sequence[Check]) -> Judge:

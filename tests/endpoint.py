@@ -8,11 +8,13 @@ https://platform.openai.com/docs/api-reference/chat/create field by field, as fa
 from __future__ import annotations
 
 import json
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any, Self
 
@@ -35,12 +37,17 @@ Script = Callable[[dict[str, Any]], Says | str]
 
 
 class Endpoint:
-    """`says`: answers in order, the last one again and again; or a function of the request."""
+    """`says`: answers in order, the last one again and again; or a function of the request.
+
+    `ping`: what a question of one word is answered with; as any other when it is None.
+    """
 
     def __init__(self, *says: Says | str, script: Script | None = None) -> None:
         self.queue = deque(says)
         self.script = script
         self.requests: list[dict[str, Any]] = []
+        self.pings: list[dict[str, Any]] = []
+        self.ping: Says | None = None
         self.keys: list[str] = []
         owner = self
 
@@ -54,10 +61,19 @@ class Endpoint:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        self.scheme = "http"
+
+    def behind_tls(self, certificate: Path) -> Self:
+        """Answer at https, with this certificate and key."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.scheme = "https"
+        return self
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}/v1"
+        return f"{self.scheme}://127.0.0.1:{self.server.server_port}/v1"
 
     def say(self, *says: Says | str) -> None:
         self.queue = deque(says)
@@ -65,11 +81,15 @@ class Endpoint:
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         request = json.loads(handler.rfile.read(int(handler.headers["content-length"])))
         assert handler.path == "/v1/chat/completions"
-        self.requests.append(request)
         self.keys.append(handler.headers.get("authorization", ""))
-        said = self.script(request) if self.script else self.queue[0]
-        if not self.script and len(self.queue) > 1:
-            self.queue.popleft()
+        if request["messages"] == [{"role": "user", "content": "ping"}]:
+            self.pings.append(request)
+            said = self.ping or (self.script(request) if self.script else self.queue[0])
+        else:
+            self.requests.append(request)
+            said = self.script(request) if self.script else self.queue[0]
+            if not self.script and len(self.queue) > 1:
+                self.queue.popleft()
         says = Says(said) if isinstance(said, str) else said
         time.sleep(says.after)
         body = says.body if says.body is not None else _completion(request, says)

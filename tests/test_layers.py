@@ -21,6 +21,7 @@ FILES = {
 CONFINED = {
     "ray": ("pipelines.cluster",),
     "libcst": ("operators.syntax", "operators.codemods"),
+    "mistral_common": ("operators.tokens",),
     "httpx": ("operators.model", "pipelines.sdist"),
     "git": ("pipelines.forges.branches",),
     "subprocess": ("operators.proc",),
@@ -83,8 +84,9 @@ def test_third_parties_stay_where_they_belong(third_party: str) -> None:
 
 def test_every_third_party_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = {name.partition(">=")[0] for name in project["dependencies"]}
-    called = {"gitpython": "git", "markdown-it-py": "markdown_it", "pyyaml": "yaml"}
+    needed = [*project["dependencies"], *project["optional-dependencies"]["tokens"]]
+    declared = {name.partition(">=")[0] for name in needed}
+    called = {"gitpython": "git", "markdown-it-py": "markdown_it", "mistral-common": "mistral_common", "pyyaml": "yaml"}
     named = {called.get(name, name) for name in declared}
     used = {name.partition(".")[0] for module in FILES for name in imported(module)}
     ours = {"operators", "pipelines", "__future__", *sys.stdlib_module_names}

@@ -60,10 +60,13 @@ class Talks:
     bare: bool = False
     revision: str = "scripted"
     concurrency: int = 4
+    room: int = 1 << 30
     asked: list[list[Message]] = field(default_factory=list)
+    attempts: list[int] = field(default_factory=list)
 
     def complete(self, messages: Sequence[Message], *, shard: str, attempt: int, grammar: str = "") -> Completion:
         self.asked.append(list(messages))
+        self.attempts.append(attempt)
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if isinstance(reply, Exception):
             raise reply

@@ -2,18 +2,20 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
-from operators import model
-from operators.data import Completion
+from operators import breaker, model, throttle
+from operators.data import Away, Completion, TooLong
 from operators.model import TRIES, ModelError
 from operators.model import Endpoint as Model
 from tests.endpoint import Endpoint, Says
@@ -25,8 +27,11 @@ Ask = Callable[..., Completion]
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long it would have slept, on a clock that goes on by that much."""
     slept: list[float] = []
-    monkeypatch.setattr(model, "time", SimpleNamespace(monotonic=time.monotonic, sleep=slept.append))
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + sum(slept), sleep=slept.append)
+    for module in (model, breaker, throttle):
+        monkeypatch.setattr(module, "time", clock)
     return slept
 
 
@@ -109,9 +114,14 @@ def test_tokens_that_were_not_counted_are_none(ask: Ask, usage: object) -> None:
         b"[" * 100_000,
     ],
 )
-def test_what_is_no_completion_is_an_error(ask: Ask, data: bytes) -> None:
+def test_what_is_no_completion_is_no_answer(ask: Ask, endpoint: Endpoint, pauses: list[float], data: bytes) -> None:
+    assert ask(Says(body=data), "whole").text == "whole", "half of one may come from a replica that died"
+    endpoint.ping = Says("pong")
     with pytest.raises(ModelError, match="answered with something that is not a completion"):
         ask(Says(body=data))
+    endpoint.ping = Says(body=data)
+    with pytest.raises(Away, match=r"model endpoint .* answered with something that is not a completion"):
+        Model(endpoint.url, "another").complete(MESSAGES, shard="00", attempt=0)
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 429, 408, 409])
@@ -134,18 +144,81 @@ def test_the_server_may_say_how_long_to_wait(
 
 
 def test_it_is_not_asked_for_ever(ask: Ask, endpoint: Endpoint, pauses: list[float]) -> None:
+    endpoint.ping = Says("pong")
     with pytest.raises(ModelError, match="answered 503: still starting"):
-        ask(Says(status=503, body=b"still starting"))
-    assert len(endpoint.requests) == TRIES
+        ask(Says(status=503, body=b"still\n starting"))
+    assert (len(endpoint.requests), len(endpoint.pings)) == (TRIES, 1)
     assert len(pauses) == TRIES - 1
+    assert ask("fine").text == "fine", "it was the fault of that one"
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422, 301])
 def test_what_does_not_pass_is_final(ask: Ask, endpoint: Endpoint, pauses: list[float], status: int) -> None:
-    with pytest.raises(ModelError, match=f"answered {status}: no such model"):
-        ask(Says(status=status, body=b"no such model", headers={"location": "http://127.0.0.1:9/"}))
-    assert len(endpoint.requests) == 1
+    refusal = Says(status=status, body=b"no such model", headers={"location": "http://127.0.0.1:9/"})
+    endpoint.ping = Says("pong")
+    with pytest.raises(ModelError, match=f"^{endpoint.url} answered {status}: no such model"):
+        ask(refusal)
+    assert (len(endpoint.requests), len(endpoint.pings)) == (1, 1)
+    endpoint.ping = refusal
+    for _ in range(3):
+        with pytest.raises(Away, match=f"^model endpoint {endpoint.url} answered {status}: no such model"):
+            ask(refusal)
+    assert (len(endpoint.requests), len(endpoint.pings)) == (2, 2), "after that nobody is let through"
     assert pauses == []
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_who_is_not_let_in_is_told_where_the_key_comes_from(ask: Ask, status: int) -> None:
+    with pytest.raises(Away, match=r"answered \d+: who are you\? \(the key is read from TEAM_KEY\)"):
+        ask(Says(status=status, body=b"who are you?"), key_from="TEAM_KEY")
+
+
+def test_a_short_absence_is_waited_for(ask: Ask, endpoint: Endpoint, pauses: list[float]) -> None:
+    gone = Says(status=503, body=b"restarting")
+    down = TRIES + 5
+
+    def script(_: object) -> Says:
+        asked = len(endpoint.requests) + len(endpoint.pings) - 1
+        return gone if 0 < asked <= down else Says("there")
+
+    endpoint.script = script
+    assert [ask().text for _ in range(2)] == ["there", "there"], "what failed meanwhile is asked again"
+    assert (len(endpoint.requests), len(endpoint.pings)) == (1 + TRIES + 1, 6)
+    probing = pauses[TRIES - 1 :]
+    assert probing == sorted(probing) and 15 <= sum(probing) <= 31
+
+
+def test_a_long_absence_is_not(ask: Ask, endpoint: Endpoint, pauses: list[float]) -> None:
+    ask("there")
+    with pytest.raises(Away, match="answered 503: for good"):
+        ask(Says(status=503, body=b"for good"))
+    assert breaker.PATIENCE / 2 < sum(pauses) < breaker.PATIENCE + 60
+
+
+def test_an_endpoint_that_never_answered_is_not_waited_for(ask: Ask, endpoint: Endpoint, pauses: list[float]) -> None:
+    with pytest.raises(Away, match="answered 503: loading"):
+        ask(Says(status=503, body=b"loading"))
+    assert (len(endpoint.requests), len(endpoint.pings)) == (TRIES, 1)
+
+
+def test_who_takes_the_endpoint_down_again_and_again_is_told_apart(
+    ask: Ask, endpoint: Endpoint, pauses: list[float]
+) -> None:
+    """A prompt of which the server dies, each time: it is back in a while, but it is not asked that for ever."""
+    ask("there")
+    down = 0
+
+    def script(request: dict[str, Any]) -> Says:
+        nonlocal down
+        down = down - 1 if request["messages"] != MESSAGES else 2
+        return Says("pong") if down < 0 else Says(status=502, body=b"")
+
+    endpoint.script = script
+    with pytest.raises(ModelError, match="answered 502"):
+        ask()
+    assert len(endpoint.requests) == 1 + 2 * TRIES
+    endpoint.script = None
+    assert ask("there").text == "there"
 
 
 def test_a_server_that_hangs_up_is_asked_again(ask: Ask, endpoint: Endpoint, pauses: list[float]) -> None:
@@ -155,10 +228,14 @@ def test_a_server_that_hangs_up_is_asked_again(ask: Ask, endpoint: Endpoint, pau
 
 def test_a_server_that_never_answers_is_asked_once(ask: Ask, endpoint: Endpoint, pauses: list[float]) -> None:
     start = time.monotonic()
+    endpoint.ping = Says("pong")
     with pytest.raises(ModelError, match=r"gave no answer within 0 s; see model.timeout"):
         ask(Says("too late", after=30.0), timeout=0.3)
+    endpoint.ping = Says("too late", after=30.0)
+    with pytest.raises(Away, match=r"gave no answer within 0 s; see model.timeout"):
+        ask(Says("too late", after=30.0), timeout=0.4)
     assert time.monotonic() - start < 10
-    assert len(endpoint.requests) == 1
+    assert len(endpoint.requests) == 2
 
 
 @pytest.fixture
@@ -186,12 +263,13 @@ def dripping() -> Iterator[str]:
 
 def test_an_answer_that_drips_is_not_waited_for(dripping: str) -> None:
     start = time.monotonic()
-    with pytest.raises(ModelError, match="gave no answer within 1 s"):
+    with pytest.raises(Away, match="gave no answer within 1 s"):
         Model(dripping, "devstral", timeout=0.6).complete(MESSAGES, shard="00", attempt=0)
     assert time.monotonic() - start < 10
 
 
-def test_an_answer_without_end_is_not_read(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_without_end_is_not_read(ask: Ask, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint.ping = Says("pong")
     monkeypatch.setattr(model, "LONGEST_ANSWER", 1000)
     with pytest.raises(ModelError, match="answered with more than"):
         ask("long " * 1000)
@@ -201,14 +279,14 @@ def test_a_server_that_is_not_there_is_asked_again(pauses: list[float]) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-    with pytest.raises(ModelError, match=f"{url} cannot be reached"):
+    with pytest.raises(Away, match=f"model endpoint {url} cannot be reached"):
         Model(url, "devstral").complete(MESSAGES, shard="00", attempt=0)
     assert len(pauses) == TRIES - 1
 
 
 @pytest.mark.parametrize("url", ["localhost:8000/v1", "ftp://127.0.0.1/v1", "http://[::1/v1"])
 def test_a_url_that_cannot_be_asked_is_final(url: str, pauses: list[float]) -> None:
-    with pytest.raises(ModelError, match="cannot be reached"):
+    with pytest.raises(Away, match="cannot be reached"):
         Model(url, "devstral").complete(MESSAGES, shard="00", attempt=0)
     assert pauses == []
 
@@ -233,18 +311,22 @@ def test_a_key_that_cannot_be_sent_is_not_shown(
         monkeypatch.setattr(model.os, "environ", {"UMBAU_MODEL_KEY": key})  # type: ignore[attr-defined]
     else:
         monkeypatch.setenv("UMBAU_MODEL_KEY", key)
-    with pytest.raises(ModelError, match="UMBAU_MODEL_KEY") as error:
+    with pytest.raises(Away, match="UMBAU_MODEL_KEY") as error:
         ask("never")
     assert KEY not in str(error.value)
     assert endpoint.requests == []
 
 
-def test_a_server_that_repeats_the_key_is_not_quoted(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("status", [401, 200])
+def test_a_server_that_repeats_the_key_is_not_quoted(
+    ask: Ask, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, pauses: list[float], there: bool, status: int
+) -> None:
     monkeypatch.setenv("UMBAU_MODEL_KEY", KEY)
-    for says in (Says(status=401, body=f"wrong key: {KEY}".encode()), Says(body=f"your key is {KEY}".encode())):
-        with pytest.raises(ModelError) as error:
-            ask(says)
-        assert KEY not in str(error.value)
+    endpoint.ping = Says("pong") if there else None
+    with pytest.raises(ModelError if there else Away, match=r"your key is \*\*\*") as error:
+        ask(Says(status=status, body=f"your key is {KEY}".encode()))
+    assert KEY not in str(error.value)
 
 
 def test_threads_that_ask_at_once_share_one_client_and_its_slots(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,8 +340,8 @@ def test_threads_that_ask_at_once_share_one_client_and_its_slots(monkeypatch: py
 
     def ask() -> None:
         start.wait()
-        got.add(id(model._slots(url, 4)))
-        model._client(url, 5.0, 4)
+        got.add(id(model._throttle(url, 4)))
+        model._client(url, 4)
 
     monkeypatch.setattr(httpx.Client, "__init__", init)
     got: set[int] = set()
@@ -295,3 +377,97 @@ def test_no_more_calls_at_a_time_than_were_allowed(endpoint: Endpoint) -> None:
         thread.join()
     assert most == 3
     assert len(endpoint.requests) == 12
+
+
+def test_a_busy_endpoint_is_given_rest_by_all_and_then_less_to_do(endpoint: Endpoint) -> None:
+    """Six at a time are too many for it; the one that is refused has all of them wait."""
+    busy, refusals, calls, lock = 0, [], [], threading.Lock()
+
+    def script(_: object) -> Says:
+        nonlocal busy
+        with lock:
+            calls.append(time.monotonic())
+            busy += 1
+            full = busy > 6 and not refusals
+            if full:
+                refusals.append(time.monotonic())
+        time.sleep(0.1)
+        with lock:
+            busy -= 1
+        return Says(status=429, headers={"retry-after": "1"}, body=b"slow down") if full else Says("ok")
+
+    endpoint.script = script
+    own = Model(endpoint.url, "devstral", concurrency=8)
+    asks = [
+        threading.Thread(target=own.complete, args=(MESSAGES,), kwargs={"shard": "00", "attempt": 0}) for _ in range(40)
+    ]
+    for thread in asks:
+        thread.start()
+    for thread in asks:
+        thread.join()
+    (refused,) = refusals
+    assert [call for call in calls if 0.3 < call - refused < 1.0] == []
+    assert len(endpoint.requests) == 41
+    first = next(call for call in calls if call - refused > 1.0)
+    assert len([call for call in calls if 0 <= call - first < 0.09]) == 4, "half as many as before"
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate that no authority knows, with its key."""
+    file = tmp_path / "server.pem"
+    name = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *name]
+    subprocess.run([*made, "-keyout", str(file), "-out", f"{file}.crt"], check=True, capture_output=True)
+    file.write_text(file.read_text() + Path(f"{file}.crt").read_text())
+    return file
+
+
+def test_a_certificate_that_is_not_trusted_is_told_at_once(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float]
+) -> None:
+    with Endpoint("ok").behind_tls(certificate) as endpoint:
+        with pytest.raises(
+            Away, match=r"its certificate is not trusted \(self-signed certificate\); see SSL_CERT_FILE"
+        ):
+            Model(endpoint.url, "devstral").complete(MESSAGES, shard="00", attempt=0)
+        assert (pauses, endpoint.requests) == ([], [])
+        monkeypatch.setenv("SSL_CERT_FILE", f"{certificate}.crt")
+        model._new_client.cache_clear()  # as in the next process
+        assert Model(endpoint.url, "again").complete(MESSAGES, shard="00", attempt=0).text == "ok"
+
+
+def test_a_server_that_speaks_no_tls_cannot_be_reached(endpoint: Endpoint, pauses: list[float]) -> None:
+    with pytest.raises(Away, match=r"cannot be reached \(.*SSL"):
+        Model(endpoint.url.replace("http", "https"), "devstral").complete(MESSAGES, shard="00", attempt=0)
+
+
+def test_a_name_that_nobody_knows_cannot_be_reached(pauses: list[float]) -> None:
+    with pytest.raises(Away, match=r"http://no-such-host.invalid/v1 cannot be reached"):
+        Model("http://no-such-host.invalid/v1", "devstral").complete(MESSAGES, shard="00", attempt=0)
+
+
+def test_a_replica_that_dies_while_it_answers_costs_a_try(ask: Ask, endpoint: Endpoint, pauses: list[float]) -> None:
+    half = Says(body=b'{"choices": [{"message": {"role": "assistant", "content": "hal')
+    assert ask(Says("half a reply", hang_up=True), half, Says("half", hang_up=True), "whole").text == "whole"
+    assert (len(endpoint.requests), len(pauses)) == (4, 3)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (400, "This model's maximum context length is 32768 tokens. However, you requested 40000 tokens"),
+        (400, '{"error": {"code": "context_length_exceeded"}}'),
+        (400, "the request exceeds the available context size. try increasing the context size"),
+        (400, "Prompt contains 70000 tokens, too large for model with 32768 maximum context length"),
+        (413, "prompt is too long"),
+        (422, "Too many input tokens"),
+    ],
+)
+def test_what_the_endpoint_finds_too_long_is_about_that_shard_alone(
+    ask: Ask, endpoint: Endpoint, pauses: list[float], status: int, words: str
+) -> None:
+    with pytest.raises(TooLong, match=r"the model cannot see that much: cut the shards finer .*tokens|context|prompt"):
+        ask(Says(status=status, body=words.encode()))
+    assert (len(endpoint.requests), endpoint.pings) == (1, [])
+    assert ask("fine").text == "fine"

@@ -6,6 +6,7 @@ import pytest
 
 from operators.data import Completion, Edit, Finding, Shard, Skip, Span, Verdict
 from operators.piecewise import BY_ITSELF, Piecewise
+from operators.refine import judged, refine
 from operators.rewrite import NEEDS_MODEL
 from operators.workspace import Workspace
 from tests.operators.conftest import MakeWorkspace, shard_of
@@ -153,3 +154,24 @@ def test_where_no_piece_can_be_asked_for_the_shard_is_skipped(workspace: MakeWor
     ws = workspace({"a.py": LEFT})
     with pytest.raises(Skip, match=f"a.py:2: {BY_ITSELF}"):
         Piecewise("Do it.", Talks(["x"]), (), HITS).propose(ws, shard_of(ws.base, "a.py"), ())
+
+
+def test_after_a_fresh_start_another_model_is_shown_the_pieces(workspace: MakeWorkspace) -> None:
+    ws = workspace({"test_a.py": TEXT})
+    own, other = Talks([""], bare=True), Talks([""])
+    piecewise = Piecewise("Use asserts.", own, hits="self.assert", fallback=other)
+    outcome = refine(
+        ws, shard_of(ws.base, "test_a.py"), piecewise, lambda ws, shard, edit: judged(ws, shard, edit, []), attempts=9
+    )
+    assert (len(outcome.verdicts), outcome.status) == (6, "rejected")
+    assert {len(messages) for messages in own.asked} == {1}, "nothing but the code"
+    assert {len(messages) for messages in other.asked} == {2}
+    assert set(own.attempts) == {0, 1, 2, 3} and set(other.attempts) == {4, 5}
+
+
+def test_a_model_that_got_stuck_is_told_so(workspace: MakeWorkspace) -> None:
+    ws = workspace({"test_a.py": TEXT})
+    edit = Piecewise(
+        "Use asserts.", Talks([Completion("assert x\n" * 99, 5, 5, cut=True)]), hits="self.assert"
+    ).propose(ws, shard_of(ws.base, "test_a.py"), ())
+    assert edit and "cut at its length limit: it said 'assert x' again and again." in edit.trouble

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from operators.attempts import plan
 from operators.chain import Chain
 from operators.checks.inside import Inside
 from operators.checks.parses import Parses
@@ -168,7 +170,7 @@ replies = st.sampled_from(
 
 
 @given(st.lists(replies, min_size=2, max_size=5), st.sampled_from(["blocks", "whole"]), st.booleans())
-def test_each_prompt_begins_with_the_whole_of_the_one_before(
+def test_each_prompt_begins_with_the_whole_of_the_one_before_or_anew(
     workspace: MakeWorkspace, said: list[str], protocol: str, symbol: bool
 ) -> None:
     ws = _shared(workspace)
@@ -182,10 +184,15 @@ def test_each_prompt_begins_with_the_whole_of_the_one_before(
     )
     assert outcome.error == ""
     assert outcome.skipped == "", "what a model wrote is no reason to skip"
-    for one, other in zip(model.asked, model.asked[1:], strict=False):
+    for number, (one, other) in enumerate(zip(model.asked, model.asked[1:], strict=False), 1):
+        turn = plan(outcome.verdicts[:number], other=False)
+        assert turn
+        if not turn.shown:
+            assert other == model.asked[0], "a fresh start"
+            continue
         before, after = ("".join(message["content"] for message in messages) for messages in (one, other))
         assert after.startswith(before)
-        if all(verdict.edit.said for verdict in outcome.verdicts):
+        if all(verdict.edit.said for verdict in turn.shown):
             assert other[: len(one)] == one
     for messages in model.asked:
         assert roles(messages)[:2] == ["system", "user"]
@@ -396,3 +403,115 @@ def test_lines_of_the_shown_code_are_those_of_the_file(workspace: MakeWorkspace)
     ws, model = workspace({"a.py": text}), Talks([block("x = old(1)\n\x0c", "x = new(1)\n\x0c")])
     edit = propose(Rewrite("p", model), ws, shard_of(ws.base, "a.py"))
     assert split(edit.files["a.py"] or "") == ["\n", "\n", "x = new(1)\n", "\x0c\n", "y = 2"]
+
+
+def test_after_a_fresh_start_another_model_is_asked_and_then_nobody(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": TEXT})
+    own, other = Talks(["Sure!"]), Talks(["Of course!"])
+    rewrite = Rewrite("Use new().", own, fallback=other)
+    outcome = refine(
+        ws, shard_of(ws.base, "a.py"), rewrite, lambda ws, shard, edit: judged(ws, shard, edit, []), attempts=9
+    )
+    assert [verdict.edit.said for verdict in outcome.verdicts] == ["Sure!"] * 4 + ["Of course!"] * 2
+    assert outcome.status == "rejected"
+    assert [roles(messages) for messages in own.asked] == 2 * [
+        ["system", "user"],
+        ["system", "user", "assistant", "user"],
+    ]
+    assert other.asked[0] == own.asked[0], "it is not told what the first one said"
+    assert own.attempts + other.attempts == [0, 1, 2, 3, 4, 5], "each is drawn with another seed"
+
+
+def test_a_fresh_start_begins_with_the_code_as_it_was(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": TEXT})
+    good = block("    return old(3)", "    return new(3)")
+    model = Talks([good, block("    return new(3)", "    return newer(3)"), good])
+    outcome = refine(
+        ws,
+        shard_of(ws.base, "a.py"),
+        Rewrite("Use new().", model),
+        lambda ws, shard, edit: Verdict(edit, () if len(model.asked) == 3 else (Finding("command", "wrong"),)),
+        attempts=4,
+    )
+    assert outcome.edit and outcome.edit.files == {"a.py": TEXT.replace("old(3)", "new(3)")}
+
+
+def test_a_model_that_got_stuck_is_told_so_and_not_shown_all_of_it(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": TEXT})
+    good = block("    return old(3)", "    return new(3)")
+    model = Talks([Completion("Sure!\n" + "x = new(1)\n" * 900 + "x =", 5, 8192, cut=True), good])
+    outcome = refine(
+        ws,
+        shard_of(ws.base, "a.py"),
+        Rewrite("p", model),
+        lambda ws, shard, edit: judged(ws, shard, edit, []),
+        attempts=2,
+    )
+    assert outcome.status == "accepted"
+    _, _, said, told = model.asked[1]
+    assert said["content"] == "Sure!\nx = new(1)"
+    assert "was cut at its length limit. It said the same again and again: 'x = new(1)'." in told["content"]
+    assert outcome.tokens == (105, 8202)
+
+
+def shown(model: Talks) -> list[str]:
+    said = "".join(message["content"] for message in model.asked[-1])
+    return [mark for mark in ("far()", "near()", "other = 1", "old(7)", "return old(3)") if mark in said]
+
+
+def crowded(workspace: MakeWorkspace) -> tuple[Workspace, Shard, list[tuple[str, str]]]:
+    """Two files of context and two examples, of which the second is more like the shard each time; words to fill."""
+    filler = "".join(f"# word{number} of no meaning\n" for number in range(100))
+    ws = workspace(
+        {
+            "a.py": TEXT,
+            "far.py": f"def far(): ...\n{filler}",
+            "near.py": f"from tools import old\n\n\ndef near(): return old(1)\n{filler}",
+        }
+    )
+    examples = [(f"other = 1\n{filler}", "x\n"), (f"from tools import old\n\n\nclass A: f = old(7)\n{filler}", "y\n")]
+    return ws, replace(shard_of(ws.base, "a.py"), context=("far.py", "near.py")), examples
+
+
+@pytest.mark.parametrize(
+    ("room", "left"),
+    [
+        (20_000, ["far()", "near()", "other = 1", "old(7)", "return old(3)"]),
+        (10_000, ["near()", "other = 1", "old(7)", "return old(3)"]),
+        (7_500, ["other = 1", "old(7)", "return old(3)"]),
+        (5_000, ["old(7)", "return old(3)"]),
+        (2_500, ["return old(3)"]),
+    ],
+)
+def test_what_is_least_like_the_shard_is_left_out_first(
+    workspace: MakeWorkspace, monkeypatch: pytest.MonkeyPatch, room: int, left: list[str]
+) -> None:
+    monkeypatch.setattr("operators.rewrite.fits", lambda text, room: len(text) <= room)
+    ws, shard, examples = crowded(workspace)
+    model = Talks([NOTHING], room=room)
+    propose(Rewrite("p", model, tuple(examples)), ws, shard)
+    assert shown(model) == left
+
+
+def test_what_is_too_long_for_the_model_is_skipped_and_never_sent(workspace: MakeWorkspace) -> None:
+    ws = workspace({"a.py": TEXT + "x = 1  # " + "many words " * 3000})
+    model = Talks([NOTHING], room=900)
+    chain = Chain((Does(lambda text: text.replace("old(1)", "new(1)")), Rewrite("p", model)))
+    outcome = refine(
+        ws, shard_of(ws.base, "a.py"), chain, lambda ws, shard, edit: judged(ws, shard, edit, []), attempts=4
+    )
+    assert (outcome.status, model.asked) == ("skipped", [])
+    assert re.fullmatch(
+        r"it takes \d{1,2},\d{3} tokens to show this, and there is room for 900 \(`model.context` less `max_tokens`\): "
+        r"cut the shards finer \(`shard`: `by: symbol`, or a smaller `max_lines` or `max_files`\)",
+        outcome.skipped,
+    )
+
+
+def test_a_long_conversation_is_cut_to_its_end(workspace: MakeWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("operators.rewrite.fits", lambda text, room: len(text) <= room)
+    ws = workspace({"a.py": TEXT})
+    past = [Verdict(Edit({}, said=f"reply {number} {'x' * 2000}"), (Finding("own", "wrong"),)) for number in range(3)]
+    model = Talks([NOTHING], room=5000)
+    propose(Rewrite("p", model), ws, shard_of(ws.base, "a.py"), past)
+    assert [message["content"][:7] for message in model.asked[0] if message["role"] == "assistant"] == ["reply 2"]

@@ -153,3 +153,17 @@ def test_ctrl_c_keeps_what_is_done(home: Path, tmp_path: Path, checkout: Callabl
     assert driver.returncode == 130
     assert "Stopped: 1 of 3 shards are done and kept" in said
     assert "Traceback" not in said
+
+
+def test_a_model_that_is_gone_costs_no_shard(lanes: OnRay, home: Path, checkout: Callable[..., Checkout]) -> None:
+    """All in hand find out by one probe; each comes back as it was."""
+    repo = checkout({f"m{n}.py": "x = 1\n" for n in range(60)})
+    with Endpoint(Says(status=401, body=b"who are you?")) as endpoint:
+        step = f'{{rewrite: {{prompt: Count., model: {{url: "{endpoint.url}", name: scripted, concurrency: 4}}}}}}'
+        kit, found = kit_of(JOB.format(repo=repo.folder, contains="x = 1", step=step), home)
+        done = outcomes(lanes, kit, found)
+    assert len(done) == 60
+    assert {(one.away, one.error.partition(" (")[0], one.verdicts) for one in done.values()} == {
+        (True, f"model endpoint {endpoint.url} answered 401: who are you?", ())
+    }
+    assert (len(endpoint.requests) <= 4, len(endpoint.pings)) == (True, 1)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from operators.data import Outcome
+from operators.model import _new_breaker
 from pipelines.console import Watch
 from pipelines.data import Plan, Task
 from pipelines.driver import REPAIRS, Busy, Driver, alone
@@ -467,6 +468,7 @@ def test_the_same_comment_again_is_another_comment(counting: World, endpoint: En
 def test_a_retry_keeps_what_was_asked_for(counting: World, endpoint: Endpoint) -> None:
     counting.review("Count by ten, please")
     endpoint.say(Says(status=400))
+    endpoint.ping = Says("pong")
     counting.tick()
     driver = counting.driver()
     driver.retry(driver.latest(), ["a/x.py"])
@@ -525,6 +527,7 @@ def test_all_that_was_done_on_the_way_is_told(counting: World, endpoint: Endpoin
 def test_a_repair_that_fails_is_done_again_as_if_nothing_had_been(counting: World, endpoint: Endpoint) -> None:
     counting.review("Count by ten, please")
     endpoint.say(Says(status=400))
+    endpoint.ping = Says("pong")
     tick = counting.tick()
     assert tick.statuses == {"a/x.py": "failed"}
     assert tick.verbs == {"a": "wait"}, "what was accepted stays proposed"
@@ -604,3 +607,71 @@ def test_a_process_that_dies_lets_go(home: Path) -> None:
         other.send_signal(signal.SIGKILL)
     with alone(home, "count"):
         pass
+
+
+@pytest.fixture
+def mixed(world: World, endpoint: Endpoint) -> World:
+    """A codemod does what it can; only where it leaves a `y` the model is asked."""
+    model = {"url": endpoint.url, "name": "scripted"}
+    steps = [
+        {"shell": "sed -i 's/^\\([xz]\\) = 1$/\\1 = 2/' {paths}"},
+        {"rewrite": {"prompt": "Count.", "model": model}},
+    ]
+    world.settings = {"steps": steps}
+    return world
+
+
+BLOCK = "<<<<<<< SEARCH\ny = 1\n=======\ny = 2\n>>>>>>> REPLACE\n"
+
+
+def test_a_model_that_is_gone_pauses_what_needs_it_and_nothing_else(mixed: World, endpoint: Endpoint) -> None:
+    endpoint.say(Says(status=401, body=b"who are you?"))
+    tick = mixed.tick()
+    assert tick.statuses == {"a/x.py": "accepted", "b/z.py": "accepted"}, "the one that asked has no outcome"
+    assert tick.driver.paused == (
+        f"model endpoint {endpoint.url} answered 401: who are you? (the key is read from UMBAU_MODEL_KEY): "
+        "paused after 2 shards; 1 shard waits; run again when it answers"
+    )
+    assert tick.verbs == {"a": "push", "b": "push"}, "what is done is proposed"
+    assert (len(endpoint.requests), len(endpoint.pings)) == (1, 1)
+    _new_breaker.cache_clear()  # as in the next process
+    endpoint.say(BLOCK)
+    again = mixed.tick()
+    assert again.lanes.ran == ["a/y.py"]
+    assert (again.statuses["a/y.py"], again.driver.paused) == ("accepted", "")
+    assert mixed.proposed("a", "a/y.py") == "y = 2"
+
+
+def test_a_model_that_is_gone_is_found_out_once(world: World, endpoint: Endpoint) -> None:
+    model = {"url": endpoint.url, "name": "scripted"}
+    world.settings = {"steps": [{"rewrite": {"prompt": "Count.", "model": model}}]}
+    world.made.commit({f"d/{number}.py": "d = 1\n" for number in range(40)})
+    endpoint.say(Says(status=404, body=b"no model `scripted`"))
+    tick = world.tick()
+    assert (len(endpoint.requests), len(endpoint.pings)) == (1, 1)
+    assert tick.outcomes == {}
+    assert "paused after 0 shards; 43 shards wait" in tick.driver.paused
+    assert world.forge.records() == []
+
+
+def test_a_run_with_a_fresh_store_asks_nothing_that_is_known(counting: World, endpoint: Endpoint) -> None:
+    (counting.home / "store.db").rename(counting.home / "old.db")
+    for file in counting.home.glob("store.db-*"):
+        file.unlink()
+    count = len(endpoint.requests)
+    outcome = counting.tick().outcomes["a/x.py"]
+    assert (outcome.status, outcome.tokens, outcome.cached) == ("accepted", (0, 0), 1)
+    assert len(endpoint.requests) == count
+
+
+def test_a_retry_is_drawn_anew(counting: World, endpoint: Endpoint) -> None:
+    driver = counting.driver()
+    driver.retry(driver.latest(), ["a/x.py"])
+    endpoint.say(block("x = 1", "x = 7"))
+    outcome = counting.tick().outcomes["a/x.py"]
+    assert outcome.cached == 0
+    assert counting.proposed("a", "a/x.py") == "x = 7"
+    first, second = endpoint.requests
+    assert first["messages"] == second["messages"]
+    assert (first["temperature"], second["temperature"]) == (0.0, 0.15)
+    assert first["seed"] != second["seed"]

@@ -54,6 +54,11 @@ BAD = {
     "python 2": (GOOD + 'environment: {python: "2.7"}\n', "job.yaml:4:23", "a version of Python 3"),
     "no": (GOOD + "merge_request: {draft: no}\n", "job.yaml:4:24", "true or false is needed"),
     "true for text": (GOOD.replace("greet", "true"), "job.yaml:1:7", 'write "true" in quotes'),
+    "a context that the answer fills": (
+        REWRITE.format("model: {name: small, context: 8192}"),
+        "job.yaml:3:38",
+        "`max_tokens` leaves no room for a question in `context`",
+    ),
     "a checkpoint with a name": (
         REWRITE.format("model: {checkpoint: mine, name: small}"),
         "job.yaml:3:38",

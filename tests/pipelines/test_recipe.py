@@ -234,6 +234,15 @@ def test_where_a_model_is_served_does_not_matter(model: dict[str, Any], make: Ma
     )
 
 
+def test_another_model_is_the_one_that_the_job_names(make: Make) -> None:
+    other = {"name": "large", "url": "http://two/v1"}
+    (step,) = make({"rewrite": {**REWRITE["rewrite"], "fallback": other}}).operator.steps  # type: ignore[attr-defined]
+    assert (step.model, step.fallback) == (
+        Endpoint("http://one/v1", "devstral"),
+        Endpoint("http://two/v1", "large"),
+    )
+
+
 def test_the_same_model_by_job_and_by_environment(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     by_job = make(REWRITE)
     monkeypatch.setenv("UMBAU_MODEL_URL", "http://one/v1")
@@ -252,6 +261,7 @@ def test_the_same_model_by_job_and_by_environment(make: Make, monkeypatch: pytes
         {"reply": "whole"},
         {"left": "x"},
         {"context": ["a.py"]},
+        {"fallback": {"name": "large", "url": "http://one/v1"}},
     ],
 )
 def test_what_a_rewrite_depends_on(rewrite: dict[str, Any], make: Make) -> None:

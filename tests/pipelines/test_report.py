@@ -70,6 +70,26 @@ def test_what_is_wrong_in_the_same_way_is_told_together() -> None:
     }
 
 
+def test_rejected_shards_are_told_by_kind_with_an_example() -> None:
+    def rejected(path: str, judge: str, message: str) -> Outcome:
+        return Outcome(shard(path), (Verdict(Edit({}), (Finding(judge, message),)),))
+
+    outcomes = {
+        "key of a.py": [rejected("a.py", "tests", "`pytest`: 1 newly failing: test_a\nE  assert 0")],
+        "key of b.py": [rejected("b.py", "reply", "SEARCH matches nothing")],
+        "key of c.py": [rejected("c.py", "tests", "`pytest`: 2 newly failing: test_b, test_c")],
+        "key of d.py": [Outcome(shard("d.py"), error="the disk is full")],
+        "key of e.py": [Outcome(shard("e.py"), error="the worker died")],
+    }
+    plan = Plan((REPO,), planned("a.py", "b.py", "c.py", "d.py", "e.py"))
+    assert standing(plan, outcomes, NOTHING).failures == {
+        "rejected: tests, such as `pytest`: 1 newly failing: test_a": ["a.py", "c.py"],
+        "rejected: reply: SEARCH matches nothing": ["b.py"],
+        "failed: the disk is full": ["d.py"],
+        "failed: the worker died": ["e.py"],
+    }
+
+
 def test_what_stopped_a_repository_or_a_merge_request_is_told() -> None:
     plan = Plan((REPO,), (), (LeftOut("billing", "a.bin", "binary"),) * 3, {"shop": "there is no folder"}, ("a note",))
     change = Change("j", REPO, "umbau/j/app", "app", (), {}, (), (Dropped(OUTCOMES["accepted.py"][0], BAD.findings),))
@@ -86,6 +106,17 @@ def test_what_stopped_a_repository_or_a_merge_request_is_told() -> None:
     assert found.notes == ("a note", "1 sum of edits waits to be judged: umbau run")
 
 
+def test_what_the_model_was_asked_for_is_told() -> None:
+    edits = [Edit({}, "a", tokens_in=9, tokens_out=4), Edit({}, "b", cached=2), Edit({}, "c", cached=1)]
+    outcomes = {
+        "key of a.py": [Outcome(shard("a.py"), (Verdict(edits[0], (FAULT,)), Verdict(edits[1])))],
+        "key of b.py": [Outcome(shard("b.py"), (Verdict(edits[0]),)), Outcome(shard("b.py"), (Verdict(edits[2]),))],
+    }
+    found = standing(Plan((REPO,), planned("a.py", "b.py", "c.py")), outcomes, NOTHING)
+    assert (found.tokens, found.cached) == ((9, 4), 3)
+    assert "model    9 tokens read and 4 written, 3 replies known from before" in list(standing_text(found))
+
+
 WAITS = Tended("billing", "umbau/j/app", Action("wait", "waits for review"), "https://git.example.eu/billing/1")
 
 
@@ -99,6 +130,7 @@ WAITS = Tended("billing", "umbau/j/app", Action("wait", "waits for review"), "ht
         (Standing({"rejected": 1, "failed": 1}, {}), 2),
         (Standing({"accepted": 3}, {}, trouble={"shop": "there is no folder"}), 2),
         (Standing({"accepted": 3}, {}, (WAITS, replace(WAITS, trouble="the disk is full"))), 2),
+        (Standing({"accepted": 3, "waiting": 2}, {}, paused="the model endpoint is gone"), 2),
         (Standing({"accepted": 3}, {}, files_left_out={"binary": 3}, notes=("a note",)), 0),
     ],
 )
