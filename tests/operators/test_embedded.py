@@ -125,9 +125,9 @@ def test_a_folder_that_cannot_be_read() -> None:
     assert lacking("a" * 5_000) == f"{'a' * 200} cannot be read: File name too long"
 
 
-def test_without_the_engine_it_says_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_engine_it_says_what_is_missing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("operators.embedded.find_spec", lambda name: None)
-    assert "install umbau[embedded]" in lacking(str(folder))
+    assert "run by mistralrs, which is not installed" in lacking(str(folder))
 
 
 def test_another_checkpoint_is_another_revision(folder: Path, tmp_path: Path) -> None:
