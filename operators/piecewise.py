@@ -49,7 +49,8 @@ class Piecewise:
     fallback: Model | None = None
     """Asked when a fresh start of the first has not helped."""
     words: tuple[str, ...] = ()
-    """Names that an answer of a bare model may use beside those of the piece."""
+    """Names that an answer of a bare model may use beside those of the piece; a hit's own only if they are among
+    them."""
 
     @property
     def waits(self) -> bool:
@@ -110,7 +111,7 @@ class Piecewise:
             return _Answer(path, first, last, note=BY_ITSELF)
         try:
             messages = self._messages(model, code, past)
-            grammar = guard.call("grammar:copying", code=code, free=self.words) if model.bare else ""
+            grammar = guard.call("grammar:copying", code=code, free=self.words, gone=self.hits) if model.bare else ""
             reply = model.complete(messages, shard=f"{shard.key} {path}:{first}", attempt=attempt, grammar=grammar)
         except Skip as why:
             return _Answer(path, first, last, note=str(why))

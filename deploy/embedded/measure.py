@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from pairs import HITS, Pair, pairs
+from pairs import Pair, pairs
 
 from operators.data import Skip
 from operators.embedded import SHIPPED_IN, Embedded
@@ -24,7 +24,9 @@ from pipelines.jobfile import load
 from pipelines.session import shipped
 
 ATTEMPTS = 4
-FREE = [name for check in load(shipped("plain-asserts")).checks if check.keeps for name in check.keeps.free]
+JOB = load(shipped("plain-asserts"))
+LEFT = next(step.rewrite.left or "" for step in JOB.steps if step.rewrite)
+FREE = [name for check in JOB.checks if check.keeps for name in check.keeps.free]
 WORDS = [name for name in (one.removesuffix("=") for one in FREE) if name.isidentifier()]
 
 
@@ -73,9 +75,9 @@ def measured(model: Embedded, chosen: Sequence[Pair], cut: bool, free: bool) -> 
 
 def asked(model: Embedded, code: str, attempt: int, cut: bool, free: bool) -> str:
     if not cut:
-        grammar = "" if free else copying(code, WORDS)
+        grammar = "" if free else copying(code, WORDS, LEFT)
         return model.complete([{"role": "user", "content": code}], shard="", attempt=attempt, grammar=grammar).text
-    found = pieces(code, HITS)
+    found = pieces(code, LEFT)
     return replaced(code, [(first, last, asked(model, one, attempt, False, free)) for first, last, one in found if one])
 
 

@@ -1,5 +1,5 @@
 """Trains a small model for unittest assertions: `python deploy/embedded/train.py --out FOLDER`. It needs torch,
-transformers and tokenizers beside Umbau; nothing is downloaded. No run of it has been long enough to be worth shipping.
+transformers and tokenizers beside Umbau; nothing is downloaded.
 
 A Mistral-architecture network of 3.5 million parameters learns to turn one statement or one short method of a unittest
 test into its pytest form. The seed fixes the data and the start; different machines still give slightly different
@@ -58,7 +58,8 @@ def main() -> None:
     torch.manual_seed(SEED)
     given.work.mkdir(parents=True, exist_ok=True)
 
-    known = stored(given.work / "pairs.json")
+    # It is only asked for statements that have to change.
+    known = [pair for pair in stored(given.work / "pairs.json") if pair.kind == "function" or pair.before != pair.after]
     words = by_length([pair.before for pair in known])
     tokenizer = vocabulary(known, given.work / "tokenizer")
     learner = Learner(network().to(given.device), given.work / "state.pt", given.tokens, given.device)

@@ -33,8 +33,9 @@ _APART = re.compile(r"[!-;=?@\[-`{-~]|[\0-\x1f]")  # what a regular expression w
 _OPENS, _CLOSES = (getattr(tokenize, f"FSTRING_{name}", None) for name in ("START", "END"))  # from 3.12 on
 
 
-def copying(code: str, free: Sequence[str]) -> str:
-    """Return a Lark grammar of code whose names and literals all stand in `code`, or are keywords or `free` ones.
+def copying(code: str, free: Sequence[str], gone: str = "") -> str:
+    """Return a Lark grammar of code whose names and literals all stand in `code`, or are keywords or `free` ones; what
+    begins in a match of the pattern `gone` must be free.
 
     Brackets are balanced, and a line ends inside of them or where a statement does. Where `code` is a simple statement,
     so are the answers, apart from imports above and a block around it. That leaves a small model the choice of what
@@ -43,7 +44,7 @@ def copying(code: str, free: Sequence[str]) -> str:
     simple = not any(hasattr(statement, "body") for statement in parse(code).body)
     found = list(_words(code))
     comments = {word for word in found if word.startswith("#")}
-    words = {*found, *keyword.kwlist, *free} - comments
+    words = {*found, *keyword.kwlist} - comments - set(_matched(code, gone)) | {*free}
     rules = (SIMPLE if simple else COMPOUND) + (RULES if comments else RULES.replace(" COMMENT?", ""))
     return f"{rules}WORD: {_any(words)}\n" + (f"COMMENT: {_any(comments)}\n" if comments else "")
 
@@ -55,6 +56,13 @@ def _any(words: set[str]) -> str:
 
 def _escaped(match: re.Match[str]) -> str:
     return f"\\x{ord(match[0]):02x}"
+
+
+def _matched(code: str, pattern: str) -> Iterator[str]:
+    """Yield the names that begin in a match of the pattern."""
+    for line in split(code) if pattern else ():
+        for match in re.finditer(pattern, line):
+            yield from (name[0] for name in re.finditer(r"\w+", line) if match.start() <= name.start() < match.end())
 
 
 def _words(code: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from operators.data import Completion, Skip
-from operators.embedded import Embedded, lacking
+from operators.embedded import SHIPPED_IN, Embedded, lacking
 from operators.model import ModelError
 from operators.piecewise import Piecewise
+from operators.syntax.grammar import copying
 from tests.operators.checkpoint import checkpoint
 from tests.operators.conftest import MakeWorkspace, shard_of
 
@@ -22,6 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return checkpoint(tmp_path_factory.mktemp("embedded") / "checkpoint")
 
 
+NEW = ("self", "pytest", "raises")
 QUESTION = [{"role": "user", "content": "self.assertTrue(x)"}]
 
 
@@ -45,6 +48,24 @@ def test_it_keeps_to_a_grammar_that_it_understands(folder: Path, attempt: int) -
     said = model.complete(QUESTION, shard="s", attempt=attempt, grammar='start: "assert " WORD\nWORD: /é影/\n')
     assert (said.text, said.cut) == ("assert é影", False)
     assert model.complete(QUESTION, shard="s", attempt=attempt, grammar="start: nothing").tokens_out
+
+
+@pytest.mark.parametrize(
+    ("code", "right"),
+    [
+        ("self.assertEqual(slug('a b'), 'a-b')", "assert slug('a b') == 'a-b'"),
+        ("self.assertIsNone(self.find('tea'), 'not sold')", "assert self.find('tea') is None, 'not sold'"),
+        ("self.assertNotIn(3, [1, 2])", "assert 3 not in [1, 2]"),
+        ("self.assertRaises(KeyError, d.pop, 1)", "import pytest\nwith pytest.raises(KeyError):\n    d.pop(1)"),
+        ("self.assertEqual(\n    len(shops), 12,\n)", "assert len(shops) == 12"),
+    ],
+)
+def test_the_model_that_comes_with_umbau_knows_its_task(code: str, right: str) -> None:
+    model = Embedded(str(SHIPPED_IN), max_tokens=128, bare=True)
+    said = model.complete(
+        [{"role": "user", "content": code}], shard="s", attempt=0, grammar=copying(code, NEW, r"\bself\.assert\w+")
+    )
+    assert ast.dump(ast.parse(said.text)) == ast.dump(ast.parse(right))
 
 
 def test_many_may_ask_at_a_time(folder: Path) -> None:

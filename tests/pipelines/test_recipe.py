@@ -14,7 +14,7 @@ from operators.checks.keeps import Keeps
 from operators.checks.scope import Scope
 from operators.checks.tests import Tests as NewlyFailing
 from operators.codemod import Codemod
-from operators.embedded import Embedded
+from operators.embedded import SHIPPED, SHIPPED_IN, Embedded
 from operators.model import Endpoint
 from operators.piecewise import Piecewise
 from operators.rewrite import Rewrite
@@ -113,6 +113,23 @@ def test_what_the_job_leaves_out_of_the_model_comes_from_the_environment(
     monkeypatch.setenv("UMBAU_MODEL", "small")
     assert make(step).operator.steps[0].model == Endpoint("http://two/v1", "small")  # type: ignore[attr-defined]
     assert make(REWRITE).operator.steps[0].model.url == "http://one/v1"  # type: ignore[attr-defined]
+
+
+def test_the_model_that_comes_with_umbau_runs_here_or_where_it_is_hosted(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = {"prompt": "x", "reply": "piece", "left": "y", "model": {"name": SHIPPED, "bare": True}}
+    checks = ["inside", {"keeps": {"free": ["self", "assert*", "match=", "pytest"]}}]
+
+    def operator() -> Piecewise:
+        (found,) = make({"rewrite": step}, checks=checks).operator.steps  # type: ignore[attr-defined]
+        assert isinstance(found, Piecewise)
+        return found
+
+    assert operator().model == Embedded(str(SHIPPED_IN), bare=True)
+    assert operator().words == ("self", "match", "pytest")
+    monkeypatch.setenv("UMBAU_MODEL_URL", "http://gpu-box:8000/v1")
+    assert operator().model == Endpoint("http://gpu-box:8000/v1", SHIPPED, bare=True)
 
 
 def test_a_checkpoint_runs_in_the_worker(make: Make, tmp_path: Path) -> None:

@@ -81,6 +81,12 @@ def test_what_follows_the_grammar(code: str, answer: str, follows: bool) -> None
             reader.parse(answer)
 
 
+def test_what_is_to_go_is_no_word_unless_it_is_free() -> None:
+    words = copying("self.assertEqual(self.first, fail)", ("self",), r"self\.assert[A-Z]").rpartition("WORD: ")[2]
+    assert {"self", "first", "fail"} <= set(words.strip("/\n").split("|"))
+    assert "assertEqual" not in words
+
+
 def test_what_does_not_parse_has_no_grammar() -> None:
     with pytest.raises(Skip, match="syntax error"):
         copying("self.f(", ())
