@@ -30,10 +30,11 @@ def app(args: Mapping[str, Any]) -> Any:
 
     rest = dict(args)
     front = _front(rest.pop("key_digest", ""))
-    settings = LLMServingArgs.model_validate(rest)
+    settings: Any = LLMServingArgs.model_validate(rest)
     configs = {config.model_id: config for config in settings.llm_configs}
     options = OpenAiIngress.get_deployment_options(settings.llm_configs) | settings.ingress_deployment_config
-    return serve.deployment(make_fastapi_ingress(OpenAiIngress, app=front), **options).bind(
+    ingress: Any = serve.deployment(make_fastapi_ingress(OpenAiIngress, app=front), **options)
+    return ingress.bind(
         llm_deployments={name: build_llm_deployment(config) for name, config in configs.items()},
         model_cards={name: to_model_metadata(name, config) for name, config in configs.items()},
     )
