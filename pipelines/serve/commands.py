@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipelines.serve.dashboard import Dashboard, Running
 
 KEY = "UMBAU_MODEL_KEY"
+AFTERWARDS = "to take it away: umbau model down"
 TOKENS = 8192  # of a request: a shard, what is said of it, and the answer
 
 model = typer.Typer(help="Host models on Ray Serve.", no_args_is_help=True, rich_markup_mode=None)
@@ -80,7 +81,7 @@ def up(
 def status(address: Address = "", json: Json = False) -> None:
     """Show the models that Serve has, and how long each takes for an answer of one token."""
     with told():
-        from pipelines.serve.dashboard import ADDRESS, Dashboard
+        from pipelines.serve.dashboard import ADDRESS, Dashboard, said
 
         found = Dashboard(address or ADDRESS).running()
         if not found and not json:
@@ -146,6 +147,8 @@ def key_of(name: str) -> tuple[str, Path | None]:
 
 def waited(ray: Dashboard, name: str, seconds: float) -> Running:
     """Wait until an application is up, and say meanwhile what it waits for. Raises Refused when it will not be."""
+    from pipelines.serve.dashboard import said
+
     end, before = time.monotonic() + seconds, ""
     while True:
         state = next((app for app in ray.running() if app.name == name), None)
@@ -160,16 +163,6 @@ def waited(ray: Dashboard, name: str, seconds: float) -> Running:
             typer.echo(f"{name}: {now}", err=True)
             before = now
         time.sleep(1)
-
-
-AFTERWARDS = "to take it away: umbau model down"
-
-
-def said(message: str) -> str:
-    """Return the line of Serve's message that says what is wrong: the last of a traceback, or the first words."""
-    lines = [line.strip() for line in message.strip().splitlines() if line.strip()]
-    errors = [line for line in lines if line.partition(":")[0].endswith(("Error", "Exception", "Refused"))]
-    return (errors or lines or ["no reason given"])[-1 if errors else 0][:600]
 
 
 def answered(app: Running) -> Mapping[str, Any]:
@@ -190,7 +183,7 @@ def answered(app: Running) -> Mapping[str, Any]:
                 [{"role": "user", "content": "x"}], shard="status", attempt=0
             )
         except Trouble as error:
-            told_of[name] = str(error)
+            told_of[name] = str(error)[:300]
         else:
             told_of[name] = f"{1000 * (time.monotonic() - start):.0f} ms"
     return told_of

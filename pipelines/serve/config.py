@@ -17,6 +17,7 @@ from pipelines.marked import Marked
 from pipelines.serve.memory import Need
 
 CONFIGS = DEPLOY / "serve"
+_SCALES = {"float32": 2.0}  # by dtype, against bfloat16
 GUARDED = "pipelines.serve.vllm:app"  # Ray Serve LLM's application, with a key check in front
 NEEDS = "Serve's configuration needs applications: see deploy/serve"
 OTHER = "Serve's configuration is keys and values: proxy_location, http_options, applications"
@@ -40,6 +41,8 @@ class _Engine(_Part):
     max_model_len: int | None = Field(None, ge=1)
     load_format: str = "auto"
     kv_cache_dtype: str = "auto"
+    kv_cache_memory_bytes: int | None = Field(None, ge=1)
+    dtype: str = "auto"
 
 
 class _Scaling(_Part):
@@ -53,15 +56,10 @@ class _Deployment(_Part):
     autoscaling_config: _Scaling | None = None
 
 
-class _Environment(_Part):
-    env_vars: dict[str, str] = {}
-
-
 class _LLM(_Part):
     model_loading_config: _Loading
     accelerator_type: str = ""
     placement_group_config: dict[str, Any] = {}
-    runtime_env: _Environment = _Environment()
     engine_kwargs: _Engine = _Engine()  # type: ignore[call-arg]
     deployment_config: _Deployment
 
@@ -77,6 +75,7 @@ class _Transformers(_Part):
     max_batch_size: int = Field(32, ge=1)
     num_replicas: int = Field(1, ge=1)
     num_gpus: int = Field(0, ge=0, le=1)
+    dtype: str = "auto"
 
 
 class _OnVllm(_Part):
@@ -114,7 +113,10 @@ class Hosted:
     pipeline: int
     accelerator: str
     utilization: float
-    half_kv: bool
+    weight_scale: float
+    """Bytes of a weight in use against those in the checkpoint, taken to be bfloat16."""
+    kv_scale: float
+    """The same for keys and values."""
     kv_space: int
 
     def need(self, model: Model, weight_bytes: int, requests: int | None, tokens: int) -> Need:
@@ -122,8 +124,8 @@ class Hosted:
         longest = min(self.longest or model.context, model.context)
         return Need(
             self.model_id,
-            weight_bytes,
-            model.kv_bytes_per_token // (2 if self.half_kv else 1),
+            int(weight_bytes * self.weight_scale),
+            int(model.kv_bytes_per_token * self.kv_scale),
             requests or self.requests,
             min(tokens, longest),
             longest,
@@ -184,7 +186,7 @@ def _on_vllm(config: _LLM) -> Hosted:
     engine, deployment, bundles = config.engine_kwargs, config.deployment_config, config.placement_group_config
     asked = [*bundles.get("bundles", []), bundles.get("bundle_per_worker", {})]
     on_cpu = bool(bundles) and not any(bundle.get("GPU") for bundle in asked)
-    space = config.runtime_env.env_vars.get("VLLM_CPU_KVCACHE_SPACE", "")
+    scale = _SCALES.get(engine.dtype, 1.0)
     return Hosted(
         config.model_loading_config.model_id,
         config.model_loading_config.model_source,
@@ -196,8 +198,9 @@ def _on_vllm(config: _LLM) -> Hosted:
         engine.pipeline_parallel_size,
         config.accelerator_type,
         engine.gpu_memory_utilization,
-        engine.kv_cache_dtype.startswith("fp8"),
-        int(space) << 30 if on_cpu and space.isdecimal() else 0,
+        scale,
+        0.5 if engine.kv_cache_dtype.startswith("fp8") else scale,
+        engine.kv_cache_memory_bytes or 0 if on_cpu else 0,
     )
 
 
@@ -213,7 +216,8 @@ def _on_transformers(args: _Transformers) -> Hosted:
         1,
         "",
         0.9,
-        False,
+        _SCALES.get(args.dtype, 1.0),
+        _SCALES.get(args.dtype, 1.0),
         0,
     )
 

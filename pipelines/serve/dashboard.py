@@ -4,6 +4,7 @@ token: nothing of ours runs in the cluster before a model does."""
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pipelines.errors import Refused
 from pipelines.serve.memory import Node
 
 ADDRESS = "http://127.0.0.1:8265"  # where `ray start --head` puts it
+TRIES, PAUSE = 4, 5.0  # of a deployment that the dashboard itself could not hand on, and seconds between them
 _LABEL = "accelerator_type:"
 
 
@@ -48,7 +50,7 @@ class Dashboard:
         except ConnectionError:
             raise Refused(_no_cluster(self.address)) from None
         except (RuntimeError, ValueError) as error:
-            raise Refused(f"the Ray cluster at {self.address} does not answer as it should: {_last(error)}") from None
+            raise Refused(f"the Ray cluster at {self.address} does not answer as it should: {said(error)}") from None
 
     def nodes(self) -> list[Node]:
         from ray.util.state import list_nodes
@@ -57,7 +59,7 @@ class Dashboard:
         try:
             found: list[Any] = list_nodes(address=self.address, filters=[("state", "=", "ALIVE")], limit=10_000)
         except RayStateApiException as error:
-            raise Refused(f"Ray at {self.address} does not say which machines it has: {_last(error)}") from None
+            raise Refused(f"Ray at {self.address} does not say which machines it has: {said(error)}") from None
         return [node_of(node.resources_total) for node in found]
 
     def running(self) -> list[Running]:
@@ -89,7 +91,16 @@ class Dashboard:
     def _put(self, details: dict[str, Any], config: Mapping[str, Any], applications: list[dict[str, Any]]) -> None:
         at = details if details.get("http_options") else config
         settings = {name: at[name] for name in ("proxy_location", "http_options", "grpc_options") if at.get(name)}
-        self._asked(self._client.deploy_applications, {**settings, "applications": applications})
+        whole = {**settings, "applications": applications}
+        for _ in range(TRIES - 1):
+            try:
+                self._client.deploy_applications(whole)
+                return
+            except RuntimeError as error:
+                if "status code 5" not in str(error):
+                    break
+                time.sleep(PAUSE)  # Serve is being started, and its parts may be late
+        self._asked(self._client.deploy_applications, whole)
 
     def _details(self) -> dict[str, Any]:
         found: dict[str, Any] = self._asked(self._client.get_serve_details)
@@ -101,7 +112,7 @@ class Dashboard:
         except (ConnectionError, OSError):
             raise Refused(f"the Ray cluster at {self.address} has gone") from None
         except RuntimeError as error:
-            raise Refused(f"Serve at {self.address} refused: {_last(error)}") from None
+            raise Refused(f"Serve at {self.address} refused: {said(error)}") from None
 
 
 def node_of(resources: Mapping[str, float]) -> Node:
@@ -147,7 +158,8 @@ def _no_cluster(address: str) -> str:
     )
 
 
-def _last(error: BaseException) -> str:
-    """Return the last line that says something: the ones before are the server's own traceback."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+def said(message: object) -> str:
+    """Return the line of Ray's message that says what is wrong: the last error of a traceback, or the first words."""
+    lines = [line for line in map(str.strip, str(message).splitlines()) if any(map(str.isalnum, line))]
+    errors = [line for line in lines if line.partition(":")[0].endswith(("Error", "Exception"))]
+    return (errors[-1:] or lines[:1] or ["no reason given"])[0][:600]

@@ -108,8 +108,8 @@ def _on_gpus(need: Need, nodes: Sequence[Node], gpu_gb: float | None) -> str:
 def _on_cpus(need: Need, nodes: Sequence[Node]) -> str:
     space = need.kv_space or need.kv_bytes
     if need.kv_bytes > space:
-        sums = f"{_tokens(need)} need {need.kv_bytes / GB:.1f} GB; VLLM_CPU_KVCACHE_SPACE holds {space / GB:.1f} GB."
-        return _with(f"{need.name}: {sums}", need, space, "a larger VLLM_CPU_KVCACHE_SPACE")
+        sums = f"{_tokens(need)} need {need.kv_bytes / GB:.1f} GB; kv_cache_memory_bytes holds {space / GB:.1f} GB."
+        return _with(f"{need.name}: {sums}", need, space, "a larger kv_cache_memory_bytes")
     each = need.weight_bytes + space + OVERHEAD
     places = sum(int(node.memory // each) for node in nodes)
     if places >= need.replicas:
@@ -123,7 +123,7 @@ def _on_cpus(need: Need, nodes: Sequence[Node]) -> str:
     if places:
         return f"{sums} It would fit with {_replicas(replace(need, replicas=places))}."
     if need.kv_space:
-        return f"{sums} It would fit with more memory, or a smaller VLLM_CPU_KVCACHE_SPACE."
+        return f"{sums} It would fit with more memory, or a smaller kv_cache_memory_bytes."
     return _with(sums, need, largest - need.weight_bytes - OVERHEAD, "more memory")
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.serve.commands import key_of, said
-from pipelines.serve.dashboard import node_of
+from pipelines.serve.commands import key_of
+from pipelines.serve.dashboard import node_of, said
 from pipelines.serve.memory import Node
 from tests.pipelines.serve.folders import devstral, small
 from tests.test_cli import umbau
@@ -111,7 +111,7 @@ def test_what_ray_says_of_a_machine(resources: dict[str, float], node: Node) -> 
     [
         ("", "no reason given"),
         ("Deployment is waiting.\nMore of it.", "Deployment is waiting."),
-        ("Traceback:\n  File x\nImportError: no vllm\n\nThe above:\nRuntimeError: failed", "RuntimeError: failed"),
+        ("Traceback:\n  File x\nImportError: no vllm\n\nThe above:\nRuntimeError: failed\n.", "RuntimeError: failed"),
     ],
 )
 def test_what_is_shown_of_serves_messages(message: str, words: str) -> None:

@@ -99,6 +99,8 @@ def test_the_transformers_engine_is_hosted_likewise(tmp_path: Path) -> None:
     config = config_of(written(tmp_path, TRANSFORMERS))
     (hosted,) = config.models
     assert (hosted.requests, hosted.longest, hosted.tensor, hosted.mistral) == (4, 1024, 0, False)
+    need = hosted.need(catalogue()["umbau-asserts"], 7_000_000, None, 8192)
+    assert (need.weight_bytes, need.kv_bytes) == (14_000_000, 4 * 1024 * 8192)
     made = config.application(["/models/mine"], DIGEST, offline=True)
     assert made["args"] == {
         **config.whole["applications"][0]["args"],
@@ -113,6 +115,7 @@ def test_the_transformers_engine_is_hosted_likewise(tmp_path: Path) -> None:
         ("", 1, 8 * 8192 * 4096),
         ("      engine_kwargs: {tensor_parallel_size: 2}\n", 2, 8 * 8192 * 4096),
         ("      engine_kwargs: {kv_cache_dtype: fp8}\n", 1, 8 * 8192 * 2048),
+        ("      engine_kwargs: {dtype: float32}\n", 1, 8 * 8192 * 8192),
         ("      placement_group_config: {bundles: [{CPU: 2}]}\n", 0, 8 * 8192 * 4096),
         ("      placement_group_config: {bundle_per_worker: {CPU: 1, GPU: 1}}\n", 1, 8 * 8192 * 4096),
     ],

@@ -87,12 +87,12 @@ REFUSED = [
     (
         need("umbau-asserts", tensor=0, longest=1024, tokens=1024, requests=500, kv_space=1 << 30),
         [Node(0, (), 16e9)],
-        "fit with --concurrency 256, or a larger VLLM_CPU_KVCACHE_SPACE",
+        "fit with --concurrency 256, or a larger kv_cache_memory_bytes",
     ),
     (
         need("umbau-asserts", tensor=0, longest=8, requests=1, kv_space=1 << 30),
         [Node(0, (), 4e9)],
-        "or a smaller VLLM_CPU",
+        "or a smaller kv_cache_memory_bytes",
     ),
     (
         need("umbau-asserts", tensor=0, longest=1024, tokens=1024, replicas=4, kv_space=1 << 30),
