@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ray.serve.schema import ServeDeploySchema
 
 from pipelines.catalogue import catalogue
 from pipelines.errors import Refused
@@ -79,6 +80,14 @@ def test_what_a_replica_lets_in_fits_the_gpus_that_it_asks_for(name: str) -> Non
         if hosted.tensor:
             assert hosted.mistral
             assert model.gpus["H100"] == hosted.tensor * hosted.pipeline
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_serves_own_schema_takes_them(name: str) -> None:
+    config = config_of(name)
+    made = config.application(["/models/x"], DIGEST, offline=True)
+    found = ServeDeploySchema.model_validate({**config.whole, "applications": [made]})
+    assert found.applications[0].args["key_digest"] == DIGEST
 
 
 def test_what_is_added_before_it_is_deployed(tmp_path: Path) -> None:
