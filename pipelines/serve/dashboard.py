@@ -3,6 +3,7 @@ token: nothing of ours runs in the cluster before a model does."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -41,6 +42,7 @@ class Dashboard:
 
     def __init__(self, address: str) -> None:
         self.address = address if "://" in address else f"http://{address}"
+        _use_token()
         try:
             from ray.dashboard.modules.serve.sdk import ServeSubmissionClient
 
@@ -49,8 +51,8 @@ class Dashboard:
             raise Refused("hosting a model needs Ray's dashboard and Serve: install umbau[cluster]") from None
         except ConnectionError:
             raise Refused(_no_cluster(self.address)) from None
-        except (RuntimeError, ValueError) as error:
-            raise Refused(f"the Ray cluster at {self.address} does not answer as it should: {said(error)}") from None
+        except Exception as error:  # Ray has many: a wrong token, an old version, a server that is no dashboard
+            raise Refused(f"the Ray cluster at {self.address} does not let us in: {said(error)}") from None
 
     def nodes(self) -> list[Node]:
         from ray.util.state import list_nodes
@@ -113,6 +115,13 @@ class Dashboard:
             raise Refused(f"the Ray cluster at {self.address} has gone") from None
         except RuntimeError as error:
             raise Refused(f"Serve at {self.address} refused: {said(error)}") from None
+
+
+def _use_token() -> None:
+    """Do as `ray start` does: a token that is there is used. Ray's client would wait to be told so."""
+    kept = Path("~/.ray/auth_token").expanduser()
+    if any(name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")) or kept.is_file():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def node_of(resources: Mapping[str, float]) -> Node:

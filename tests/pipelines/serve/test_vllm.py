@@ -8,12 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import socket
 import subprocess
-import sys
-import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,9 +20,9 @@ import httpx
 import pytest
 
 from pipelines.catalogue import DEPLOY, catalogue
+from tests.pipelines.serve.cluster import Cluster, free_port, ray_head
 
-ROOT = Path(__file__).parents[3]
-VLLM = Path(os.environ.get("UMBAU_VLLM", ""))
+VLLM = Path(os.environ.get("UMBAU_VLLM", "")).resolve()
 SHIPPED = catalogue()["umbau-asserts"].shipped
 QUESTION = "self.assertEqual(a.b(1), 3)"
 JOB = """\
@@ -54,75 +49,10 @@ pytestmark = [
 ]
 
 
-def free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        port: int = bound.getsockname()[1]
-        return port
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """A Ray head that asks for a token, and a folder to work in."""
-
-    folder: Path
-    env: dict[str, str]
-    dashboard: str
-    session: Path
-    """Where Ray keeps its logs."""
-
-    def umbau(self, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
-        argv = [sys.executable, "-c", "from pipelines.cli import main; main()", *args]
-        return subprocess.run(
-            argv, cwd=self.folder, env={**self.env, **env}, capture_output=True, text=True, check=False, timeout=900
-        )
-
-    def logs(self) -> str:
-        return "".join(file.read_text(errors="replace") for file in self.session.glob("session_2*/logs/**/*.*"))
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    folder, port = tmp_path_factory.mktemp("cluster"), free_port()
-    session = Path(tempfile.mkdtemp())  # short, because the names of sockets in it may not be long
-    address = f"http://127.0.0.1:{port}"
-    env = {
-        "HOME": str(folder),
-        "PATH": f"{VLLM.resolve() / 'bin'}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "RAY_AUTH_MODE": "token",
-        "RAY_DASHBOARD_ADDRESS": address,
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "UMBAU_HOME": str(folder / "home"),
-    }
-    ray = str(VLLM.resolve() / "bin" / "ray")
-    subprocess.run([ray, "get-auth-token", "--generate"], env=env, check=True, capture_output=True)
-    where = ["--port", str(free_port()), "--dashboard-port", str(port), "--temp-dir", str(session)]
-    log = (folder / "ray.log").open("wb")
-    head = subprocess.Popen(
-        [ray, "start", "--head", "--block", "--num-cpus", "2", *where],
-        env=env,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    try:
-        end = time.monotonic() + 180
-        while time.monotonic() < end and head.poll() is None:
-            try:
-                if httpx.get(address, timeout=5).status_code < 500:
-                    break
-            except httpx.TransportError:
-                time.sleep(1)
-        yield Cluster(folder, env, address, session)
-    finally:
-        head.send_signal(signal.SIGTERM)
-        try:
-            head.wait(60)
-        except subprocess.TimeoutExpired:
-            os.killpg(head.pid, signal.SIGKILL)
-        log.close()
-        shutil.rmtree(session, ignore_errors=True)
+    with ray_head(VLLM / "bin", tmp_path_factory.mktemp("cluster")) as started:
+        yield started
 
 
 @dataclass(frozen=True)
@@ -137,7 +67,7 @@ class Served:
         body = {"model": "umbau-asserts", "messages": [{"role": "user", "content": content}], "temperature": 0}
         sent = self.key if key == "" else key
         headers = {"Authorization": f"Bearer {sent}"} if sent else {}
-        return httpx.post(f"{self.url}/chat/completions", json=body | options, headers=headers, timeout=120)
+        return httpx.post(f"{self.url}/chat/completions", json=body | options, headers=headers, timeout=600)
 
 
 @pytest.fixture(scope="module")
@@ -234,11 +164,11 @@ def test_bad_questions_are_the_askers_fault(served: Served, content: str, option
 
 def test_who_comes_when_the_queue_is_full_is_told_to_come_back(served: Served) -> None:
     def one(number: int) -> tuple[int, str | None]:
-        answer = served.ask(f"self.assertEqual(x, {number})", max_tokens=400, ignore_eos=True)
+        answer = served.ask(f"self.assertEqual(x, {number})", max_tokens=300, ignore_eos=True)
         return answer.status_code, answer.headers.get("retry-after")
 
-    with ThreadPoolExecutor(140) as pool:
-        counts = Counter(pool.map(one, range(140)))
+    with ThreadPoolExecutor(100) as pool:
+        counts = Counter(pool.map(one, range(100)))
     assert set(counts) == {(200, None), (429, "2")}
     assert counts[200, None] >= 80  # what is worked on, and what may wait
 
