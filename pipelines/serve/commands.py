@@ -6,7 +6,8 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pipelines.serve.dashboard import Dashboard, Running
 
 KEY = "UMBAU_MODEL_KEY"
+ASKING = "UMBAU_STATUS_KEY"  # where the key of the model that is just being asked is read from
 AFTERWARDS = "to take it away: umbau model down"
 TOKENS = 8192  # of a request: a shard, what is said of it, and the answer
 
@@ -34,7 +36,8 @@ def up(
     address: Address = "",
     folder: Annotated[str, typer.Option("--dir", help="Where the weights are, on each machine that may run it.")] = "",
     concurrency: Annotated[
-        int | None, typer.Option(min=1, help="Requests at a time per replica; max_ongoing_requests if not given.")
+        int | None,
+        typer.Option(min=1, help="Requests that a replica takes at a time, if not as in the file."),
     ] = None,
     tokens: Annotated[int, typer.Option("--tokens-per-request", min=1, help="Question and answer together.")] = TOKENS,
     gpu_memory: Annotated[float | None, typer.Option(min=1, help="GB of one GPU, if Umbau does not know it.")] = None,
@@ -58,20 +61,20 @@ def up(
         for hosted, entry, _, size in placed:
             if why := shortage(hosted.need(entry, size, concurrency, tokens), nodes, gpu_memory):
                 raise Refused(f"{why}\nNothing was deployed.")
-        key, kept = key_of(found.name)
+        key, file = key_of(found.name)
         try:
             digest = digest_of(key)
         except ValueError as error:
-            fail(f"{kept or KEY} holds no usable key: {error}", 64)
+            fail(f"{file or KEY} holds no usable key: {error}", 64)
         sources = [source for _, _, source, _ in placed]
         offline = not any(source == entry.repository for _, entry, source, _ in placed)
-        ray.deploy(found.application(sources, digest, offline=offline), found.whole)
+        ray.deploy(found.application(sources, digest, offline=offline, requests=concurrency), found.whole)
         state = waited(ray, found.name, wait)
         how = {"UMBAU_MODEL_URL": state.url, "UMBAU_MODEL": state.models[0]}
         if json:
-            out({"url": state.url, "models": state.models, "key_file": str(kept)}, json)
+            out({"url": state.url, "models": state.models, "key_file": str(file or "")}, json)
             return
-        given = f' {KEY}="$(cat {kept})"' if kept else ""
+        given = f' {KEY}="$(cat {file})"' if file else ""
         out([f"{found.name} is up:", f"    export {' '.join(f'{n}={v}' for n, v in how.items())}{given}"], json)
         for name, (_, entry, _, _) in zip(state.models, placed, strict=True):
             out(f"A job's rewrite step asks {name} with `reply: {entry.reply}`.", json)
@@ -127,7 +130,7 @@ def down(
 
 def kept(name: str) -> Path:
     """Return the file in which the key that was made for an application is kept."""
-    return home() / "keys" / name
+    return home() / "keys" / f"{quote(name, safe='')}.key"
 
 
 def key_of(name: str) -> tuple[str, Path | None]:
@@ -135,9 +138,10 @@ def key_of(name: str) -> tuple[str, Path | None]:
     the user's own."""
     from pipelines.serve.key import new_key
 
-    if key := os.environ.get(KEY, "").strip():
-        return key, None
     file = kept(name)
+    if key := os.environ.get(KEY, "").strip():
+        file.unlink(missing_ok=True)  # of an earlier time
+        return key, None
     if not file.exists():
         file.parent.mkdir(mode=0o700, exist_ok=True)
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
@@ -165,7 +169,7 @@ def waited(ray: Dashboard, name: str, seconds: float) -> Running:
         time.sleep(1)
 
 
-def answered(app: Running) -> Mapping[str, Any]:
+def answered(app: Running) -> Mapping[str, str]:
     """Ask each model for one token and return how long that took, or why it did not come."""
     from operators.data import Trouble
     from operators.model import Endpoint
@@ -173,17 +177,15 @@ def answered(app: Running) -> Mapping[str, Any]:
     if app.status != "RUNNING":
         return {}
     file = kept(app.name)
-    if not os.environ.get(KEY) and file.exists():
-        os.environ[KEY] = file.read_text()
-    told_of: dict[str, str] = {}
+    os.environ[ASKING] = file.read_text() if file.exists() else os.environ.get(KEY, "")
+    found: dict[str, str] = {}
     for name in app.models:
         start = time.monotonic()
         try:
-            Endpoint(app.url, name, max_tokens=1, timeout=60.0).complete(
-                [{"role": "user", "content": "x"}], shard="status", attempt=0
-            )
+            endpoint = Endpoint(app.url, name, key_from=ASKING, max_tokens=1, timeout=60.0)
+            endpoint.complete([{"role": "user", "content": "x"}], shard="status", attempt=0)
         except Trouble as error:
-            told_of[name] = str(error)[:300]
+            found[name] = str(error)[:300]
         else:
-            told_of[name] = f"{1000 * (time.monotonic() - start):.0f} ms"
-    return told_of
+            found[name] = f"{1000 * (time.monotonic() - start):.0f} ms"
+    return found

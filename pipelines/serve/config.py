@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.catalogue import DEPLOY, Model
 from pipelines.errors import Refused
+from pipelines.job import Name
 from pipelines.jobfile import BadJob, content, problem, settings
 from pipelines.marked import Marked
 from pipelines.serve.memory import Need
@@ -79,14 +80,14 @@ class _Transformers(_Part):
 
 
 class _OnVllm(_Part):
-    name: str = Field(min_length=1)
+    name: Name
     route_prefix: str = Field("/", pattern=r"^/([\w-]+(/[\w-]+)*)?$")
     import_path: Literal["pipelines.serve.vllm:app", "ray.serve.llm:build_openai_app"]
     args: _LLMs
 
 
 class _OnTransformers(_Part):
-    name: str = Field(min_length=1)
+    name: Name
     route_prefix: str = Field("/", pattern=r"^/([\w-]+(/[\w-]+)*)?$")
     import_path: Literal["pipelines.serve.transformers:app"]
     args: _Transformers
@@ -148,20 +149,34 @@ class Config:
     route: str
     models: tuple[Hosted, ...]
 
-    def application(self, sources: Sequence[str], key_digest: str, *, offline: bool) -> dict[str, Any]:
-        """Return the application as Serve takes it; `sources`: where each model's weights are."""
+    def application(
+        self, sources: Sequence[str], key_digest: str, *, offline: bool, requests: int | None = None
+    ) -> dict[str, Any]:
+        """Return the application as Serve takes it; `sources`: where each model's weights are; `requests`: that a
+        replica takes at a time, if not as many as the file says."""
         made: dict[str, Any] = deepcopy(self.whole["applications"][0])
         args = made["args"]
         args["key_digest"] = key_digest
         if "llm_configs" not in args:
             args["model_source"] = sources[0]
+            args |= {"max_batch_size": requests} if requests else {}
             return made
         made["import_path"] = GUARDED
         for config, source in zip(args["llm_configs"], sources, strict=True):
             config["model_loading_config"]["model_source"] = source
             variables = config.setdefault("runtime_env", {}).setdefault("env_vars", {})
+            if requests:
+                _take(config["deployment_config"], requests)
             variables |= {"VLLM_NO_USAGE_STATS": "1"} | ({"HF_HUB_OFFLINE": "1"} if offline else {})
         return made
+
+
+def _take(deployment: dict[str, Any], requests: int) -> None:
+    """Let a replica take so many requests; more replicas are started at the same share of it as before."""
+    scaling, before = deployment.get("autoscaling_config") or {}, deployment["max_ongoing_requests"]
+    deployment["max_ongoing_requests"] = requests
+    if target := scaling.get("target_ongoing_requests"):
+        scaling["target_ongoing_requests"] = max(1, round(requests * min(1.0, target / before)))
 
 
 def config_of(named: str) -> Config:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.serve.commands import key_of
+from pipelines.serve.commands import kept, key_of
 from pipelines.serve.dashboard import node_of, said
 from pipelines.serve.memory import Node
 from tests.pipelines.serve.folders import devstral, small
@@ -89,6 +89,12 @@ def test_a_key_is_made_once_for_its_owner_alone(here: Path, monkeypatch: pytest.
     assert key_of("other")[0] != key
     monkeypatch.setenv("UMBAU_MODEL_KEY", "the-company's-own-key-of-these-days")
     assert key_of("small") == ("the-company's-own-key-of-these-days", None)
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("name", ["..", "../../a", "a/b", "."])
+def test_no_name_leads_out_of_the_folder_of_keys(name: str, here: Path) -> None:
+    assert kept(name).resolve().parent == here / "home" / "keys"
 
 
 @pytest.mark.parametrize(

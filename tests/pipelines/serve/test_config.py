@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ray.serve.schema import ServeDeploySchema
 
 from pipelines.catalogue import catalogue
 from pipelines.errors import Refused
@@ -82,8 +81,11 @@ def test_what_a_replica_lets_in_fits_the_gpus_that_it_asks_for(name: str) -> Non
             assert model.gpus["H100"] == hosted.tensor * hosted.pipeline
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("name", SHIPPED)
 def test_serves_own_schema_takes_them(name: str) -> None:
+    from ray.serve.schema import ServeDeploySchema
+
     config = config_of(name)
     made = config.application(["/models/x"], DIGEST, offline=True)
     found = ServeDeploySchema.model_validate({**config.whole, "applications": [made]})
@@ -102,6 +104,13 @@ def test_what_is_added_before_it_is_deployed(tmp_path: Path) -> None:
     online = config.application(["owner/mine"], DIGEST, offline=False)["args"]["llm_configs"][0]
     assert "HF_HUB_OFFLINE" not in online["runtime_env"]["env_vars"]
     assert yaml.safe_dump(config.whole) == before
+
+
+def test_replicas_take_as_many_requests_as_the_arithmetic_was_asked_about() -> None:
+    made = config_of("devstral-small-2").application(["/models/x"], DIGEST, offline=True, requests=8)
+    deployment = made["args"]["llm_configs"][0]["deployment_config"]
+    assert deployment["max_ongoing_requests"] == 8
+    assert deployment["autoscaling_config"]["target_ongoing_requests"] == 6
 
 
 def test_the_transformers_engine_is_hosted_likewise(tmp_path: Path) -> None:
@@ -150,6 +159,7 @@ BAD = {
         "at least one entry",
     ),
     "no name of it": (LLM.replace("model_id: mine, ", ""), ":7:29", "`model_id` is missing"),
+    "name": (LLM.replace("name: mine", "name: ../mine"), ":2:9", "lower-case letters, digits"),
     "route": (LLM.replace("/mine", "mine"), ":3:17", "should match pattern"),
     "two": (LLM + LLM.removeprefix("applications:\n"), ":10:3", "one application each: put this into its own file"),
     "GPUs": (LLM + "      engine_kwargs: {tensor_parallel_size: two}\n", ":10:45", "a whole number is needed here"),
