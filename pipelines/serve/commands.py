@@ -76,8 +76,9 @@ def up(
             return
         given = f' {KEY}="$(cat {file})"' if file else ""
         out([f"{found.name} is up:", f"    export {' '.join(f'{n}={v}' for n, v in how.items())}{given}"], json)
-        for name, (_, entry, _, _) in zip(state.models, placed, strict=True):
-            out(f"A job's rewrite step asks {name} with `reply: {entry.reply}`.", json)
+        for hosted, entry, _, _ in placed:
+            sees = hosted.longest or entry.context
+            out(f"Ask {hosted.model_id} with `reply: {entry.reply}` and a `max_tokens` well below its {sees}.", json)
 
 
 @model.command()

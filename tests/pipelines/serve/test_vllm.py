@@ -30,7 +30,7 @@ name: asserts
 repos: [{git: code}]
 select: {contains: 'self\\.assert'}
 shard: {by: symbol}
-steps: [{rewrite: {prompt: "Use plain asserts.", reply: piece, model: {bare: true}}}]
+steps: [{rewrite: {prompt: "Use plain asserts.", reply: piece, model: {bare: true, max_tokens: 256}}}]
 checks: [inside, parses]
 """
 TESTS = """\
