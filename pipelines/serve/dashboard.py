@@ -16,7 +16,7 @@ from pipelines.errors import Refused
 from pipelines.serve.memory import Node
 
 ADDRESS = "http://127.0.0.1:8265"  # where `ray start --head` puts it
-TRIES, PAUSE = 4, 5.0  # of a deployment that the dashboard itself could not hand on, and seconds between them
+TRIES, PAUSE = 4, 5.0  # while Ray or Serve is being started, and seconds between them
 _LABEL = "accelerator_type:"
 
 
@@ -55,6 +55,15 @@ class Dashboard:
             raise Refused(f"the Ray cluster at {self.address} does not let us in: {said(error)}") from None
 
     def nodes(self) -> list[Node]:
+        found = self._nodes()
+        for _ in range(TRIES - 1):
+            if found and all(node.resources_total for node in found):
+                break
+            time.sleep(PAUSE)  # the first machine of a cluster is told of a little after the cluster answers
+            found = self._nodes()
+        return [node_of(node.resources_total) for node in found]
+
+    def _nodes(self) -> list[Any]:
         from ray.util.state import list_nodes
         from ray.util.state.exception import RayStateApiException
 
@@ -62,7 +71,7 @@ class Dashboard:
             found: list[Any] = list_nodes(address=self.address, filters=[("state", "=", "ALIVE")], limit=10_000)
         except RayStateApiException as error:
             raise Refused(f"Ray at {self.address} does not say which machines it has: {said(error)}") from None
-        return [node_of(node.resources_total) for node in found]
+        return found
 
     def running(self) -> list[Running]:
         """Return the applications that were deployed from a configuration, Umbau's and others."""
@@ -168,7 +177,7 @@ def _no_cluster(address: str) -> str:
 
 
 def said(message: object) -> str:
-    """Return the line of Ray's message that says what is wrong: the last error of a traceback, or the first words."""
+    """Return what Ray's message says is wrong: from the last error of a traceback on, or its first line."""
     lines = [line for line in map(str.strip, str(message).splitlines()) if any(map(str.isalnum, line))]
-    errors = [line for line in lines if line.partition(":")[0].endswith(("Error", "Exception"))]
-    return (errors[-1:] or lines[:1] or ["no reason given"])[0][:600]
+    errors = [at for at, line in enumerate(lines) if line.partition(":")[0].endswith(("Error", "Exception"))]
+    return (" ".join(lines[errors[-1] :] if errors else lines[:1]) or "no reason given")[:600]

@@ -118,6 +118,7 @@ def test_what_ray_says_of_a_machine(resources: dict[str, float], node: Node) -> 
         ("", "no reason given"),
         ("Deployment is waiting.\nMore of it.", "Deployment is waiting."),
         ("Traceback:\n  File x\nImportError: no vllm\n\nThe above:\nRuntimeError: failed\n.", "RuntimeError: failed"),
+        ("  File x\nValidationError: 1 fault\nargs.a\n  unknown\n", "ValidationError: 1 fault args.a unknown"),
     ],
 )
 def test_what_is_shown_of_serves_messages(message: str, words: str) -> None:

@@ -69,6 +69,12 @@ class Served:
         headers = {"Authorization": f"Bearer {sent}"} if sent else {}
         return httpx.post(f"{self.url}/chat/completions", json=body | options, headers=headers, timeout=120)
 
+    def details(self) -> str:
+        """What Serve says of itself on the dashboard."""
+        token = (self.cluster.folder / ".ray" / "auth_token").read_text().strip()
+        address = f"{self.cluster.dashboard}/api/serve/applications/"
+        return httpx.get(address, headers={"Authorization": f"Bearer {token}"}).text
+
 
 @pytest.fixture(scope="module")
 def served(cluster: Cluster) -> Iterator[Served]:
@@ -130,12 +136,10 @@ def test_the_port_asks_for_the_key(served: Served) -> None:
 
 def test_the_key_is_in_no_log_and_not_in_serves_configuration(served: Served) -> None:
     served.ask(QUESTION)
-    token = (served.cluster.folder / ".ray" / "auth_token").read_text().strip()
-    address = f"{served.cluster.dashboard}/api/serve/applications/"
-    assert httpx.get(address).status_code == 401
-    details = httpx.get(address, headers={"Authorization": f"Bearer {token}"})
-    assert "key_digest" in details.text
-    assert served.key not in details.text
+    assert httpx.get(f"{served.cluster.dashboard}/api/serve/applications/").status_code == 401
+    details = served.details()
+    assert "key_digest" in details
+    assert served.key not in details
     logs = served.cluster.logs()
     assert "umbau-asserts" in logs
     assert served.key not in logs
@@ -184,6 +188,26 @@ def test_status_asks_it_for_real(served: Served) -> None:
     assert f"embedded-cpu  RUNNING  {served.url}" in done.stdout
     assert "1 RUNNING  (LLMServer:umbau-asserts)" in done.stdout
     assert " ms  (umbau-asserts)" in done.stdout
+
+
+def test_another_model_comes_and_goes_without_touching_it(served: Served) -> None:
+    def actors() -> list[str]:
+        deployments = json.loads(served.details())["applications"]["embedded-cpu"]["deployments"]
+        return sorted(replica["actor_id"] for found in deployments.values() for replica in found["replicas"])
+
+    before, folder = actors(), served.cluster.folder
+    text = (folder / "serve.yaml").read_text().replace("embedded-cpu", "two")
+    (folder / "two.yaml").write_text(
+        text.replace("placement_group_config", "nonsense: 1\n      placement_group_config")
+    )
+    up = served.cluster.umbau("model", "up", "two.yaml")
+    assert up.returncode == 2
+    assert "two cannot be brought up: " in up.stderr
+    assert "nonsense" in up.stderr
+    assert served.cluster.umbau("model", "down", "two").returncode == 0
+    assert served.ask(QUESTION, max_tokens=64).status_code == 200
+    assert len(before) == 2
+    assert actors() == before
 
 
 def test_a_job_runs_against_it(served: Served) -> None:
