@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from pipelines.serve.commands import model
 from pipelines.session import (
     FAILED,
     driving,
@@ -35,6 +36,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(model, name="model")
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Job file, or name of a job that comes with Umbau.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Repos = Annotated[

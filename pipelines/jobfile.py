@@ -1,4 +1,4 @@
-"""From a YAML file to a Job; what is wrong is told by line, with what to write instead."""
+"""From a YAML file to a Job, or to other settings; what is wrong is told by line, with what to write instead."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from pipelines.errors import Refused
 from pipelines.job import Job
 from pipelines.marked import MAX_BYTES, Fault, Loc, Marked, Place
 from pipelines.strict import Short
 
+Shape = TypeVar("Shape", bound=BaseModel)
 WIDTH = 120  # characters of a line that are shown
 
 _NEEDED = {
@@ -60,7 +61,7 @@ class Problem:
 
 
 class BadJob(Refused):
-    """The job cannot be used."""
+    """The job, or another file of settings, cannot be used."""
 
     code = 64
 
@@ -71,24 +72,34 @@ class BadJob(Refused):
 
 def load(path: Path) -> Job:
     """Read a job file. Raises BadJob."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BadJob(str(path), [Problem(f"cannot be read: {error.strerror}")]) from None
-    return parse(data, str(path))
+    return parse(content(path), str(path))
 
 
 def parse(data: bytes, file: str) -> Job:
     """Make a Job of YAML bytes. Raises BadJob."""
+    needs = "a job needs name, repos and steps; `umbau init` writes one to start from"
+    return settings(data, file, Job, needs, "a job is keys and values: name, repos, steps ...")
+
+
+def content(path: Path) -> bytes:
+    """Read a file, no further than to see that it is too long. Raises BadJob."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise BadJob(str(path), [Problem(f"cannot be read: {error.strerror}")]) from None
+
+
+def settings(data: bytes, file: str, shape: type[Shape], needs: str, other: str) -> Shape:
+    """Make a `shape` of YAML bytes; `needs` is said of an empty file, `other` of what is no mapping. Raises BadJob."""
     marked = Marked()
     try:
         value = marked.read(data)
         if value is None:
-            raise Fault("is empty: a job needs name, repos and steps; `umbau init` writes one to start from")
+            raise Fault(f"is empty: {needs}")
         if not isinstance(value, dict):
-            raise Fault("a job is keys and values: name, repos, steps ...", marked.values[()])
-        return Job.model_validate(value)
+            raise Fault(other, marked.values[()])
+        return shape.model_validate(value)
     except Fault as fault:
         raise BadJob(file, [_problem(marked, fault.message, fault.place)]) from None
     except ValidationError as error:

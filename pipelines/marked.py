@@ -71,7 +71,7 @@ class Marked:
     def read(self, data: bytes) -> Any:
         """Return the only document, None when there is none. Raises Fault."""
         if len(data) > MAX_BYTES:
-            raise Fault(f"larger than {MAX_BYTES >> 10} kB: a job file holds settings, not data")
+            raise Fault(f"larger than {MAX_BYTES >> 10} kB: such a file holds settings, not data")
         text = data.decode("utf-8-sig", errors="surrogateescape")
         self.lines = _BREAKS.split(text)
         if found := _HALVES.search(text):
@@ -89,7 +89,7 @@ class Marked:
         value = self._value(self._next(), ())
         self._next()  # the document ends
         if not isinstance(event := self._next(), yaml.StreamEndEvent):
-            raise Fault("a second document begins here: one file holds one job", _place(event.start_mark))
+            raise Fault("a second document begins here: a file holds one", _place(event.start_mark))
         return value
 
     def _next(self) -> Any:

@@ -19,14 +19,14 @@ FILES = {
 }
 # Third party to the modules, or packages, that alone may import it.
 CONFINED = {
-    "ray": ("pipelines.cluster",),
+    "ray": ("pipelines.cluster", "pipelines.serve.dashboard", "pipelines.serve.vllm"),
     "libcst": ("operators.syntax", "operators.codemods"),
     "mistral_common": ("operators.tokens",),
     "httpx": ("operators.model", "pipelines.sdist"),
     "git": ("pipelines.forges.branches",),
     "subprocess": ("operators.proc",),
     "sqlalchemy": ("pipelines.store",),
-    "typer": ("pipelines.cli", "pipelines.session"),
+    "typer": ("pipelines.cli", "pipelines.session", "pipelines.serve.commands"),
     "rich": ("pipelines.console",),
     "yaml": ("pipelines.marked",),
     "uv": ("operators.environment",),
