@@ -1,0 +1,1 @@
+"""Hosting models on Ray Serve."""
