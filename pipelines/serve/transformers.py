@@ -1,0 +1,68 @@
+"""The Transformers engine on Ray Serve, for machines where vLLM does not run: `pipelines.serve.transformers:app`.
+
+Two deployments: `Api` answers HTTP, each `Replica` runs the checkpoint on one device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any, cast
+
+from ray import serve
+from ray.serve import Application, Deployment
+from ray.serve.handle import DeploymentHandle
+
+from pipelines.serve.protocol import Chat, Piece, Refusal
+from pipelines.serve.settings import Settings
+
+
+@serve.deployment
+class Replica:
+    def __init__(self, settings: Settings) -> None:
+        from pipelines.serve.engine import Engine
+
+        self._engine = Engine(settings)
+
+    async def complete(self, chat: Chat) -> Piece | Refusal:
+        async with aclosing(self._engine.answer(chat)) as pieces:
+            return await anext(pieces)
+
+    async def stream(self, chat: Chat) -> AsyncIterator[Piece | Refusal]:
+        async with aclosing(self._engine.answer(chat)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def running(self) -> int:
+        return self._engine.running
+
+    def check_health(self) -> None:
+        """Serve starts another replica in place of one that raises here."""
+        if not self._engine.alive():
+            raise RuntimeError("generation has stopped: see the log for what it died of")
+
+
+@serve.deployment
+@serve.ingress()
+class Api:
+    def __init__(self, settings: Settings, engine: DeploymentHandle[Any]) -> None:
+        self._settings, self._handle = settings, engine
+
+    def __serve_build_asgi_app__(self) -> Any:
+        from pipelines.serve.routes import api
+
+        return api(self._settings, self._handle)
+
+
+def app(args: Settings) -> Application:
+    """Return the application that `serve deploy` and `serve.run` take. Raises ValueError for wrong settings."""
+    replica, api = cast(Deployment, Replica), cast(Deployment, Api)
+    engine = replica.options(
+        num_replicas=args.num_replicas,
+        ray_actor_options={"num_cpus": args.num_cpus, "num_gpus": args.num_gpus},
+        max_ongoing_requests=args.ongoing,
+        max_queued_requests=args.max_queued_requests,
+    ).bind(args)
+    # More than the replicas take in, so that it is their queue that is full first, and 429 that is answered.
+    many = args.num_replicas * args.ongoing + args.max_queued_requests
+    return api.options(max_ongoing_requests=2 * many, ray_actor_options={"num_cpus": 0}).bind(args, engine)
