@@ -14,7 +14,7 @@ from jinja2 import TemplateError
 from tokenizers.decoders import DecodeStream
 from transformers import AutoModelForCausalLM, AutoTokenizer, ContinuousBatchingConfig, GenerationConfig
 
-from operators.data import Trouble
+from pipelines.errors import Refused
 from pipelines.serve import sampling
 from pipelines.serve.protocol import Chat, Piece, Refusal
 from pipelines.serve.settings import Settings
@@ -25,7 +25,7 @@ STEP = 1024  # tokens of prompts that one step may read: a long one is read in p
 
 
 class Engine:
-    """One checkpoint on one device. Needs a running event loop; raises Trouble when the checkpoint cannot be run."""
+    """One checkpoint on one device. Needs a running event loop; raises Refused when the checkpoint cannot be run."""
 
     def __init__(self, settings: Settings) -> None:
         torch.set_num_threads(max(1, int(settings.num_cpus)))
@@ -41,6 +41,10 @@ class Engine:
     def alive(self) -> bool:
         return bool(self._manager.is_running())
 
+    def close(self) -> None:
+        """Stop at once; what is still being generated fails."""
+        self._manager.stop(hard_stop=True)
+
     async def answer(self, chat: Chat) -> AsyncGenerator[Piece | Refusal]:
         """Yield the answer in pieces (in one unless `chat.stream`), the last of which says why it ends; or a refusal.
 
@@ -50,7 +54,8 @@ class Engine:
         if isinstance(prompt, Refusal):
             yield prompt
             return
-        words, decoder, tokens, shown = Words(chat.stop), DecodeStream([], skip_special_tokens=True), list[int](), ""
+        words, decoder, tokens = Words(chat.stop), DecodeStream([], skip_special_tokens=True), list[int]()
+        decoded = unsaid = ""
         async with aclosing(self._generated(chat, prompt)) as outputs:
             async for output in outputs:
                 text = ""
@@ -59,17 +64,18 @@ class Engine:
                     text += decoder.step(self._tokenizer.backend_tokenizer, token) or ""
                 ended = output.is_finished()
                 if ended:  # what the decoder still waits to complete: half a character, for instance
-                    text += self._text(tokens).removeprefix(shown + text)
-                shown += text
-                told = words.grow(text)
+                    text += self._text(tokens).removeprefix(decoded + text)
+                decoded += text
+                unsaid += words.grow(text)
                 if words.stopped or ended:
                     finish: Literal["stop", "length"] = (
                         "stop" if words.stopped or tokens[-1] in self._ends else "length"
                     )
-                    yield Piece(told + words.end(), len(prompt), len(tokens), finish)
+                    yield Piece(unsaid + words.end(), len(prompt), len(tokens), finish)
                     return
-                if told and chat.stream:
-                    yield Piece(told, len(prompt), len(tokens))
+                if unsaid and chat.stream:
+                    yield Piece(unsaid, len(prompt), len(tokens))
+                    unsaid = ""
 
     async def _generated(self, chat: Chat, prompt: list[int]) -> AsyncGenerator[Any]:
         """Yield what there is after every token, or only at the end when nobody looks at it before."""
@@ -121,9 +127,11 @@ class Engine:
         try:
             tokenizer = AutoTokenizer.from_pretrained(self._folder, local_files_only=True)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise Trouble(f"{self._folder}: the tokenizer cannot be loaded: {_first(error)}") from None
+            raise Refused(f"{self._folder}: the tokenizer cannot be loaded: {_first(error)}") from None
+        if not tokenizer.is_fast:
+            raise Refused(f"{self._folder} holds no tokenizer.json: save its tokenizer with Transformers")
         if not tokenizer.chat_template:
-            raise Trouble(
+            raise Refused(
                 f"{self._folder} holds no chat template: add chat_template.jinja, as the model's maker has it"
             )
         return tokenizer
@@ -134,23 +142,26 @@ class Engine:
                 self._folder, dtype=settings.dtype, local_files_only=True, output_loading_info=True
             )
         except Exception as error:  # safetensors, torch and Transformers each have their own
-            raise Trouble(f"{self._folder}: the model cannot be loaded: {_first(error)}") from None
+            raise Refused(f"{self._folder}: the model cannot be loaded: {_first(error)}") from None
         wrong = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
         if wrong:  # Transformers would draw them at random and go on
-            raise Trouble(f"{self._folder}: {len(wrong)} weights are missing, {wrong[0]} for one: copy it anew")
+            raise Refused(f"{self._folder}: {len(wrong)} weights are missing, {wrong[0]} for one: copy it anew")
+        names = model.config.architectures or []
+        if type(model).__name__ not in names:  # it would make another one of the same weights, and say nothing
+            raise Refused(f"{self._folder} holds {', '.join(names)}, not a {type(model).__name__}: take another model")
         return model.to("cuda" if settings.num_gpus else "cpu").eval()
 
     def _context(self, wanted: int | None) -> int:
         most = int(self._model.config.get_text_config().max_position_embeddings)
         if wanted and wanted > most:
-            raise Trouble(f"max_model_len is {wanted}, but {self._folder} has seen {most} tokens at most: lower it")
+            raise Refused(f"max_model_len is {wanted}, but {self._folder} has seen {most} tokens at most: lower it")
         return wanted or most
 
     def _end_tokens(self) -> set[int]:
         told = self._model.generation_config.eos_token_id or self._tokenizer.eos_token_id
         ends = {told} if isinstance(told, int) else set(told or ())
         if not ends:
-            raise Trouble(f"{self._folder} does not say how an answer ends: set eos_token_id in generation_config.json")
+            raise Refused(f"{self._folder} does not say how an answer ends: set eos_token_id in generation_config.json")
         return ends
 
     def _started(self, batch: int) -> Any:

@@ -12,7 +12,7 @@ class Settings(BaseModel):
 
     model_id: str = Field(min_length=1)
     """What clients call the model."""
-    model_source: str
+    model_source: str = Field(min_length=1)
     """A folder as Transformers saves it, on each node that may run a replica. Nothing is ever downloaded."""
     key_digest: str
     """Of the API key that clients send, as `pipelines.serve.key.digest_of` makes it."""

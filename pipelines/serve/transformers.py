@@ -5,22 +5,29 @@ Two deployments: `Api` answers HTTP, each `Replica` runs the checkpoint on one d
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any, cast
 
 from ray import serve
 from ray.serve import Application, Deployment
 from ray.serve.handle import DeploymentHandle
 
+from pipelines.serve.checkpoint import weights
+from pipelines.serve.key import KeyCheck
 from pipelines.serve.protocol import Chat, Piece, Refusal
 from pipelines.serve.settings import Settings
+
+WRITES = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")  # how classes end that write text
 
 
 @serve.deployment
 class Replica:
     def __init__(self, settings: Settings) -> None:
-        from pipelines.serve.engine import Engine
+        check(settings.model_source)
+        from pipelines.serve.engine import Engine  # Transformers and torch: only where replicas run
 
         self._engine = Engine(settings)
 
@@ -54,8 +61,24 @@ class Api:
         return api(self._settings, self._handle)
 
 
+def check(directory: str) -> None:
+    """Raise Refused when a folder holds no whole checkpoint of a model that writes text: its weights are not loaded."""
+    try:
+        named = json.loads(Path(directory, "config.json").read_bytes())["architectures"]
+        found = [name for name in named if name.endswith(WRITES)]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # said below
+        found = []
+    weights(Path(directory), found or [f"one that ends in {WRITES[0]}"], mistral=False)
+
+
 def app(args: Settings) -> Application:
-    """Return the application that `serve deploy` and `serve.run` take. Raises ValueError for wrong settings."""
+    """Return the application that `serve deploy` and `serve.run` take.
+
+    Raises ValueError for settings, and Refused for a checkpoint, that cannot work.
+    """
+    KeyCheck(cast(Any, Api), args.key_digest)  # refuses a bad digest now, and not first in a replica
+    if Path(args.model_source).exists():  # on a cluster it may be on the replicas' nodes only; they check it too
+        check(args.model_source)
     replica, api = cast(Deployment, Replica), cast(Deployment, Api)
     engine = replica.options(
         num_replicas=args.num_replicas,
