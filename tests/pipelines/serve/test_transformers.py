@@ -288,7 +288,7 @@ JOB = r"""
 name: asserts
 repos: [{{git: {repo}}}]
 select: {{contains: 'self\.assert'}}
-shard: {{by: symbol}}
+shard: {{by: symbol, max_lines: 6}}
 steps:
   - rewrite:
       prompt: Use plain asserts.
@@ -308,10 +308,8 @@ class TestPrices(unittest.TestCase):
     def test_names(self):
         self.assertIn("a", names)
         self.assertIsNone(names.get("b"))
-        self.assertEqual(
-            names["a"],
-            "first",
-        )
+        self.assertEqual(names["a"],
+                         "first")
 """
 
 
