@@ -6,7 +6,7 @@ Two deployments: `Api` answers HTTP, each `Replica` runs the checkpoint on one d
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, cast
@@ -71,21 +71,22 @@ def check(directory: str) -> None:
     weights(Path(directory), found or [f"one that ends in {WRITES[0]}"], mistral=False)
 
 
-def app(args: Settings) -> Application:
-    """Return the application that `serve deploy` and `serve.run` take.
+def app(args: Mapping[str, Any]) -> Application:
+    """Return the application that `serve deploy` and `serve.run` take; `args` are those of Settings.
 
     Raises ValueError for settings, and Refused for a checkpoint, that cannot work.
     """
-    KeyCheck(cast(Any, Api), args.key_digest)  # refuses a bad digest now, and not first in a replica
-    if Path(args.model_source).exists():  # on a cluster it may be on the replicas' nodes only; they check it too
-        check(args.model_source)
+    settings = Settings.model_validate(args)
+    KeyCheck(cast(Any, Api), settings.key_digest)  # refuses a bad digest now, and not first in a replica
+    if Path(settings.model_source).exists():  # on a cluster it may be on the replicas' nodes only; they check it too
+        check(settings.model_source)
     replica, api = cast(Deployment, Replica), cast(Deployment, Api)
     engine = replica.options(
-        num_replicas=args.num_replicas,
-        ray_actor_options={"num_cpus": args.num_cpus, "num_gpus": args.num_gpus},
-        max_ongoing_requests=args.ongoing,
-        max_queued_requests=args.max_queued_requests,
-    ).bind(args)
+        num_replicas=settings.num_replicas,
+        ray_actor_options={"num_cpus": settings.num_cpus, "num_gpus": settings.num_gpus},
+        max_ongoing_requests=settings.ongoing,
+        max_queued_requests=settings.max_queued_requests,
+    ).bind(settings)
     # More than the replicas take in, so that it is their queue that is full first, and 429 that is answered.
-    many = args.num_replicas * args.ongoing + args.max_queued_requests
-    return api.options(max_ongoing_requests=2 * many, ray_actor_options={"num_cpus": 0}).bind(args, engine)
+    many = settings.num_replicas * settings.ongoing + settings.max_queued_requests
+    return api.options(max_ongoing_requests=2 * many, ray_actor_options={"num_cpus": 0}).bind(settings, engine)

@@ -66,12 +66,11 @@ def statements(folder: Path) -> list[str]:
 def up(checkpoint: str, batch: int) -> Iterator[httpx.Client]:
     from ray import serve
 
-    from pipelines.serve.settings import Settings
     from pipelines.serve.transformers import app
 
     given = {"model_id": "m", "model_source": checkpoint, "key_digest": digest_of(KEY), "dtype": "float32"}
     serve.start(http_options={"host": "127.0.0.1", "port": PORT})
-    serve.run(app(Settings.model_validate({**given, "max_batch_size": batch})), name="bench", route_prefix="/")
+    serve.run(app({**given, "max_batch_size": batch}), name="bench", route_prefix="/")
     headers = {"authorization": f"Bearer {KEY}"}
     with httpx.Client(base_url=f"http://127.0.0.1:{PORT}", headers=headers, timeout=120) as client:
         yield client

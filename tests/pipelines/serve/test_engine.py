@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from ray.serve._private.api import call_user_app_builder_with_args_if_necessary
+from ray.serve.schema import ServeDeploySchema
 
 from pipelines.errors import Refused
 from pipelines.serve.protocol import Chat, Piece, Refusal
@@ -17,6 +20,7 @@ from pipelines.serve.settings import Settings
 from pipelines.serve.transformers import app, check
 from tests.operators.checkpoint import checkpoint
 
+DEPLOY = Path(__file__).parents[3] / "deploy" / "serve"
 DIGEST = f"{'0' * 32}:{'0' * 64}"
 
 
@@ -36,9 +40,17 @@ def settings(folder: Path, **more: Any) -> Settings:
 )
 def test_settings_that_cannot_work(more: dict[str, Any], why: str, tmp_path: Path) -> None:
     known = {"model_id": "m", "model_source": str(checkpoint(tmp_path / "checkpoint")), "key_digest": DIGEST}
-    assert app(Settings.model_validate(known))
+    assert app(known)
     with pytest.raises((ValueError, Refused), match=why):
-        app(Settings.model_validate(known | more))
+        app(known | more)
+
+
+def test_the_configuration_that_comes_with_it_is_one(tmp_path: Path) -> None:
+    whole = yaml.safe_load((DEPLOY / "embedded-transformers.yaml").read_text())
+    (application,) = ServeDeploySchema.model_validate(whole).applications
+    assert application.import_path == f"{app.__module__}:{app.__name__}"
+    args = {"model_source": str(checkpoint(tmp_path / "checkpoint")), "key_digest": DIGEST, **application.args}
+    assert call_user_app_builder_with_args_if_necessary(app, args), "as `serve deploy` calls it"
 
 
 def without_tokenizer(folder: Path) -> None:

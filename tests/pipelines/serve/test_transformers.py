@@ -70,7 +70,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     import ray
     from ray import serve
 
-    from pipelines.serve.settings import Settings
     from pipelines.serve.transformers import app
 
     drawn = checkpoint(tmp_path_factory.mktemp("serve") / "checkpoint")
@@ -83,9 +82,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     serve.start(http_options={"host": "127.0.0.1", "port": port})
     own = {"model_id": "tiny", "key_digest": digest_of(KEY), "dtype": "float32"}
     narrow = {"max_batch_size": 1, "max_ongoing_requests": 1, "max_queued_requests": 1}
-    serve.run(app(Settings.model_validate({**own, "model_source": str(folder)})), name="wide", route_prefix="/wide")
+    serve.run(app({**own, "model_source": str(folder)}), name="wide", route_prefix="/wide")
     serve.run(
-        app(Settings.model_validate({**own, "model_source": str(drawn), **narrow})),
+        app({**own, "model_source": str(drawn), **narrow}),
         name="narrow",
         route_prefix="/narrow",
     )
