@@ -110,8 +110,8 @@ class Piecewise:
         if not code:
             return _Answer(path, first, last, note=BY_ITSELF)
         try:
-            messages = self._messages(model, code, past)
-            grammar = guard.call("grammar:copying", code=code, free=self.words, gone=self.hits) if model.bare else ""
+            shown, grammar = self._shown(model, code, attempt)
+            messages = self._messages(model, shown, past)
             reply = model.complete(messages, shard=f"{shard.key} {path}:{first}", attempt=attempt, grammar=grammar)
         except Skip as why:
             return _Answer(path, first, last, note=str(why))
@@ -119,6 +119,14 @@ class Piecewise:
         if new == code and not trouble:
             return _Answer(path, first, last, note="the model left this as it is", reply=reply)
         return _Answer(path, first, last, new, trouble=trouble, reply=reply)
+
+    def _shown(self, model: Model, code: str, attempt: int) -> tuple[str, str]:
+        """Return how the model is shown some code, and the grammar of its answer. One that cannot be told what is wrong
+        is helped otherwise: every other attempt shows it the statement on one line."""
+        if not model.bare:
+            return code, ""
+        shown = guard.call("words:on_one_line", code=code) if attempt % 2 else code
+        return shown, guard.call("grammar:copying", code=shown, free=self.words, gone=self.hits)
 
     def _messages(self, model: Model, code: str, past: Sequence[Verdict]) -> list[Message]:
         if model.bare:

@@ -20,6 +20,7 @@ from operators.embedded import SHIPPED_IN, Embedded
 from operators.syntax import atoms, claims
 from operators.syntax.grammar import copying
 from operators.syntax.pieces import pieces, replaced
+from operators.syntax.words import on_one_line
 from pipelines.jobfile import load
 from pipelines.session import shipped
 
@@ -75,8 +76,9 @@ def measured(model: Embedded, chosen: Sequence[Pair], cut: bool, free: bool) -> 
 
 def asked(model: Embedded, code: str, attempt: int, cut: bool, free: bool) -> str:
     if not cut:
-        grammar = "" if free else copying(code, WORDS, LEFT)
-        return model.complete([{"role": "user", "content": code}], shard="", attempt=attempt, grammar=grammar).text
+        shown = on_one_line(code) if attempt % 2 else code
+        grammar = "" if free else copying(shown, WORDS, LEFT)
+        return model.complete([{"role": "user", "content": shown}], shard="", attempt=attempt, grammar=grammar).text
     found = pieces(code, LEFT)
     return replaced(code, [(first, last, asked(model, one, attempt, False, free)) for first, last, one in found if one])
 

@@ -39,6 +39,7 @@ PIECES = r" +|\n+|[A-Za-z]+|[0-9]|[^ \nA-Za-z0-9]"
 PARTS = 8  # in which statements are made up, each with a seed of its own
 POOL = 8_192  # pairs among which batches of one length are made
 FUNCTIONS = 0.3  # share of the functions in a pass over the pairs
+SHORT = 0.5  # share of the statements on one line, which are learned sooner than those on several
 RENAMED = 0.75  # share of pairs that get other names
 RISE = 400_000  # tokens until the rate is at its height
 BATCH = 4_096  # tokens
@@ -149,13 +150,19 @@ def batches(
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield tokens and labels (-100: not to be learnt) without end, pairs of about one length together."""
     while True:
-        chosen = [pair for pair in known if pair.kind == "statement" or rng.random() < FUNCTIONS]
+        chosen = [pair for pair in known if rng.random() < _share(pair)]
         rng.shuffle(chosen)
         for start in range(0, len(chosen), POOL):
             rows = _rows(chosen[start : start + POOL], words, tokenizer, rng)
             ready = list(_batched(sorted(rows, key=lambda row: len(row[0]) + len(row[1]))))
             rng.shuffle(ready)
             yield from ready
+
+
+def _share(pair: Pair) -> float:
+    if pair.kind == "function":
+        return FUNCTIONS
+    return 1.0 if "\n" in pair.before else SHORT
 
 
 def _rows(

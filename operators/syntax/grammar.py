@@ -6,10 +6,10 @@ import keyword
 import re
 import tokenize
 from collections.abc import Iterator, Sequence
-from io import StringIO
 
 from operators.source import split
 from operators.syntax.outline import parse
+from operators.syntax.words import words
 
 # Lark as llguidance reads it: https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md
 SIMPLE = "start: (line NL)* line | (line NL)* header (NL INDENT line)+"
@@ -30,7 +30,6 @@ NLS: /\n+/
 INDENT: /[ \t]+/
 """
 _APART = re.compile(r"[!-;=?@\[-`{-~]|[\0-\x1f]")  # what a regular expression would not take for itself
-_OPENS, _CLOSES = (getattr(tokenize, f"FSTRING_{name}", None) for name in ("START", "END"))  # from 3.12 on
 
 
 def copying(code: str, free: Sequence[str], gone: str = "") -> str:
@@ -42,11 +41,14 @@ def copying(code: str, free: Sequence[str], gone: str = "") -> str:
     goes where, and no way to misspell it. Raises Skip when `code` does not parse.
     """
     simple = not any(hasattr(statement, "body") for statement in parse(code).body)
-    found = list(_words(code))
-    comments = {word for word in found if word.startswith("#")}
-    words = {*found, *keyword.kwlist} - comments - set(_matched(code, gone)) | {*free}
+    kinds = {tokenize.NAME, tokenize.NUMBER, tokenize.STRING}
+    found = list(words(code))
+    comments = {word.text for word in found if word.kind == tokenize.COMMENT}
+    own = {word.text for word in found if word.kind in kinds} - set(_matched(code, gone))
     rules = (SIMPLE if simple else COMPOUND) + (RULES if comments else RULES.replace(" COMMENT?", ""))
-    return f"{rules}WORD: {_any(words)}\n" + (f"COMMENT: {_any(comments)}\n" if comments else "")
+    return f"{rules}WORD: {_any({*own, *keyword.kwlist, *free})}\n" + (
+        f"COMMENT: {_any(comments)}\n" if comments else ""
+    )
 
 
 def _any(words: set[str]) -> str:
@@ -63,23 +65,3 @@ def _matched(code: str, pattern: str) -> Iterator[str]:
     for line in split(code) if pattern else ():
         for match in re.finditer(pattern, line):
             yield from (name[0] for name in re.finditer(r"\w+", line) if match.start() <= name.start() < match.end())
-
-
-def _words(code: str) -> Iterator[str]:
-    """Yield names, literals and comments as they are written; an f-string is one."""
-    lines, open_at, depth = split(code), (0, 0), 0
-    for token in tokenize.generate_tokens(StringIO(code).readline):
-        if token.type == _OPENS:
-            open_at, depth = (open_at if depth else token.start), depth + 1
-        elif token.type == _CLOSES:
-            depth -= 1
-            if not depth:
-                yield _between(lines, open_at, token.end)
-        elif not depth and token.type in {tokenize.NAME, tokenize.NUMBER, tokenize.STRING, tokenize.COMMENT}:
-            yield token.string
-
-
-def _between(lines: Sequence[str], start: tuple[int, int], end: tuple[int, int]) -> str:
-    own = [*lines[start[0] - 1 : end[0]]]
-    own[-1] = own[-1][: end[1]]
-    return "".join([own[0][start[1] :], *own[1:]])

@@ -54,6 +54,18 @@ def test_a_model_of_one_task_is_shown_each_statement_and_nothing_else(workspace:
     assert edit.said == "assert f(1) == 2\nimport pytest\nassert f(2)"
 
 
+def test_a_model_of_one_task_is_shown_every_other_time_what_is_on_several_lines_on_one(
+    workspace: MakeWorkspace,
+) -> None:
+    ws = workspace({"a.py": TEXT})
+    model = Talks(["assert f(2)"], bare=True)
+    failed = Verdict(Edit({}), (Finding("keeps", "2 is gone"),))
+    edits = [propose(model, ws, method(ws, 7, 9), *[failed] * attempt) for attempt in range(3)]
+    shown = [message["content"] for (message,) in model.asked]
+    assert shown == ["self.assertTrue(\n    f(2)\n)", "self.assertTrue(f(2))", "self.assertTrue(\n    f(2)\n)"]
+    assert len({edit.files["a.py"] for edit in edits}) == 1
+
+
 def test_other_models_are_told_the_task_and_what_was_found(workspace: MakeWorkspace) -> None:
     ws = workspace({"a.py": TEXT})
     model = Talks(["```python\nassert f(1) == 2\n```", "```\nassert f(2)\n```"])
