@@ -40,6 +40,11 @@ class Shard:
     """How often it was opened again: each time a model's replies are drawn anew."""
 
     @property
+    def seed(self) -> str:
+        """What a model's replies are drawn by."""
+        return f"{self.key} {self.go}" if self.go else self.key
+
+    @property
     def name(self) -> str:
         """What a person calls it: `tests/test_a.py::TestA.test_b`, `setup.py`, `src/app (12 files)`."""
         if self.spans:

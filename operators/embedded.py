@@ -20,7 +20,7 @@ SHIPPED = "umbau-asserts"
 SHIPPED_IN = Path(__file__).parent / "checkpoint"
 NEEDED = ("config.json", "tokenizer.json", "tokenizer_config.json", "*.safetensors")
 READ = ("*.json", "*.jinja", "*.safetensors")  # what the answers depend on
-EDGE = 1 << 20  # bytes at both ends of a file that are digested: all of it would take minutes where it is large
+EDGE = 64 << 20  # bytes at both ends of a file that are digested: all of it would take minutes where it is large
 SETTINGS = {
     "RUST_LOG": "off",  # it logs to stdout
     "HF_HUB_OFFLINE": "1",  # and would ask a hub for what is missing

@@ -29,6 +29,7 @@ _LENGTH = re.compile(r"context[ _-]?(length|size|window)|prompt is too long|too 
 FINER = "cut the shards finer (`shard`: `by: symbol`, or a smaller `max_lines` or `max_files`)"
 TRIES = 6
 CONCURRENCY = 32
+SHOWN = 4_096  # bytes of an answer that are looked at for what to say
 LONGEST_ANSWER = 16 << 20  # bytes
 PING = 60.0  # seconds that a question of one word may take, behind all that is queued
 LONGEST_PAUSE = 60.0  # seconds between two tries, whatever the server asks for
@@ -165,8 +166,8 @@ class Endpoint:
             if why := _untrusted(error):
                 raise ModelError(f"{self.url} cannot be reached: {why}") from None
             raise _Passing(f"{self.url} cannot be reached ({error or type(error).__name__})") from None
-        said = " ".join(data[:500].decode(errors="replace").split())
-        said = said.replace(key, "***") if key else said
+        said = " ".join(data[:SHOWN].decode(errors="replace").split())
+        said = (said.replace(key, "***") if key else said)[:500]  # in this order: half a key is one as well
         status = response.status_code
         if response.is_success:
             if found := _completion(data):
@@ -185,7 +186,11 @@ class Endpoint:
         import httpx
 
         deadline, data = time.monotonic() + timeout, bytearray()
-        client, limit = _client(self.url, self.concurrency), httpx.Timeout(timeout, connect=10.0)
+        try:
+            client = _client(self.url, self.concurrency)
+        except (OSError, ValueError, ImportError) as error:  # httpx reads these from the environment
+            raise ModelError(f"{self.url}: look at SSL_CERT_FILE, SSL_CERT_DIR and the proxies: {error}") from None
+        limit = httpx.Timeout(timeout, connect=10.0)
         with client.stream("POST", "chat/completions", json=body, headers=headers, timeout=limit) as response:
             for chunk in response.iter_bytes():
                 data += chunk

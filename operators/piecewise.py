@@ -74,7 +74,7 @@ class Piecewise:
         if turn is None:
             return None
         model = self.fallback if turn.other and self.fallback else self.model
-        answers = [self._answer(model, *piece, shard, turn.shown, len(past) + shard.go) for piece in found]
+        answers = [self._answer(model, *piece, shard, turn.shown, len(past) + bool(shard.go)) for piece in found]
         replies = [answer.reply for answer in answers if answer.reply]
         if not replies:
             raise Skip(_lines(answers, "note"))
@@ -112,7 +112,7 @@ class Piecewise:
         try:
             shown, grammar = self._shown(model, code, attempt)
             messages = self._messages(model, shown, past)
-            reply = model.complete(messages, shard=f"{shard.key} {path}:{first}", attempt=attempt, grammar=grammar)
+            reply = model.complete(messages, shard=f"{shard.seed} {path}:{first}", attempt=attempt, grammar=grammar)
         except Skip as why:
             return _Answer(path, first, last, note=str(why))
         new, trouble = self._read(model, reply)

@@ -69,7 +69,7 @@ class Rewrite:
         now = _after(ws, turn.shown[-1]) if turn.shown else ws
         model = self.fallback if turn.other and self.fallback else self.model
         messages = self._fitting(ws, shard, turn.shown, model.room)
-        reply = model.complete(messages, shard=shard.key, attempt=len(past) + shard.go)
+        reply = model.complete(messages, shard=shard.seed, attempt=len(past) + bool(shard.go))
         texts, trouble = self._applied(now, shard, reply.text)
         said = reply.text
         if reply.cut:

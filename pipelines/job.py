@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from pipelines.strict import Glob, OneOf, Regex, Short, Strict
 
+FOR_ANOTHER = 6  # attempts: twice two with the first model, then two with the other
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
 
@@ -264,4 +265,9 @@ class Job(Strict):
     def _one_conversation(self) -> Self:
         if sum(step.rewrite is not None for step in self.steps) > 1:
             raise PydanticCustomError("rewrite", "`steps` may hold one rewrite: put what the model has to do into one")
+        if self.attempts < FOR_ANOTHER and any(step.rewrite and step.rewrite.fallback for step in self.steps):
+            raise PydanticCustomError(
+                "fallback",
+                "a `fallback` is asked after a fresh start of the first model: give it `attempts: 6` or more",
+            )
         return self

@@ -10,6 +10,7 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from operators import guard
 from operators.chain import Chain
@@ -118,6 +119,8 @@ def _model(settings: spec.ModelSettings | None, home: str) -> Model | None:
         if why := lacking(folder):
             raise ValueError(why)
         return Embedded(folder, settings.temperature, settings.max_tokens, settings.bare)
+    if "?" in url or "@" in urlsplit(url).netloc:  # it is told in messages and logs
+        raise ValueError("a model's url holds no user, password or query: the key goes into the variable of `key_from`")
     name = settings.name or os.environ.get("UMBAU_MODEL", "")
     if not url or not name:
         return None

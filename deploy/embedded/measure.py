@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import ast
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -41,7 +42,8 @@ def main() -> None:
     model = Embedded(str(given.checkpoint), temperature=0.4, max_tokens=512, bare=True)
     sums: dict[str, Counter[str]] = {}
     for folder in given.folders:
-        known = [pair for pair in pairs(sorted(folder.rglob("*test*.py"))) if pair.before != pair.after]
+        found = pairs(sorted(folder.rglob("*test*.py")))
+        known = [pair for pair in found if pair.before != pair.after and re.search(LEFT, pair.before)]
         for kind in ("statement", "function"):
             own = [pair for pair in known if pair.kind == kind]
             random.Random(0).shuffle(own)

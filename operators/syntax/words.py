@@ -45,12 +45,13 @@ def _between(lines: Sequence[str], start: Place, end: Place) -> str:
 
 def on_one_line(code: str) -> str:
     """Return a simple statement on one line; as it is when it has comments or does not fit."""
-    line, last = "", None
+    line, last, ended = "", None, False
     for word in words(code):
-        if word.kind in {tokenize.COMMENT, tokenize.INDENT}:
-            return code
         if word.kind in {tokenize.NL, tokenize.NEWLINE, tokenize.ENDMARKER}:
+            ended = ended or word.kind == tokenize.NEWLINE
             continue
+        if ended or word.kind in {tokenize.COMMENT, tokenize.INDENT}:
+            return code
         if last and word.start[0] == last.end[0]:
             line += " " * (word.start[1] - last.end[1])
         elif last and last.text not in {"(", "[", "{"} and word.text not in {")", "]", "}"}:

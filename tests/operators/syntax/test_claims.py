@@ -38,6 +38,16 @@ from operators.syntax.claims import differences
         ("self.assertShapes(a, b)", "self.assertShapes(a, b)"),
         ("self.assertEqual(*a)", "assert_same(*a)"),
         ("assert a == b", "assert b == a"),
+        ("self.assertIn(container=c, member=m)", "assert m in c"),
+        ("self.assertTrue(a, msg=None)", "assert a"),
+        (
+            "with self.assertRaisesRegex(expected_exception=E, expected_regex='m'): f()",
+            "with raises(E, match='m'): f()",
+        ),
+        (
+            "with self.assertRaises(E) as caught: f()\nself.assertEqual(caught.exception.args, 3)",
+            "with raises(E) as caught: f()\nassert caught.value.args == 3",
+        ),
     ],
 )
 def test_the_same_is_claimed_in_other_words(before: str, after: str) -> None:
@@ -65,6 +75,16 @@ def test_the_same_is_claimed_in_other_words(before: str, after: str) -> None:
             "with self.assertRaisesRegex(E, 'm'): f()",
             "with pytest.raises(E, 'm'): f()",
             ["the claim `raises E matching 'm'` is gone", "the claim `raises E` is new"],
+        ),
+        (
+            "with self.assertRaises(E) as e: f()\nself.assertTrue(e.exception)",
+            "with raises(E) as e: f()\nassert e.exception",
+            ["the claim `e.value` is gone", "the claim `e.exception` is new"],
+        ),
+        (
+            "self.assertGreater(b=1, a=x)",
+            "assert 1 > x",
+            ["the claim `x > 1` is gone", "the claim `1 > x` is new"],
         ),
         ("self.fail()", "pytest.skip()", ["the claim `fail` is gone", "the claim `skip` is new"]),
         (

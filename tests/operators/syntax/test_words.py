@@ -24,6 +24,8 @@ def test_an_f_string_is_one_word() -> None:
         ("f({\n  1: [\n 2]})", "f({1: [2]})"),
         ("f(a,\n  b)  # why", "f(a,\n  b)  # why"),
         ("with f(a,\n    b):\n    c()", "with f(a,\n    b):\n    c()"),
+        ("if a: b(\n1)\nelse: c", "if a: b(\n1)\nelse: c"),
+        ("@a\ndef b(): c", "@a\ndef b(): c"),
         (f"f(a,\n  {'b' * 100})", f"f(a,\n  {'b' * 100})"),
     ],
 )
