@@ -119,6 +119,8 @@ class Hosted:
     kv_scale: float
     """The same for keys and values."""
     kv_space: int
+    full_length: bool
+    """The engine reserves the whole context for each request, however few tokens it has."""
 
     def need(self, model: Model, weight_bytes: int, requests: int | None, tokens: int) -> Need:
         """Return what it takes for so many requests at a time, of so many tokens each."""
@@ -128,7 +130,7 @@ class Hosted:
             int(weight_bytes * self.weight_scale),
             int(model.kv_bytes_per_token * self.kv_scale),
             requests or self.requests,
-            min(tokens, longest),
+            longest if self.full_length else min(tokens, longest),
             longest,
             self.replicas,
             self.tensor,
@@ -216,6 +218,7 @@ def _on_vllm(config: _LLM) -> Hosted:
         scale,
         0.5 if engine.kv_cache_dtype.startswith("fp8") else scale,
         engine.kv_cache_memory_bytes or 0 if on_cpu else 0,
+        False,
     )
 
 
@@ -234,6 +237,7 @@ def _on_transformers(args: _Transformers) -> Hosted:
         _SCALES.get(args.dtype, 1.0),
         _SCALES.get(args.dtype, 1.0),
         0,
+        True,
     )
 
 

@@ -51,7 +51,7 @@ def test_limits_that_let_autoscaling_fire_and_queues_end(name: str) -> None:
     assert config.name == name
     assert config.route == f"/{name}"
     assert config.whole["http_options"]["host"] == "127.0.0.1"
-    for llm in config.whole["applications"][0]["args"]["llm_configs"]:
+    for llm in config.whole["applications"][0]["args"].get("llm_configs", []):
         deployment = llm["deployment_config"]
         assert 0 < deployment["autoscaling_config"]["target_ongoing_requests"] <= deployment["max_ongoing_requests"]
         assert deployment["max_queued_requests"] > 0
@@ -125,6 +125,16 @@ def test_the_transformers_engine_is_hosted_likewise(tmp_path: Path) -> None:
         "key_digest": DIGEST,
         "model_source": "/models/mine",
     }
+
+
+def test_the_transformers_engine_reserves_the_whole_context_for_each_request(tmp_path: Path) -> None:
+    text = TRANSFORMERS.replace("max_batch_size: 4, max_model_len: 1024", "max_batch_size: 32, max_model_len: 65536")
+    (hosted,) = config_of(written(tmp_path, text)).models
+    model = catalogue()["devstral-small-2"]
+    need = hosted.need(model, 7_000_000, None, 8192)
+    assert need.kv_bytes == 2_097_152 * need.kv_bytes_per_token
+    assert "687.2 for keys and values" in shortage(need, [Node(0, (), 16e9)])
+    assert hosted.need(model, 7_000_000, 2, 8192).kv_bytes == 131_072 * need.kv_bytes_per_token
 
 
 @pytest.mark.parametrize(
