@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from pipelines.catalogue import DEPLOY, Model
 from pipelines.errors import Refused
@@ -48,19 +49,36 @@ class _Engine(_Part):
 
 class _Scaling(_Part):
     min_replicas: int = Field(1, ge=0)
+    target_ongoing_requests: float = Field(2, gt=0)
+
+
+def _some(replicas: int | str) -> int | str:
+    if isinstance(replicas, int) and replicas < 1:
+        raise PydanticCustomError("replicas", "1 or more is needed here, or auto")
+    return replicas
 
 
 class _Deployment(_Part):
     max_ongoing_requests: int = Field(ge=1, le=100_000)
     """Ray Serve LLM's own default is a thousand million, which no queue limit ever follows."""
-    num_replicas: int | Literal["auto"] = 1
+    num_replicas: Annotated[int | Literal["auto"], AfterValidator(_some)] = 1
     autoscaling_config: _Scaling | None = None
+
+
+class _Placement(_Part):
+    bundles: list[dict[str, float]] = []
+    bundle_per_worker: dict[str, float] = {}
+
+
+class _Runtime(_Part):
+    env_vars: dict[str, str] = {}
 
 
 class _LLM(_Part):
     model_loading_config: _Loading
     accelerator_type: str = ""
-    placement_group_config: dict[str, Any] = {}
+    placement_group_config: _Placement = _Placement()
+    runtime_env: _Runtime = _Runtime()
     engine_kwargs: _Engine = _Engine()  # type: ignore[call-arg]
     deployment_config: _Deployment
 
@@ -200,9 +218,9 @@ def config_of(named: str) -> Config:
 
 
 def _on_vllm(config: _LLM) -> Hosted:
-    engine, deployment, bundles = config.engine_kwargs, config.deployment_config, config.placement_group_config
-    asked = [*bundles.get("bundles", []), bundles.get("bundle_per_worker", {})]
-    on_cpu = bool(bundles) and not any(bundle.get("GPU") for bundle in asked)
+    engine, deployment, placement = config.engine_kwargs, config.deployment_config, config.placement_group_config
+    asked = [bundle for bundle in (*placement.bundles, placement.bundle_per_worker) if bundle]
+    on_cpu = bool(asked) and not any(bundle.get("GPU") for bundle in asked)
     scale = _SCALES.get(engine.dtype, 1.0)
     return Hosted(
         config.model_loading_config.model_id,

@@ -173,6 +173,18 @@ BAD = {
     "route": (LLM.replace("/mine", "mine"), ":3:17", "should match pattern"),
     "two": (LLM + LLM.removeprefix("applications:\n"), ":10:3", "one application each: put this into its own file"),
     "GPUs": (LLM + "      engine_kwargs: {tensor_parallel_size: two}\n", ":10:45", "a whole number is needed here"),
+    "no replicas": (LLM.replace("8}", "8, num_replicas: 0}"), ":9:66", "1 or more is needed here, or auto"),
+    "fewer than none": (LLM.replace("8}", "8, num_replicas: -1}"), ":9:66", "1 or more is needed here, or auto"),
+    "no environment": (LLM + "      runtime_env:\n", ":10:19", "keys and values are needed here"),
+    "no variables": (LLM + "      runtime_env:\n        env_vars:\n", ":11:18", "keys and values are needed here"),
+    "a number": (LLM + "      runtime_env: {env_vars: {A: 1}}\n", ":10:35", 'write "1" in quotes'),
+    "no bundles": (LLM + "      placement_group_config: {bundles: }\n", ":10:40", "a list is needed here"),
+    "bundles": (LLM + "      placement_group_config: {bundles: [GPU]}\n", ":10:42", "keys and values are needed here"),
+    "target": (
+        LLM.replace("8}", "8, autoscaling_config: {target_ongoing_requests: '4'}}"),
+        ":9:98",
+        "a number is needed here",
+    ),
     "YAML": (LLM + "   x: [\n", ":10:4", "not YAML"),
 }
 
