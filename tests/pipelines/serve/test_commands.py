@@ -39,9 +39,9 @@ def test_a_licence_with_a_condition_is_refused_until_the_site_says_that_it_is_me
     first = refused("up", "devstral-2", "--dir", weights)
     assert "exceeds USD 20 million" in first
     assert f"add the line\n\n    licences_met: [devstral-2]\n\nin {here}/umbau.yaml." in first
-    (here / "umbau.yaml").write_text("licences_met: [another]\n")
-    assert "change its line to\n\n    licences_met: [another, devstral-2]" in refused("up", "devstral-2")
-    (here / "umbau.yaml").write_text("licences_met: [another, devstral-2]\n")
+    (here / "umbau.yaml").write_text("licences_met: [devstral-small-2]\n")
+    assert "change its line to\n\n    licences_met: [devstral-small-2, devstral-2]" in refused("up", "devstral-2")
+    (here / "umbau.yaml").write_text("licences_met: [devstral-small-2, devstral-2]\n")
     assert "no Ray cluster answers at http://127.0.0.1:1" in refused("up", "devstral-2", "--dir", weights)
 
 
