@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from pipelines.catalogue import Licence, catalogue
 from pipelines.errors import Refused
 from pipelines.serve.commands import kept, key_of, model
 from pipelines.serve.dashboard import Running, node_of, said
 from pipelines.serve.memory import Node
+from pipelines.serve.placed import licensed
+from pipelines.site import Site
 from tests.pipelines.serve.folders import devstral, small
 from tests.test_cli import umbau
 
@@ -43,6 +46,23 @@ def test_a_licence_with_a_condition_is_refused_until_the_site_says_that_it_is_me
     assert "change its line to\n\n    licences_met: [devstral-small-2, devstral-2]" in refused("up", "devstral-2")
     (here / "umbau.yaml").write_text("licences_met: [devstral-small-2, devstral-2]\n")
     assert "no Ray cluster answers at http://127.0.0.1:1" in refused("up", "devstral-2", "--dir", weights)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (
+            "devstral-2",
+            "\nRead it at https://huggingface.co/mistralai/Devstral-2-123B-Instruct-2512. If it is met, add",
+        ),
+        ("umbau-asserts", "\nIf it is met, add the line"),
+    ],
+)
+def test_a_licence_is_read_where_the_model_has_its_repository(name: str, words: str) -> None:
+    licence = Licence(name="theirs", condition="you are small")
+    with pytest.raises(Refused) as caught:
+        licensed(name, catalogue()[name].model_copy(update={"licence": licence}), Site())
+    assert f"(theirs): you are small.{words}" in str(caught.value)
 
 
 def test_weights_are_looked_at_before_a_cluster_is(here: Path) -> None:
