@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from pipelines.catalogue import Model
+from pipelines.catalogue import Model, catalogue
 from pipelines.jobfile import BadJob, Problem, content, problem, settings
 from pipelines.strict import Strict
 
@@ -35,12 +35,13 @@ def site() -> Site:
     """Read the site's settings; without a file nothing is allowed. Raises BadJob."""
     file = site_file()
     if not file.exists():
-        if "UMBAU_SITE" in os.environ:
+        if os.environ.get("UMBAU_SITE"):
             raise BadJob(str(file), [Problem("is not there, and UMBAU_SITE names it")])
         return Site()
-    return settings(content(file), str(file), Site, NEEDS, OTHER)
-
-
-def refused(message: str, *place: str) -> BadJob:
-    """Return what is wrong with a value of the site's settings, told by line."""
-    return BadJob(str(site_file()), [problem(site_file(), place, message)])
+    found = settings(content(file), str(file), Site, NEEDS, OTHER)
+    known = {**catalogue(), **found.models}
+    told = f"no such model is known; known are {', '.join(known)}"
+    places = [("licences_met", at) for at, name in enumerate(found.licences_met) if name not in known]
+    if places:
+        raise BadJob(str(file), [problem(file, place, told) for place in places])
+    return found

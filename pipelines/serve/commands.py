@@ -69,6 +69,8 @@ def up(
         sources = [source for _, _, source, _ in placed]
         offline = not any(source == entry.repository for _, entry, source, _ in placed)
         ray.deploy(found.application(sources, digest, offline=offline, requests=concurrency), found.whole)
+        if not file:
+            kept(found.name).unlink(missing_ok=True)  # of an earlier time; until now it opened what was running
         state = waited(ray, found.name, wait)
         how = {"UMBAU_MODEL_URL": state.url, "UMBAU_MODEL": state.models[0]}
         if json:
@@ -141,7 +143,6 @@ def key_of(name: str) -> tuple[str, Path | None]:
 
     file = kept(name)
     if key := os.environ.get(KEY, "").strip():
-        file.unlink(missing_ok=True)  # of an earlier time
         return key, None
     if not file.exists():
         file.parent.mkdir(mode=0o700, exist_ok=True)

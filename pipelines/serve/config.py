@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from pipelines.catalogue import DEPLOY, Model
 from pipelines.errors import Refused
@@ -48,19 +49,36 @@ class _Engine(_Part):
 
 class _Scaling(_Part):
     min_replicas: int = Field(1, ge=0)
+    target_ongoing_requests: float = Field(2, gt=0)
+
+
+def _some(replicas: int | str) -> int | str:
+    if isinstance(replicas, int) and replicas < 1:
+        raise PydanticCustomError("replicas", "1 or more is needed here, or auto")
+    return replicas
 
 
 class _Deployment(_Part):
     max_ongoing_requests: int = Field(ge=1, le=100_000)
     """Ray Serve LLM's own default is a thousand million, which no queue limit ever follows."""
-    num_replicas: int | Literal["auto"] = 1
+    num_replicas: Annotated[int | Literal["auto"], AfterValidator(_some)] = 1
     autoscaling_config: _Scaling | None = None
+
+
+class _Placement(_Part):
+    bundles: list[dict[str, float]] = []
+    bundle_per_worker: dict[str, float] = {}
+
+
+class _Runtime(_Part):
+    env_vars: dict[str, str] = {}
 
 
 class _LLM(_Part):
     model_loading_config: _Loading
     accelerator_type: str = ""
-    placement_group_config: dict[str, Any] = {}
+    placement_group_config: _Placement = _Placement()
+    runtime_env: _Runtime = _Runtime()
     engine_kwargs: _Engine = _Engine()  # type: ignore[call-arg]
     deployment_config: _Deployment
 
@@ -119,6 +137,8 @@ class Hosted:
     kv_scale: float
     """The same for keys and values."""
     kv_space: int
+    full_length: bool
+    """The engine reserves the whole context for each request, however few tokens it has."""
 
     def need(self, model: Model, weight_bytes: int, requests: int | None, tokens: int) -> Need:
         """Return what it takes for so many requests at a time, of so many tokens each."""
@@ -128,7 +148,7 @@ class Hosted:
             int(weight_bytes * self.weight_scale),
             int(model.kv_bytes_per_token * self.kv_scale),
             requests or self.requests,
-            min(tokens, longest),
+            longest if self.full_length else min(tokens, longest),
             longest,
             self.replicas,
             self.tensor,
@@ -198,9 +218,9 @@ def config_of(named: str) -> Config:
 
 
 def _on_vllm(config: _LLM) -> Hosted:
-    engine, deployment, bundles = config.engine_kwargs, config.deployment_config, config.placement_group_config
-    asked = [*bundles.get("bundles", []), bundles.get("bundle_per_worker", {})]
-    on_cpu = bool(bundles) and not any(bundle.get("GPU") for bundle in asked)
+    engine, deployment, placement = config.engine_kwargs, config.deployment_config, config.placement_group_config
+    asked = [bundle for bundle in (*placement.bundles, placement.bundle_per_worker) if bundle]
+    on_cpu = bool(asked) and not any(bundle.get("GPU") for bundle in asked)
     scale = _SCALES.get(engine.dtype, 1.0)
     return Hosted(
         config.model_loading_config.model_id,
@@ -216,6 +236,7 @@ def _on_vllm(config: _LLM) -> Hosted:
         scale,
         0.5 if engine.kv_cache_dtype.startswith("fp8") else scale,
         engine.kv_cache_memory_bytes or 0 if on_cpu else 0,
+        False,
     )
 
 
@@ -234,6 +255,7 @@ def _on_transformers(args: _Transformers) -> Hosted:
         _SCALES.get(args.dtype, 1.0),
         _SCALES.get(args.dtype, 1.0),
         0,
+        True,
     )
 
 

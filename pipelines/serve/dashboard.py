@@ -85,8 +85,7 @@ class Dashboard:
         Of `config`, where Serve listens counts only when Serve is not running yet.
         """
         details = self._details()
-        others = [app for app in _deployed(details) if app["name"] != application["name"]]
-        self._put(details, config, [*others, application])
+        self._put(details, config, [*_deployed(details, application["name"]), application])
 
     def remove(self, name: str) -> bool:
         """Take an application away, and Serve with the last one. Return whether it was there."""
@@ -96,7 +95,7 @@ class Dashboard:
         if len(details["applications"]) == 1:
             self._asked(self._client.delete_applications)
         else:
-            self._put(details, {}, [app for app in _deployed(details) if app["name"] != name])
+            self._put(details, {}, _deployed(details, name))
         return True
 
     def _put(self, details: dict[str, Any], config: Mapping[str, Any], applications: list[dict[str, Any]]) -> None:
@@ -146,16 +145,30 @@ def _running(name: str, app: Mapping[str, Any], host: str) -> Running:
         for replica in found["replicas"]:
             states[replica["state"]] = states.get(replica["state"], 0) + 1
     messages = [found["message"] for found in app["deployments"].values() if found["message"]]
-    args = (app.get("deployed_app_config") or {}).get("args") or {}
-    configs = args.get("llm_configs", [{"model_loading_config": args}])
-    models = [config["model_loading_config"].get("model_id", "") for config in configs if isinstance(config, dict)]
     url = f"{host}{(app.get('route_prefix') or '').rstrip('/')}/v1"
-    return Running(name, app["status"], app["message"], url, tuple(models), replicas, " ".join(messages))
+    return Running(name, app["status"], app["message"], url, _models(app), replicas, " ".join(messages))
 
 
-def _deployed(details: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _models(app: Mapping[str, Any]) -> tuple[str, ...]:
+    """Read the models' names from the arguments, which with another's application may be anything."""
+    args = _dict(_dict(app.get("deployed_app_config")).get("args"))
+    configs = args.get("llm_configs", [{"model_loading_config": args}])
+    parts = configs if isinstance(configs, list) else []
+    names = [_dict(_dict(part).get("model_loading_config")).get("model_id") for part in parts]
+    return tuple(name for name in names if isinstance(name, str) and name)
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _deployed(details: Mapping[str, Any], but: str) -> list[dict[str, Any]]:
     """Those that a program of its own has deployed are not ours to repeat, and Serve leaves them be."""
-    return [app["deployed_app_config"] for app in details["applications"].values() if app.get("deployed_app_config")]
+    return [
+        app["deployed_app_config"]
+        for name, app in details["applications"].items()
+        if name != but and app.get("deployed_app_config")
+    ]
 
 
 def _host(details: Mapping[str, Any], address: str) -> str:

@@ -107,11 +107,12 @@ def _on_gpus(need: Need, nodes: Sequence[Node], gpu_gb: float | None) -> str:
 
 def _on_cpus(need: Need, nodes: Sequence[Node]) -> str:
     space = need.kv_space or need.kv_bytes
+    each, places = _places(need, space, nodes)
     if need.kv_bytes > space:
         sums = f"{_tokens(need)} need {need.kv_bytes / GB:.1f} GB; kv_cache_memory_bytes holds {space / GB:.1f} GB."
-        return _with(f"{need.name}: {sums}", need, space, "a larger kv_cache_memory_bytes")
-    each = need.weight_bytes + space + OVERHEAD
-    places = sum(int(node.memory // each) for node in nodes)
+        enough = _places(need, need.kv_bytes, nodes)[1] >= need.replicas
+        larger = "a larger kv_cache_memory_bytes" + ("" if enough else " and more memory")
+        return _with(f"{need.name}: {sums}", need, space if places >= need.replicas else 0, larger)
     if places >= need.replicas:
         return ""
     largest = max((node.memory for node in nodes), default=0)
@@ -125,6 +126,12 @@ def _on_cpus(need: Need, nodes: Sequence[Node]) -> str:
     if need.kv_space:
         return f"{sums} It would fit with more memory, or a smaller kv_cache_memory_bytes."
     return _with(sums, need, largest - need.weight_bytes - OVERHEAD, "more memory")
+
+
+def _places(need: Need, space: int, nodes: Sequence[Node]) -> tuple[int, int]:
+    """Return the bytes of a replica with so many for keys and values, and how many such replicas the machines hold."""
+    each = need.weight_bytes + space + OVERHEAD
+    return each, sum(int(node.memory // each) for node in nodes)
 
 
 def _with(sums: str, need: Need, room: float, other: str) -> str:

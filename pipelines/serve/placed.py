@@ -46,8 +46,9 @@ def licensed(name: str, entry: Model, allowed: Site) -> None:
     file = site_file()
     line = f"licences_met: [{', '.join([*allowed.licences_met, name])}]"
     where = "change its line to" if allowed.licences_met else "add the line"
+    read = f"Read it at https://huggingface.co/{entry.repository}. " if entry.repository else ""
     raise Refused(
         f"{name} comes under a licence with a condition ({entry.licence.name}): {entry.licence.condition}.\n"
-        f"Read it at https://huggingface.co/{entry.repository}. If it is met, {where}\n\n    {line}\n\n"
+        f"{read}If it is met, {where}\n\n    {line}\n\n"
         f"in {file.resolve()}."
     )

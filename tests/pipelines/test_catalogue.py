@@ -59,6 +59,11 @@ BAD = {
     "empty": ("", "umbau.yaml", "is empty: leave it out"),
     "a list": ("- devstral-2\n", "umbau.yaml:1:1", "keys and values: licences_met"),
     "misspelt": ("licenses_met: [devstral-2]\n", "umbau.yaml:1:1", "did you mean `licences_met`?"),
+    "unknown": (
+        f"licences_met: [mine, devstrall]\n{MINE}",
+        "umbau.yaml:1:22",
+        "no such model is known; known are devstral-2, devstral-small-2, umbau-asserts, mine",
+    ),
     "no list": ("licences_met: devstral-2\n", "umbau.yaml:1:15", "a list is needed here"),
     "a word": ("downloads: yes\n", "umbau.yaml:1:12", "true or false is needed here"),
     "misspelt further in": (MINE.replace("context", "contxt"), "umbau.yaml:7:5", "did you mean `context`?"),
@@ -86,6 +91,11 @@ def test_a_file_that_is_named_must_be_there(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("UMBAU_SITE", "absent.yaml")
     with pytest.raises(BadJob, match="UMBAU_SITE names it"):
         site()
+
+
+def test_a_name_that_is_empty_names_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UMBAU_SITE", "")
+    assert site() == Site()
 
 
 def test_the_example_at_the_top_of_the_catalogue_works(here: Path) -> None:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from pipelines.serve.commands import kept, key_of
-from pipelines.serve.dashboard import node_of, said
+from pipelines.catalogue import Licence, catalogue
+from pipelines.errors import Refused
+from pipelines.serve.commands import kept, key_of, model
+from pipelines.serve.dashboard import Running, node_of, said
 from pipelines.serve.memory import Node
+from pipelines.serve.placed import licensed
+from pipelines.site import Site
 from tests.pipelines.serve.folders import devstral, small
 from tests.test_cli import umbau
 
@@ -36,10 +42,27 @@ def test_a_licence_with_a_condition_is_refused_until_the_site_says_that_it_is_me
     first = refused("up", "devstral-2", "--dir", weights)
     assert "exceeds USD 20 million" in first
     assert f"add the line\n\n    licences_met: [devstral-2]\n\nin {here}/umbau.yaml." in first
-    (here / "umbau.yaml").write_text("licences_met: [another]\n")
-    assert "change its line to\n\n    licences_met: [another, devstral-2]" in refused("up", "devstral-2")
-    (here / "umbau.yaml").write_text("licences_met: [another, devstral-2]\n")
+    (here / "umbau.yaml").write_text("licences_met: [devstral-small-2]\n")
+    assert "change its line to\n\n    licences_met: [devstral-small-2, devstral-2]" in refused("up", "devstral-2")
+    (here / "umbau.yaml").write_text("licences_met: [devstral-small-2, devstral-2]\n")
     assert "no Ray cluster answers at http://127.0.0.1:1" in refused("up", "devstral-2", "--dir", weights)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (
+            "devstral-2",
+            "\nRead it at https://huggingface.co/mistralai/Devstral-2-123B-Instruct-2512. If it is met, add",
+        ),
+        ("umbau-asserts", "\nIf it is met, add the line"),
+    ],
+)
+def test_a_licence_is_read_where_the_model_has_its_repository(name: str, words: str) -> None:
+    licence = Licence(name="theirs", condition="you are small")
+    with pytest.raises(Refused) as caught:
+        licensed(name, catalogue()[name].model_copy(update={"licence": licence}), Site())
+    assert f"(theirs): you are small.{words}" in str(caught.value)
 
 
 def test_weights_are_looked_at_before_a_cluster_is(here: Path) -> None:
@@ -89,7 +112,45 @@ def test_a_key_is_made_once_for_its_owner_alone(here: Path, monkeypatch: pytest.
     assert key_of("other")[0] != key
     monkeypatch.setenv("UMBAU_MODEL_KEY", "the-company's-own-key-of-these-days")
     assert key_of("small") == ("the-company's-own-key-of-these-days", None)
-    assert not file.exists()
+
+
+class Cluster:
+    """In place of Ray's dashboard: one machine, where what is deployed is up at once."""
+
+    def __init__(self, refusal: str = "") -> None:
+        self.refusal = refusal
+
+    def nodes(self) -> list[Node]:
+        return [Node(0, (), 16e9)]
+
+    def deploy(self, *args: Any) -> None:
+        if self.refusal:
+            raise Refused(self.refusal)
+
+    def running(self) -> list[Running]:
+        return [Running("embedded-cpu", "RUNNING", "", "http://127.0.0.1:8000/v1", ("umbau-asserts",), {}, "")]
+
+
+@pytest.mark.parametrize(
+    ("key", "refusal", "words"),
+    [
+        ("short", "", "UMBAU_MODEL_KEY holds no usable key"),
+        ("the-company's-own-key-of-these-days", "Serve has gone", "Serve has gone"),
+        ("the-company's-own-key-of-these-days", "", ""),
+    ],
+)
+def test_the_kept_key_of_a_running_model_goes_once_another_is_deployed(
+    key: str, refusal: str, words: str, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small(here / "weights")
+    before, file = key_of("embedded-cpu")
+    assert file
+    monkeypatch.setenv("UMBAU_MODEL_KEY", key)
+    monkeypatch.setattr("pipelines.serve.dashboard.Dashboard", lambda address: Cluster(refusal))
+    done = CliRunner().invoke(model, ["up", "embedded-cpu", "--dir", "weights"])
+    assert (done.exit_code != 0) == bool(words)
+    assert words in done.stderr
+    assert (file.exists() and file.read_text() == before) == bool(words)
 
 
 @pytest.mark.parametrize("name", ["..", "../../a", "a/b", "."])

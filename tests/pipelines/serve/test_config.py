@@ -51,7 +51,7 @@ def test_limits_that_let_autoscaling_fire_and_queues_end(name: str) -> None:
     assert config.name == name
     assert config.route == f"/{name}"
     assert config.whole["http_options"]["host"] == "127.0.0.1"
-    for llm in config.whole["applications"][0]["args"]["llm_configs"]:
+    for llm in config.whole["applications"][0]["args"].get("llm_configs", []):
         deployment = llm["deployment_config"]
         assert 0 < deployment["autoscaling_config"]["target_ongoing_requests"] <= deployment["max_ongoing_requests"]
         assert deployment["max_queued_requests"] > 0
@@ -127,6 +127,16 @@ def test_the_transformers_engine_is_hosted_likewise(tmp_path: Path) -> None:
     }
 
 
+def test_the_transformers_engine_reserves_the_whole_context_for_each_request(tmp_path: Path) -> None:
+    text = TRANSFORMERS.replace("max_batch_size: 4, max_model_len: 1024", "max_batch_size: 32, max_model_len: 65536")
+    (hosted,) = config_of(written(tmp_path, text)).models
+    model = catalogue()["devstral-small-2"]
+    need = hosted.need(model, 7_000_000, None, 8192)
+    assert need.kv_bytes == 2_097_152 * need.kv_bytes_per_token
+    assert "687.2 for keys and values" in shortage(need, [Node(0, (), 16e9)])
+    assert hosted.need(model, 7_000_000, 2, 8192).kv_bytes == 131_072 * need.kv_bytes_per_token
+
+
 @pytest.mark.parametrize(
     ("addition", "tensor", "kv_bytes"),
     [
@@ -163,6 +173,18 @@ BAD = {
     "route": (LLM.replace("/mine", "mine"), ":3:17", "should match pattern"),
     "two": (LLM + LLM.removeprefix("applications:\n"), ":10:3", "one application each: put this into its own file"),
     "GPUs": (LLM + "      engine_kwargs: {tensor_parallel_size: two}\n", ":10:45", "a whole number is needed here"),
+    "no replicas": (LLM.replace("8}", "8, num_replicas: 0}"), ":9:66", "1 or more is needed here, or auto"),
+    "fewer than none": (LLM.replace("8}", "8, num_replicas: -1}"), ":9:66", "1 or more is needed here, or auto"),
+    "no environment": (LLM + "      runtime_env:\n", ":10:19", "keys and values are needed here"),
+    "no variables": (LLM + "      runtime_env:\n        env_vars:\n", ":11:18", "keys and values are needed here"),
+    "a number": (LLM + "      runtime_env: {env_vars: {A: 1}}\n", ":10:35", 'write "1" in quotes'),
+    "no bundles": (LLM + "      placement_group_config: {bundles: }\n", ":10:40", "a list is needed here"),
+    "bundles": (LLM + "      placement_group_config: {bundles: [GPU]}\n", ":10:42", "keys and values are needed here"),
+    "target": (
+        LLM.replace("8}", "8, autoscaling_config: {target_ongoing_requests: '4'}}"),
+        ":9:98",
+        "a number is needed here",
+    ),
     "YAML": (LLM + "   x: [\n", ":10:4", "not YAML"),
 }
 

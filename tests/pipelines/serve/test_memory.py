@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -90,6 +91,21 @@ REFUSED = [
         "fit with --concurrency 256, or a larger kv_cache_memory_bytes",
     ),
     (
+        need("umbau-asserts", tensor=0, longest=1024, tokens=1024, requests=500, kv_space=1 << 30),
+        [Node(0, (), 4.5e9)],
+        "fit with --concurrency 256, or a larger kv_cache_memory_bytes and more memory.",
+    ),
+    (
+        need("umbau-asserts", tensor=0, longest=1024, tokens=1024, requests=500, kv_space=1 << 30),
+        [Node(0, (), 4e9)],
+        "holds 1.1 GB. It would fit with a larger kv_cache_memory_bytes and more memory.",
+    ),
+    (
+        need("umbau-asserts", tensor=0, longest=1024, tokens=1024, requests=500, replicas=2, kv_space=1 << 30),
+        [Node(0, (), 4.5e9)],
+        "holds 1.1 GB. It would fit with a larger kv_cache_memory_bytes and more memory.",
+    ),
+    (
         need("umbau-asserts", tensor=0, longest=8, requests=1, kv_space=1 << 30),
         [Node(0, (), 4e9)],
         "or a smaller kv_cache_memory_bytes",
@@ -123,3 +139,14 @@ def test_the_concurrency_that_is_named_fits_and_one_more_does_not(requests: int,
     assert named < requests
     assert shortage(replace(wanted, requests=named), [H100]) == ""
     assert shortage(replace(wanted, requests=named + 1), [H100]) != ""
+
+
+@given(st.integers(1, 2000), st.integers(1, 1024), st.integers(1, 3), st.integers(1, 1 << 32), st.integers(0, 16 * GB))
+def test_the_concurrency_that_is_named_fits_the_machine_too(
+    requests: int, tokens: int, replicas: int, space: int, memory: int
+) -> None:
+    changes = {"requests": requests, "tokens": tokens, "replicas": replicas, "kv_space": space}
+    wanted, nodes = need("umbau-asserts", tensor=0, longest=1024, **changes), [Node(0, (), memory)]
+    found = re.search(r"fit with --concurrency (\d+)", shortage(wanted, nodes))
+    if found:
+        assert shortage(replace(wanted, requests=int(found[1])), nodes) == ""
