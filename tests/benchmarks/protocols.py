@@ -9,15 +9,17 @@ Tokens are those of Mistral's Tekken tokeniser.
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from operators.data import Completion, Edit, Message, Shard
-from operators.hunks import Hunk, apply, diff, imports, moved
+from operators.data import Completion, Edit, Message, Shard, Skip
+from operators.hunks import Hunk, apply, diff, imports
 from operators.piecewise import Piecewise
 from operators.revise import contents
 from operators.rewrite import Rewrite
@@ -25,6 +27,7 @@ from operators.source import split
 from operators.syntax.cut import part
 from operators.syntax.excerpt import Excerpt, carried
 from operators.syntax.excerpt import whole as whole_file
+from operators.syntax.outline import first_line, last_line, parse
 from operators.syntax.pieces import alone, pieces
 from operators.tokens import tokens
 from operators.workspace import Workspace
@@ -36,7 +39,7 @@ from pipelines.session import job_of
 from pipelines.work import Kit
 from tests.benchmarks.setting import folder
 
-JOBS = ("unittest-to-pytest", "modernise-typing")
+JOBS = ("unittest-to-pytest", "modernise-typing", "format-to-fstring")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,10 @@ class Accepted:
         return self._counted(Piecewise("", Perfect(named), hits=self.hits))
 
     def _counted(self, step: Rewrite | Piecewise) -> int | None:
-        edit = step.propose(self.ws, self.shard, ())
+        try:
+            edit = step.propose(self.ws, self.shard, ())
+        except Skip:  # a statement of it cannot be shown alone
+            return None
         assert isinstance(step.model, Perfect)
         given = edit is not None and not edit.trouble and edit.files == {self.path: self.new}
         return sum(map(tokens, step.model.replies.values())) if given else None
@@ -126,17 +132,18 @@ def shown(ws: Workspace, shard: Shard, edit: Edit, hits: str) -> Accepted:
 def searched(path: str, before: str, after: str) -> str:
     """Return a search/replace block for each place that changes, each with no more lines than make it unique."""
     old, hunks = contents(before), diff(contents(before), contents(after))
-    windows: list[tuple[int, int]] = []
+    windows: list[tuple[int, int, list[Hunk]]] = []
     for hunk in hunks:
-        first, last = window(old, hunk)
+        (first, last), own = window(old, hunk), [hunk]
         while windows and first < windows[-1][1]:
-            first, last = min(first, windows[-1][0]), max(last, windows.pop()[1])
-        windows.append((first, last))
+            begin, end, before_it = windows.pop()
+            first, last, own = min(first, begin), max(last, end), [*before_it, *own]
+        windows.append((first, last, own))
     blocks = []
-    for first, last in windows:
-        own = [Hunk(one.first - first, one.last - first, one.lines) for one in hunks if first <= one.first < last]
+    for first, last, own in windows:
+        moved = [Hunk(one.first - first, one.last - first, one.lines) for one in own]
         search = old[first:last]
-        lines = [path, "<<<<<<< SEARCH", *search, "=======", *apply(search, own), ">>>>>>> REPLACE"]
+        lines = [path, "<<<<<<< SEARCH", *search, "=======", *apply(search, moved), ">>>>>>> REPLACE"]
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
@@ -160,13 +167,25 @@ def once(lines: Sequence[str], some: Sequence[str]) -> bool:
 
 def answers(old: str, new: str, found: Sequence[tuple[int, int, str]]) -> Iterator[tuple[int, str]]:
     """Yield the first line of each piece and its answer: the code that it became, below the imports that it needs."""
-    after, hunks = split(new), diff(split(old), split(new))
-    added = [line.strip() for hunk in hunks if imports(hunk.lines) for line in hunk.lines if line.strip()]
+    lines, after = split(old), split(new)
+    added = [line.strip() for hunk in diff(lines, after) if imports(hunk.lines) for line in hunk.lines if line.strip()]
+    places = {
+        (first_line(one, lines), last_line(one)): (first_line(other, after), last_line(other))
+        for one, other in paired(parse(old).body, parse(new).body)
+    }
     for first, last, code in found:
-        begin, end = moved(hunks, first, last)
-        became = alone(after[begin - 1 : end]) if code and begin <= end else ""
-        above = [line for line in added if not imports([code]) and needs(became, line)]
-        yield first, fenced("\n".join([*above, became]))
+        begin, end = places.get((first, last), (0, 0))
+        became = alone(after[begin - 1 : end]) if end else code
+        yield first, fenced("\n".join([*(line for line in added if needs(became, line)), became]))
+
+
+def paired(old: Sequence[ast.AST], new: Sequence[ast.AST]) -> Iterator[tuple[Any, Any]]:
+    """Yield which statement became which, imports aside, where two bodies have as many of them."""
+    one, other = ([node for node in body if not isinstance(node, ast.Import | ast.ImportFrom)] for body in (old, new))
+    for a, b in zip(one, other, strict=True) if len(one) == len(other) else ():
+        yield a, b
+        for part_of in ("body", "orelse", "handlers", "finalbody"):
+            yield from paired(getattr(a, part_of, []), getattr(b, part_of, []))
 
 
 def needs(code: str, statement: str) -> bool:
