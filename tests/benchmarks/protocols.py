@@ -3,8 +3,10 @@ and piece by piece.
 
 No model is asked. These are perfect replies, worked out from edits that the codemods of the shipped jobs make on the
 jobs' own packages: what a model would have to write that makes no mistake and wastes no word. A real model writes more.
-Each reply is read by the step that would read a model's, and counts only if exactly the edit comes out.
-Tokens are those of Mistral's Tekken tokeniser.
+Each reply is read by the step that would read a model's, and counts only if exactly the edit comes out: piece by piece
+no import can be taken away, and each is added on a line of its own. `whole` is all that the job's cut shows: the file,
+or the test method with imports and class header. Tokens are those of Mistral's Tekken tokeniser; the prompt and the end
+of the reply are not counted.
 """
 
 from __future__ import annotations
