@@ -5,8 +5,8 @@ The prompts are those of a real job with search/replace blocks: the system promp
 a test method or a short class; without examples, and cut at LONGEST tokens, all that the shipped checkpoint can see.
 What is cut off is each shard's own code, so that both shares are higher than with whole prompts. The checkpoint only
 stands in for a larger model: what it answers does not matter for the figure, and one token of it is asked for. The
-cache holds ROOM tokens, about as many prompts as are worked on at a time, as on a GPU that is used to its limit; where
-all prompts of a repository fit in, their order makes no difference.
+smallest cache (ROOMS) holds about the prompts that are worked on at a time, as on a GPU that is used to its limit; the
+largest is that of deploy/serve/embedded-cpu.yaml.
 
 `python -m tests.benchmarks.prefixes PYTHON`: the Python of an environment with vLLM for the CPU, as .ci/vllm makes one.
 """
@@ -39,7 +39,8 @@ from tests.pipelines.serve.cluster import free_port
 
 JOB, REPO = "plain-asserts", "tornado==6.5.2"  # 34 test files, few of which fit into the cache
 AT_ONCE, LONGEST, START = 4, 1000, 900  # requests; tokens; seconds
-BLOCK, ROOM = 32, 4096  # tokens: vLLM's attention on the CPU takes no smaller blocks
+BLOCK = 32  # tokens: vLLM's attention on the CPU takes no smaller blocks
+ROOMS = (4_096, 16_384, 131_072)  # tokens that the cache holds
 TOKEN = 4 * 2 * 8 * 32 * 4  # bytes: layers, keys and values, heads, their width, float32
 
 
@@ -57,17 +58,18 @@ class Listener:
 
 def main(python: str) -> None:
     with folder() as home:
-        asked = prompts(home)
-        with served(python, home / "vllm.log") as client:
-            every = [cut(client, text) for text in asked]
-            mixed = random.Random(1).sample(every, len(every))
-            shares = {"the plan's": share(client, every), "shuffled": share(client, mixed)}
+        asked, shares = prompts(home), {}
+        for room in ROOMS:
+            with served(python, room, home / "vllm.log") as client:
+                every = [cut(client, text) for text in asked]
+                mixed = random.Random(1).sample(every, len(every))
+                shares[room] = share(client, every), share(client, mixed)
     total, shortened = sum(map(len, every)), sum(len(ids) == LONGEST for ids in every)
     print(f"prefixes   {len(every)} prompts of {JOB} on {REPO}, {shortened} of them cut short at {LONGEST:,} tokens")
-    print(f"           {total:,} tokens, {AT_ONCE} prompts at a time")
-    print(f"           cache of {ROOM * TOKEN >> 20} MiB: {ROOM:,} tokens in blocks of {BLOCK}")
-    for order, part in shares.items():
-        print(f"           from the cache, order {order:12} {100 * part:8.1f} %")
+    print(f"           {total:,} tokens, {AT_ONCE} prompts at a time; found in vLLM's cache, in blocks of {BLOCK}:")
+    for room, (planned, shuffled) in shares.items():
+        size = f"cache of {room * TOKEN >> 20:,} MiB, {room:,} tokens"
+        print(f"           {size:35} in the plan's order {100 * planned:5.1f} %, shuffled {100 * shuffled:5.1f} %")
 
 
 def prompts(home: Path) -> list[str]:
@@ -83,7 +85,7 @@ def prompts(home: Path) -> list[str]:
 
 
 @contextmanager
-def served(python: str, log: Path) -> Iterator[httpx.Client]:
+def served(python: str, room: int, log: Path) -> Iterator[httpx.Client]:
     """Serve the shipped checkpoint by vLLM; it ends with the block."""
     port = free_port()
     options = {
@@ -95,7 +97,7 @@ def served(python: str, log: Path) -> Iterator[httpx.Client]:
         "max-model-len": 1024,
         "max-num-seqs": AT_ONCE,
         "block-size": BLOCK,
-        "kv-cache-memory-bytes": ROOM * TOKEN,
+        "kv-cache-memory-bytes": room * TOKEN,
     }
     argv = [python, "-m", "vllm.entrypoints.openai.api_server", "--enforce-eager", "--enable-prefix-caching"]
     argv += [text for name, value in options.items() for text in (f"--{name}", str(value))]
