@@ -1,1 +1,2 @@
-"""Benchmarks: each prints its figures side by side, from one run. `python -m tests.benchmarks` runs all of them."""
+"""Benchmarks: each prints its figures side by side, from one run. `python -m tests.benchmarks` runs all but
+`serving` and `prefixes`, which are told what to run on."""

@@ -1,4 +1,4 @@
-from tests.benchmarks import fstrings, machinery, planning, slots
+from tests.benchmarks import fstrings, machinery, planning, protocols, slots
 
-for benchmark in (fstrings, planning, machinery, slots):
+for benchmark in (fstrings, planning, machinery, slots, protocols):
     benchmark.main()
