@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.cluster import RAY_ENV
 from tests.endpoint import Endpoint
 
+os.environ.update({name: value for name, value in RAY_ENV.items() if name not in os.environ})  # Ray reads it on import
 GIT = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
