@@ -78,7 +78,7 @@ def test_jobs_that_come_with_umbau_are_known_by_name(here: Path, capsys: pytest.
     ended(64, shipped, "format-to-fstrings")
     assert capsys.readouterr().err == (
         "there is no job format-to-fstrings: it is neither a file nor one of "
-        "format-to-fstring, modernise-typing, unittest-to-pytest\n"
+        "format-to-fstring, modernise-typing, plain-asserts, unittest-to-pytest\n"
     )
 
 
