@@ -106,7 +106,7 @@ for file in sys.argv[1:]:
     for config in LLMServingArgs.model_validate(args).llm_configs:
         print(config.model_id, len(config.get_engine_config().placement_bundles))
 """
-    files = sorted(map(str, (DEPLOY / "serve").glob("*.yaml")))
+    files = sorted(str(file) for file in (DEPLOY / "serve").glob("*.yaml") if "llm_configs" in file.read_text())
     argv = [str(VLLM / "bin" / "python"), "-c", code, *files]
     done = subprocess.run(argv, env=cluster.env, capture_output=True, text=True, check=False)
     told = [line for line in done.stdout.splitlines() if not line.startswith("{")]
