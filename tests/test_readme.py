@@ -39,15 +39,12 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
     done = sh(command("try"), folder)
     assert done.returncode == REJECTED, done.stdout + done.stderr
-    accepted, rejected = (int(found) for found in re.search(r"(\d+) accepted, (\d+) rejected", told(done)).groups())
+    found = re.search(r"^shards +(\d+) accepted, (\d+) rejected$", done.stdout, re.M)
+    assert found, done.stdout
+    accepted, rejected = map(int, found.groups())
     assert accepted + rejected == 101
     assert accepted >= 90, done.stdout  # what is drawn at later attempts is drawn anew each time
     yield folder
-
-
-def told(done: subprocess.CompletedProcess[str]) -> str:
-    """Return where the job stands."""
-    return done.stdout[done.stdout.index("\nshards ") :]
 
 
 def requests(clone: Path, repo: str) -> list[dict[str, str]]:
