@@ -20,7 +20,8 @@ from typing import Any
 import httpx
 import pytest
 
-from operators.model import Endpoint, ModelError
+from operators.data import Away
+from operators.model import Endpoint
 from pipelines.cluster import OBJECT_STORE, RAY_ENV
 from pipelines.console import Watch
 from pipelines.driver import Driver
@@ -279,7 +280,7 @@ def test_our_own_client_is_content(served: Served, monkeypatch: pytest.MonkeyPat
     assert first.tokens_out > 0
     assert model.complete(messages, shard="s", attempt=1) == model.complete(messages, shard="s", attempt=1)
     monkeypatch.setenv("UMBAU_MODEL_KEY", "wrong")
-    with pytest.raises(ModelError, match="401"):
+    with pytest.raises(Away, match="401"):
         model.complete(messages, shard="s", attempt=0)
 
 
