@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from operators.checks.compared import compared
-from operators.data import Edit, Finding, Ruling, Shard
+from operators.checks.compared import faults
+from operators.data import Edit, Ruling, Shard
 from operators.workspace import Workspace
-
-SHOWN = 5  # findings per file
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +18,5 @@ class Claims:
     local = True
 
     def judge(self, ws: Workspace, shard: Shard, edit: Edit) -> Ruling:
-        findings = [
-            Finding("claims", f"Not as before: {fault}.", path)
-            for path, found in compared(ws, edit, "claims:differences")
-            for fault in ([found] if isinstance(found, str) else found[:SHOWN])
-        ]
-        return Ruling(tuple(findings), "claims: every assertion says what it said")
+        findings = faults(ws, edit, "claims", "claims:differences")
+        return Ruling(findings, "claims: every assertion says what it said")

@@ -6,8 +6,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from operators import guard
-from operators.data import Edit, Skip
+from operators.data import Edit, Finding, Skip
 from operators.workspace import Workspace
+
+SHOWN = 5  # findings per file
+
+
+def faults(ws: Workspace, edit: Edit, judge: str, function: str, **arguments: Any) -> tuple[Finding, ...]:
+    """Return what `function`, which gives differences in words, says of each Python file that an edit changes."""
+    return tuple(
+        Finding(judge, f"Not as before: {fault}.", path)
+        for path, found in compared(ws, edit, function, **arguments)
+        for fault in ([found] if isinstance(found, str) else found[:SHOWN])
+    )
 
 
 def compared(ws: Workspace, edit: Edit, function: str, **arguments: Any) -> Iterator[tuple[str, list[Any] | str]]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from operators.checks.compared import compared
-from operators.data import Edit, Finding, Ruling, Shard
+from operators.checks.compared import faults
+from operators.data import Edit, Ruling, Shard
 from operators.workspace import Workspace
-
-SHOWN = 5  # findings per file
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +20,5 @@ class Keeps:
     local = True
 
     def judge(self, ws: Workspace, shard: Shard, edit: Edit) -> Ruling:
-        findings = [
-            Finding("keeps", f"Not as before: {fault}.", path)
-            for path, found in compared(ws, edit, "atoms:differences", free=list(self.free))
-            for fault in ([found] if isinstance(found, str) else found[:SHOWN])
-        ]
-        return Ruling(tuple(findings), "keeps: the same names, literals and operators as before")
+        findings = faults(ws, edit, "keeps", "atoms:differences", free=list(self.free))
+        return Ruling(findings, "keeps: the same names, literals and operators as before")
