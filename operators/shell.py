@@ -27,22 +27,27 @@ class Shell:
         if past:
             return None
         try:
-            own = ws.tree()
+            with ws.box() as box:
+                done = ws.run(box, self.command, shard.paths, self.timeout)
+                changed = {} if done.code else box.changed()
         except UnicodeEncodeError as error:
             return Edit({}, trouble=f"What the steps before made cannot be written in its file's encoding: {error}.")
-        done = ws.run(own, self.command, shard.paths, self.timeout)
+        except NotAFile as why:
+            return self._odd(why)
         if done.code:
             how = f"took more than {self.timeout:.0f} s" if done.timed_out else f"ended with {ended(done.code)}"
             return Edit({}, trouble=f"{brief(self.command)} {how}:\n{done.out[-4000:].strip()}")
         try:
-            changed = own.changed()
             if odd := [path for path in changed if _odd(path)]:
                 raise NotAFile(repr(odd[0]))
             files = {path: None if data is None else decode(data, path).text for path, data in changed.items()}
             own_files, told = self._own(ws, shard, files)
         except (NotAFile, Skip) as why:
-            return Edit({}, trouble=f"{brief(self.command)} left something that is not source code: {why}")
+            return self._odd(why)
         return Edit(own_files, notes=tuple(told)) if own_files or told else None
+
+    def _odd(self, why: Exception) -> Edit:
+        return Edit({}, trouble=f"{brief(self.command)} left something that is not source code: {why}")
 
     def _own(
         self, ws: Workspace, shard: Shard, files: Mapping[str, str | None]

@@ -8,18 +8,19 @@ import re
 import shlex
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from posixpath import normpath
 from typing import TYPE_CHECKING
 
+from operators.box import Box, opened
 from operators.checkout import Tree, tree
 from operators.data import Base, Edit, Skip, Span, Trouble
-from operators.folders import scratch
 from operators.hunks import diff, moved
-from operators.proc import FILE_LIMIT, GitError, Result, git_child, kill, run
+from operators.pristine import MAX_FILES
+from operators.proc import FILE_LIMIT, GitError, Result, git_child, git_records, kill
 from operators.source import Source, decode, split
 
 if TYPE_CHECKING:
@@ -66,6 +67,17 @@ class Workspace:
         """Return the file's text with the edits in it."""
         return self.files[path] if path in self.files else self.base_text(path)
 
+    def data(self, path: str) -> bytes | None:
+        """Return the file as it lies in a checkout with the edits in it, None when there is none."""
+        if path in self.files:
+            return self._bytes(path, self.files[path])
+        return _blobs(self.base.mirror).read(self.base.commit, path)
+
+    def paths(self) -> frozenset[str]:
+        """Return the paths of all files, with the edits in them."""
+        gone = {path for path, text in self.files.items() if text is None}
+        return (_listed(self.base.mirror, self.base.commit) | self.files.keys()) - gone
+
     def lines(self, span: Span) -> tuple[int, int]:
         """Say where a span of the base stands now."""
         before, now = self.base_text(span.path) or "", self.text(span.path) or ""
@@ -91,20 +103,17 @@ class Workspace:
         own.lay({path: self._bytes(path, text) for path, text in self.files.items()})
         return own
 
-    def run(
-        self, own: Tree, command: str, paths: tuple[str, ...], timeout: float, modules: Path | None = None, **env: str
-    ) -> Result:
-        """Run a shell command in the tree. `{paths}` stands for `paths`, quoted; `modules` is a folder that Python may
-        import from as well. Raises NoCommand."""
+    @contextlib.contextmanager
+    def box(self) -> Iterator[Box]:
+        """Give a place for commands, with the edits in its checkout. One at a time in each process."""
+        with opened(self.tree()) as box:
+            yield box
+
+    def run(self, box: Box, command: str, paths: tuple[str, ...], timeout: float, **env: str) -> Result:
+        """Run a shell command in a box of this workspace. `{paths}` stands for `paths`, quoted. Raises NoCommand."""
         named = " ".join(shlex.quote(f"./{path}") for path in paths)
-        with scratch() as home:
-            done = run(
-                ["/bin/sh", "-c", _LIMITS + command.replace("{paths}", named), _SHELL],
-                cwd=own.folder,
-                env={**self._env(own.folder, modules), "HOME": str(home), "TMPDIR": str(home), **env},
-                timeout=timeout,
-                contain=True,
-            )
+        argv = ["/bin/sh", "-c", _LIMITS + command.replace("{paths}", named), _SHELL]
+        done = box.start(argv, {**self._env(box), **env}, timeout)
         if done.code == 127 and (said := _ABSENT.findall(done.out)):
             what = f"{brief(command)} cannot run: {said[-1]}"
             raise NoCommand(f"{what}. Add what it needs to the job's environment.install")
@@ -115,16 +124,17 @@ class Workspace:
             return None
         return (self.source(path) or Source(text)).encode(text)
 
-    def _env(self, folder: Path, modules: Path | None) -> dict[str, str]:
+    def _env(self, box: Box) -> dict[str, str]:
         """Return the whole environment of a command: nothing of ours but an allow list."""
         # `python` itself stays a link: its folder is the environment's bin, its target is not.
         homes = [str(Path(python).parent) for python in (self.base.python, sys.executable) if python]
-        imported = [*(folder / path for path in self.base.path), *([modules] if modules else [])]
         return {
             **{name: os.environ[name] for name in PASSED if name in os.environ},
+            "HOME": box.home,
+            "TMPDIR": box.home,
             "PATH": os.pathsep.join([*homes, os.defpath]),
-            "PYTHONPATH": os.pathsep.join(map(str, imported)),
-            "GIT_CEILING_DIRECTORIES": str(folder.parent),
+            "PYTHONPATH": os.pathsep.join([*(str(Path(box.code, path)) for path in self.base.path), box.given]),
+            "GIT_CEILING_DIRECTORIES": str(Path(box.code).parent),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONHASHSEED": "0",
             "RUFF_NO_CACHE": "true",
@@ -202,3 +212,9 @@ def _new_blobs(mirror: str) -> _Blobs:
 def _source(mirror: str, commit: str, path: str) -> Source | None:
     data = _blobs(mirror).read(commit, path)
     return None if data is None else decode(data, path)
+
+
+@lru_cache(maxsize=8)
+def _listed(mirror: str, commit: str) -> frozenset[str]:
+    names = git_records(Path(mirror), "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, limit=MAX_FILES)
+    return frozenset(os.fsdecode(name) for name in names)

@@ -22,7 +22,8 @@ class Command:
     def judge(self, ws: Workspace, shard: Shard, edit: Edit) -> Ruling:
         """Raise NoCommand when the command is not installed."""
         paths = tuple(path for path, text in edit.files.items() if text is not None)
-        done = ws.run(ws.tree(), self.command, paths, self.timeout)
+        with ws.box() as box:
+            done = ws.run(box, self.command, paths, self.timeout)
         if done.timed_out:
             return Ruling((Finding("command", f"{brief(self.command)} took more than {self.timeout:.0f} s."),))
         if done.code:

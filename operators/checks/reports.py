@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from stat import S_ISREG
 from xml.parsers import expat
 
-from operators.checkout import Tree
+from operators.box import Box
+from operators.workspace import Workspace
 
-LARGEST = 32 << 20  # bytes of all reports; a test that passed takes about 150
-MOST = 1000  # reports
 WORSE = {"passed": 0, "skipped": 1, "failed": 2, "error": 3}
 _TAGS = {"skipped": "skipped", "failure": "failed", "error": "error"}
 
@@ -22,7 +18,7 @@ import os
 
 def pytest_cmdline_main(config):
     os.environ.pop("PYTEST_ADDOPTS", None)
-    config.option.xmlpath = os.path.join(os.path.dirname(__file__), "%d.xml" % os.getpid())
+    config.option.xmlpath = os.path.join({left!r}, "%d.xml" % os.getpid())
 """
 # Files that configure pytest, if they hold these words.
 _CONFIGURE = {
@@ -31,27 +27,22 @@ _CONFIGURE = {
 }
 
 
-def options(folder: Path, own: Tree) -> list[str]:
-    """Return the options of pytest, given modules from `folder`, that make it leave its reports there."""
-    (folder / "umbau_reports.py").write_text(_PLUGIN)
-    given = ["-p", "umbau_reports", "-o", "junit_family=xunit2", "-o", f"cache_dir={folder}/cache"]
-    if not _configured(own):  # else pytest looks above the checkout
-        (folder / "none.ini").write_text("[pytest]\n")
-        given += ["-c", f"{folder}/none.ini", f"--rootdir={own.folder}", f"--confcutdir={own.folder}"]
+def options(ws: Workspace, box: Box) -> list[str]:
+    """Return the options of pytest that make it leave its reports in a box."""
+    box.give("umbau_reports.py", _PLUGIN.format(left=box.left))
+    given = ["-p", "umbau_reports", "-o", "junit_family=xunit2", "-o", f"cache_dir={box.home}/cache"]
+    if not _configured(ws):  # else pytest looks above the checkout
+        box.give("none.ini", "[pytest]\n")
+        given += ["-c", f"{box.given}/none.ini", f"--rootdir={box.code}", f"--confcutdir={box.code}"]
     return given
 
 
-def read(folder: Path) -> list[dict[str, str]] | None:
+def read(files: Mapping[str, bytes]) -> list[dict[str, str]] | None:
     """Return for each report the test ids and how they ended: "passed", "skipped", "failed" or "error". None when
     there is no report, or anything else in its place."""
-    found, left = [], LARGEST
     try:
-        reports = [path for path in folder.iterdir() if path.suffix == ".xml"]
-        for report in reports if len(reports) <= MOST else ():
-            data = _bytes(report, left)
-            left -= len(data)
-            found.append(_results(data))
-    except (OSError, ValueError, expat.ExpatError):
+        found = [_results(data) for name, data in files.items() if name.endswith(".xml")]
+    except (ValueError, expat.ExpatError):
         return None
     return found or None
 
@@ -69,23 +60,12 @@ def merged(reports: Iterable[Mapping[str, str]]) -> dict[str, str]:
     }
 
 
-def _configured(own: Tree) -> bool:
-    for path in own.files():
+def _configured(ws: Workspace) -> bool:
+    for path in ws.paths():
         words = _CONFIGURE.get(path.rpartition("/")[2])
-        if words is not None and words in (own.folder / path).read_text(errors="replace"):
+        if words is not None and words in (ws.data(path) or b"").decode(errors="replace"):
             return True
     return False
-
-
-def _bytes(report: Path, most: int) -> bytes:
-    """Read a regular file; a pipe would keep us waiting for ever. Raises OSError, ValueError beyond `most` bytes."""
-    with os.fdopen(os.open(report, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-        if not S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(f"{report} is no file")
-        data = file.read(most + 1)
-    if len(data) > most:
-        raise ValueError(f"more than {most} bytes")
-    return data
 
 
 def _results(data: bytes) -> dict[str, str]:

@@ -11,7 +11,6 @@ from typing import Any
 
 from operators.checks.reports import WORSE, merged, options, read
 from operators.data import Edit, Finding, Ruling, Shard, Trouble
-from operators.folders import scratch
 from operators.proc import ended
 from operators.workspace import Workspace, brief
 
@@ -71,12 +70,11 @@ class Tests:
         return Ruling((), f"tests: {brief(self.command)} {_told(before, run)}")
 
     def _run(self, ws: Workspace) -> Run:
-        with scratch() as folder:
-            own = ws.tree()
-            given = shlex.join(options(folder, own))
-            done = ws.run(own, self.command, (), self.timeout, folder, PYTEST_ADDOPTS=given)
+        with ws.box() as box:
+            given = shlex.join(options(ws, box))
+            done = ws.run(box, self.command, (), self.timeout, PYTEST_ADDOPTS=given)
             out = f"{done.out}\n(took more than {self.timeout:.0f} s)" if done.timed_out else done.out
-            reports = read(folder)
+            reports = read(box.taken() or {})
         fruitless = any("passed" not in report.values() for report in reports or ())
         return Run(done.code, out, merged(reports) if reports else None, fruitless)
 

@@ -85,9 +85,9 @@ def says(base: Base, code: str) -> str:
 def imports(base: Base, path: str = "billing.py", text: str = PROJECT["billing.py"]) -> str:
     """Say what a command of a job imports, with an edit in the checkout."""
     ws = Workspace(base, {path: text})
-    own = ws.tree()
-    done = ws.run(own, "python -c 'import billing; print(billing.paid, billing.__file__)'", (), 60)
-    return done.out.strip().replace(str(own.folder), "checkout")
+    with ws.box() as box:
+        done = ws.run(box, "python -c 'import billing; print(billing.paid, billing.__file__)'", (), 60)
+        return done.out.strip().replace(box.code, "checkout")
 
 
 INSTALLED = "from importlib.metadata import version; print(version('billing'))"

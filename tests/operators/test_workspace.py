@@ -23,7 +23,8 @@ ODD = ["a b.py", "-rf.py", "it's.py", 'quo"te.py', "tab\there.py", "ümlaut 日�
 
 
 def sh(ws: Workspace, command: str, paths: tuple[str, ...] = (), **env: str) -> tuple[int, str]:
-    done = ws.run(ws.tree(), command, paths, 30.0, **env)
+    with ws.box() as box:
+        done = ws.run(box, command, paths, 30.0, **env)
     return done.code, done.out
 
 
@@ -248,14 +249,15 @@ def test_tools_do_not_find_a_project_of_the_users_above(workspace: MakeWorkspace
     assert (code, "F401" in out) == (1, True)
 
 
-def test_modules_are_imported_from_the_folders_of_the_base(workspace: MakeWorkspace, tmp_path: Path) -> None:
+def test_modules_are_imported_from_the_folders_of_the_base(workspace: MakeWorkspace) -> None:
     ws = workspace({"lib/a.py": "x = 'lib'\n", "src/a.py": "x = 'src'\n", "b.py": ""})
     print_a = "python -c 'import a, b; print(a.x)'"
     assert sh(ws, print_a) == (0, "src\n")
     assert sh(Workspace(replace(ws.base, path=("lib", *ws.base.path))), print_a) == (0, "lib\n")
-    (tmp_path / "a.py").write_text("x = 'ours'\n")
-    (tmp_path / "ours.py").write_text("import a; print(a.x)\n")
-    assert ws.run(ws.tree(), "python -m ours", (), 30.0, tmp_path).out == "src\n"
+    with ws.box() as box:
+        box.give("a.py", "x = 'ours'\n")
+        box.give("ours.py", "import a; print(a.x)\n")
+        assert ws.run(box, "python -m ours", (), 30.0).out == "src\n"
 
 
 def test_a_home_that_a_command_has_filled_is_removed_all_the_same(workspace: MakeWorkspace) -> None:
@@ -273,7 +275,8 @@ def test_files_that_a_command_writes_are_limited_from_the_start(workspace: MakeW
 
 def test_a_command_that_takes_too_long_is_ended(workspace: MakeWorkspace) -> None:
     ws = workspace({"a.py": ""})
-    assert ws.run(ws.tree(), "sleep 300", (), 0.3).timed_out
+    with ws.box() as box:
+        assert ws.run(box, "sleep 300", (), 0.3).timed_out
 
 
 def test_what_a_command_did_is_gone_for_the_next_one(workspace: MakeWorkspace) -> None:
