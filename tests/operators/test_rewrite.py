@@ -12,9 +12,10 @@ from operators.attempts import plan
 from operators.chain import Chain
 from operators.checks.inside import Inside
 from operators.checks.parses import Parses
+from operators.conversation import NOTHING
 from operators.data import Base, Completion, Edit, Finding, Message, Outcome, Shard, Span, Verdict
 from operators.refine import judged, refine
-from operators.rewrite import NEEDS_MODEL, NOTHING, Rewrite
+from operators.rewrite import NEEDS_MODEL, Rewrite
 from operators.source import split
 from operators.syntax.cut import cut
 from operators.workspace import Workspace
@@ -486,7 +487,7 @@ def crowded(workspace: MakeWorkspace) -> tuple[Workspace, Shard, list[tuple[str,
 def test_what_is_least_like_the_shard_is_left_out_first(
     workspace: MakeWorkspace, monkeypatch: pytest.MonkeyPatch, room: int, left: list[str]
 ) -> None:
-    monkeypatch.setattr("operators.rewrite.fits", lambda text, room: len(text) <= room)
+    monkeypatch.setattr("operators.conversation.fits", lambda text, room: len(text) <= room)
     ws, shard, examples = crowded(workspace)
     model = Talks([NOTHING], room=room)
     propose(Rewrite("p", model, tuple(examples)), ws, shard)
@@ -509,7 +510,7 @@ def test_what_is_too_long_for_the_model_is_skipped_and_never_sent(workspace: Mak
 
 
 def test_a_long_conversation_is_cut_to_its_end(workspace: MakeWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("operators.rewrite.fits", lambda text, room: len(text) <= room)
+    monkeypatch.setattr("operators.conversation.fits", lambda text, room: len(text) <= room)
     ws = workspace({"a.py": TEXT})
     past = [Verdict(Edit({}, said=f"reply {number} {'x' * 2000}"), (Finding("own", "wrong"),)) for number in range(3)]
     model = Talks([NOTHING], room=5000)
