@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from operators.data import Finding, Message, TooLong
+from operators.data import Finding, Message, Pair, TooLong
 from operators.model import FINER
 from operators.tokens import fits, tokens
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 NOTHING = "NO CHANGE NEEDED"
-Pair = tuple[str, str]
-"""Code before and after an edit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 Status = Literal["accepted", "unchanged", "skipped", "rejected", "failed"]
 Message = Mapping[str, str]  # {"role": "system" | "user" | "assistant", "content": text}
+Pair = tuple[str, str]  # code before and after an edit
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from textwrap import dedent
 from operators import guard
 from operators.attempts import plan
 from operators.conversation import again, prompt, system
-from operators.data import Completion, Edit, Message, Model, Shard, Skip, Verdict
+from operators.data import Completion, Edit, Message, Model, Pair, Shard, Skip, Verdict
 from operators.loops import loop
 from operators.rewrite import NEEDS_MODEL, Rewrite
 from operators.workspace import Workspace
@@ -45,7 +45,7 @@ class Piecewise:
 
     prompt: str
     model: Model | None = None
-    examples: tuple[tuple[str, str], ...] = ()
+    examples: tuple[Pair, ...] = ()
     hits: str = ""
     fallback: Model | None = None
     """Asked when a fresh start of the first has not helped."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from operators import guard
 from operators.attempts import plan
 from operators.conversation import NOTHING, Conversation, again, system
-from operators.data import Edit, Model, Shard, Skip, Verdict
+from operators.data import Edit, Model, Pair, Shard, Skip, Verdict
 from operators.fences import whole
 from operators.hunks import diff
 from operators.loops import loop
@@ -38,7 +38,7 @@ class Rewrite:
 
     prompt: str
     model: Model | None = None
-    examples: tuple[tuple[str, str], ...] = ()
+    examples: tuple[Pair, ...] = ()
     protocol: Literal["blocks", "whole"] = "blocks"
     hits: str = ""
     """Pattern of what is left for the model after the steps before; empty: everything."""

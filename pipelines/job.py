@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from operators.density import Protocol
 from pipelines.strict import Glob, OneOf, Regex, Short, Strict
 
 FOR_ANOTHER = 6  # attempts: twice two with the first model, then two with the other
@@ -121,8 +122,9 @@ class RewriteStep(Strict):
     """Pairs, or the dotted path of a module with EXAMPLES."""
     context: list[Glob] = Field(default=[])
     """Files that the model is shown as well."""
-    reply: Literal["blocks", "whole", "piece"] = "blocks"
-    """How it answers: search/replace blocks, whole files, or one statement after another (`piece`)."""
+    reply: Protocol | None = None
+    """How it answers: search/replace blocks, whole files, or one statement after another (`piece`). When not given,
+    whole files if the examples change 40 % of their lines or more, else blocks."""
     left: Regex | None = None
     """What is left for the model after the steps before; `select.contains` when not given. With `piece`, what stands in
     comments, and in headers and decorators of functions and classes, is not asked for."""
