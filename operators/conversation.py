@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from operators.data import Finding, Message, Pair, TooLong
+from operators.likeness import likeness, words
 from operators.model import FINER
 from operators.tokens import fits, tokens
 
@@ -30,12 +30,15 @@ class Conversation:
     """Path to text of files that are shown only to be read."""
     code: Mapping[str, str]
     """Path to the code that is to be changed."""
+    accepted: tuple[str, ...] = ()
+    """Edits that were accepted before, as they are shown; the last is the most like the code."""
     past: tuple[tuple[str, str], ...] = ()
     """What the model said at each attempt and what it was told of it."""
 
     def fitting(self, room: int) -> list[Message]:
-        """Return what to say to a model, in `room` tokens: without the files of the context, then the examples, that
-        are least like the code, then without all but the last attempt, as far as there is need. Raises TooLong."""
+        """Return what to say to a model, in `room` tokens: without the accepted edits, then the files of the context,
+        then the examples, that are least like the code, then without all but the last attempt, as far as there is need.
+        Raises TooLong."""
         shorter = self._shorter()
         now = self
         while not fits(now._said(), room):
@@ -47,13 +50,16 @@ class Conversation:
         return now._messages()
 
     def _shorter(self) -> Iterator[Conversation]:
-        about, now = _words("".join(self.code.values())), self
+        about, now = words("".join(self.code.values())), self
+        while now.accepted:
+            now = replace(now, accepted=now.accepted[1:])
+            yield now
         while now.context:
-            least = min(now.context, key=lambda path: _likeness(now.context[path], about))
+            least = min(now.context, key=lambda path: likeness(words(now.context[path]), about))
             now = replace(now, context={path: text for path, text in now.context.items() if path != least})
             yield now
         while now.examples:
-            least_like = min(now.examples, key=lambda pair: _likeness(pair[0], about))
+            least_like = min(now.examples, key=lambda pair: likeness(words(pair[0]), about))
             at = now.examples.index(least_like)
             now = replace(now, examples=now.examples[:at] + now.examples[at + 1 :])
             yield now
@@ -62,7 +68,7 @@ class Conversation:
 
     def _messages(self) -> list[Message]:
         messages = [("system", system(self.task, self.examples, self.protocol))]
-        messages.append(("user", prompt("task.j2", code=self.code, context=self.context)))
+        messages.append(("user", prompt("task.j2", code=self.code, context=self.context, accepted=self.accepted)))
         for said, told in self.past:
             messages += [(role, content) for role, content in (("assistant", said), ("user", told)) if content]
         return [{"role": role, "content": content} for role, content in _merged(messages)]
@@ -93,16 +99,6 @@ def _templates() -> Environment:
     return Environment(
         loader=PackageLoader("operators", "prompts"), undefined=StrictUndefined, autoescape=False, trim_blocks=False
     )
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(re.findall(r"\w+", text))
-
-
-def _likeness(text: str, about: frozenset[str]) -> float:
-    """Return the share of words that a text has in common with others (P. Jaccard's index)."""
-    words = _words(text)
-    return len(words & about) / max(1, len(words | about))
 
 
 def _merged(messages: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from operators import guard
+from operators.accepted import closest, pairs
 from operators.attempts import plan
 from operators.conversation import NOTHING, Conversation, again, system
 from operators.data import Edit, Model, Pair, Shard, Skip, Verdict
@@ -44,6 +45,10 @@ class Rewrite:
     """Pattern of what is left for the model after the steps before; empty: everything."""
     fallback: Model | None = None
     """Asked when a fresh start of the first has not helped."""
+    teaches: bool = False
+    """Whether its edits are to become examples of others."""
+    accepted: tuple[Pair, ...] = ()
+    """Edits of other shards; those most like the shard are shown."""
 
     @property
     def waits(self) -> bool:
@@ -73,13 +78,15 @@ class Rewrite:
             why = stuck if repeated else "Change less at a time."
             trouble = f"{trouble}\n\nThe reply was cut at its length limit. {why}".strip()
             said = said[: begin + len(repeated)]  # it would only be read once more, and learnt from
+        after = now.over(Edit(texts))
         return Edit(
-            now.over(Edit(texts)).edit(ws),
+            after.edit(ws),
             said=said,
             tokens_in=reply.tokens_in,
             tokens_out=reply.tokens_out,
             cached=int(reply.cached),
             trouble=trouble,
+            pairs=_pairs(ws, after, shard) if self.teaches else (),
         )
 
     def _wanted(self, ws: Workspace, shard: Shard) -> bool:
@@ -90,7 +97,9 @@ class Rewrite:
         code = {path: part.text for path, part in _parts(ws, shard).items()}
         context = {path: text for path in shard.context if (text := _to_read(ws, path)) is not None}
         turns = tuple((verdict.edit.said, _told(ws, shard, verdict)) for verdict in past)
-        return Conversation(self.prompt, self.protocol, self.examples, context, code, turns)
+        return Conversation(
+            self.prompt, self.protocol, self.examples, context, code, closest(self.accepted, code), turns
+        )
 
     def _applied(self, ws: Workspace, shard: Shard, reply: str) -> tuple[Mapping[str, str], str]:
         if _nothing("\n".join(spoken(reply))):
@@ -119,6 +128,14 @@ def _told(ws: Workspace, shard: Shard, verdict: Verdict) -> str:
         return ""
     code = {path: part.text for path, part in _parts(_after(ws, verdict), shard).items()}
     return again(verdict.findings, code)
+
+
+def _pairs(before: Workspace, after: Workspace, shard: Shard) -> tuple[Pair, ...]:
+    """Return what an attempt changed of the code that the model was shown first."""
+    new = _parts(after, shard)
+    return tuple(
+        pair for path, old in _parts(before, shard).items() if path in new for pair in pairs(old.text, new[path].text)
+    )
 
 
 def _after(ws: Workspace, verdict: Verdict) -> Workspace:

@@ -86,6 +86,8 @@ class Recipe:
     """Whether a step of it does better when it is told what is wrong: a model that can be talked to."""
     reply: Chosen | None = None
     """How the model answers, if a step asks one."""
+    teachers: int = 0
+    """Shards, the first that the model works on, whose accepted edits are shown with the others."""
 
 
 @dataclass(frozen=True, slots=True)

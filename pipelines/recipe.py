@@ -56,7 +56,8 @@ def recipe(job: spec.Job, file: Path) -> Recipe:
     said = [one.rewrite.reply for one in job.steps if one.rewrite]
     replies = [chosen(one, step.examples) for one, step in zip(said, _asking(steps), strict=True)]
     fingerprint = _fingerprint(job, home, steps)
-    return Recipe(Chain(tuple(steps)), checks, final, job.attempts, fingerprint, learns, next(iter(replies), None))
+    reply, teachers = next(iter(replies), None), sum(one.rewrite.learn for one in job.steps if one.rewrite)
+    return Recipe(Chain(tuple(steps)), checks, final, job.attempts, fingerprint, learns, reply, teachers)
 
 
 @contextmanager
@@ -112,7 +113,7 @@ def _rewrite(step: spec.RewriteStep, job: spec.Job, home: str) -> Rewrite | Piec
         free = [name.removesuffix("=") for check in job.checks if check.keeps for name in check.keeps.free]
         words = tuple(name for name in free if name.isidentifier())
         return Piecewise(step.prompt, model, shown, left, other, words)
-    return Rewrite(step.prompt, model, shown, protocol, left, other)
+    return Rewrite(step.prompt, model, shown, protocol, left, other, teaches=step.learn > 0)
 
 
 def _model(settings: spec.ModelSettings | None, home: str) -> Model | None:
