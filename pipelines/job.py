@@ -142,8 +142,8 @@ class RewriteStep(Strict):
         if self.learn and any(one and one.context - one.max_tokens <= BUDGET for one in (self.model, self.fallback)):
             raise PydanticCustomError(
                 "learn",
-                "`learn` shows up to {budget} tokens of edits, and `context` less `max_tokens` has no room for more",
-                {"budget": BUDGET},
+                "`learn` shows up to {budget} tokens of edits: `context` less `max_tokens` must be more",
+                {"budget": f"{BUDGET:,}"},
             )
         if self.reply != "piece" and any(one and one.bare for one in (self.model, self.fallback)):
             raise PydanticCustomError("bare", "a bare model is shown one statement after another: add `reply: piece`")

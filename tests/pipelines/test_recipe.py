@@ -312,6 +312,7 @@ def test_the_same_model_by_job_and_by_environment(make: Make, monkeypatch: pytes
         {"model": {"name": "devstral", "url": "http://one/v1", "temperature": 1.0}},
         {"model": None},
         {"reply": "whole"},
+        {"learn": 3},
         {"left": "x"},
         {"context": ["a.py"]},
         {"fallback": {"name": "large", "url": "http://one/v1"}},
