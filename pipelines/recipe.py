@@ -53,10 +53,11 @@ def recipe(job: spec.Job, file: Path) -> Recipe:
     if not any(isinstance(check, Inside) for check in checks):
         checks = (Inside(), *checks)  # no job can do without
     learns = any(step.waits and not (isinstance(step, ASKING) and step.model and step.model.bare) for step in steps)
-    said = [one.rewrite.reply for one in job.steps if one.rewrite]
-    replies = [chosen(one, step.examples) for one, step in zip(said, _asking(steps), strict=True)]
+    reply, teachers = None, 0
+    for said, built in zip(job.steps, steps, strict=True):
+        if said.rewrite and isinstance(built, ASKING):
+            reply, teachers = chosen(said.rewrite.reply, built.examples), said.rewrite.learn
     fingerprint = _fingerprint(job, home, steps)
-    reply, teachers = next(iter(replies), None), sum(one.rewrite.learn for one in job.steps if one.rewrite)
     return Recipe(Chain(tuple(steps)), checks, final, job.attempts, fingerprint, learns, reply, teachers)
 
 
@@ -181,14 +182,10 @@ def _plugin(plugin: spec.Plugin | None, home: str, *needs: str) -> Any:
     return built
 
 
-def _asking(steps: Sequence[Operator]) -> list[Rewrite | Piecewise]:
-    return [step for step in steps if isinstance(step, ASKING)]
-
-
 def _fingerprint(job: spec.Job, home: str, steps: Sequence[Operator]) -> str:
     """Digest what an outcome depends on besides the shard. Where the model is served, how many calls it takes at a
     time and how long one may last is not part of it: another endpoint of the same model does not redo the job."""
-    rewrites = _asking(steps)
+    rewrites = [step for step in steps if isinstance(step, ASKING)]
     models = [step.model and step.model.revision for step in rewrites]
     models += [step.fallback.revision for step in rewrites if step.fallback]
     said = job.model_dump(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ import pytest
 from operators.accepted import BUDGET
 from operators.model import _new_breaker
 from operators.tokens import tokens
+from pipelines.data import Task
+from pipelines.lanes import Done
+from pipelines.work import Kit
 from tests.conftest import Checkout, Files
 from tests.endpoint import Endpoint, Says
 from tests.pipelines.test_driver import Lanes, World
@@ -99,10 +102,23 @@ def test_a_second_run_with_another_store_asks_nothing(learning: World, endpoint:
     assert all(outcome.tokens == (0, 0) for outcome in second.outcomes.values())
 
 
-@pytest.mark.parametrize("most", range(1, len(FILES)))
-def test_killed_at_any_moment_it_goes_on_with_the_same_examples(learning: World, endpoint: Endpoint, most: int) -> None:
+class Backwards(Lanes):
+    """Ends with the first: on a cluster the order in which shards are done is any."""
+
+    def run(self, kit: Kit, tasks: Iterable[Task]) -> Iterator[Done]:
+        yield from super().run(kit, reversed(list(tasks)))
+
+
+@pytest.mark.parametrize("lanes", [Lanes, Backwards])
+@pytest.mark.parametrize("most", [1, 2, 3, 4, 6, 8])
+def test_killed_at_any_moment_it_goes_on_with_the_same_examples(
+    learning: World, endpoint: Endpoint, most: int, lanes: type[Lanes]
+) -> None:
+    learning.settings = settings(endpoint, 2, {"shell": "sed -i 's/bad = old_sum/bad = new_sum/' {paths}"})
+    learning.settings["steps"][1]["rewrite"]["left"] = "old_sum|OldError"
+    learning.made.commit({"a0.py": BAD.format(0)})
     with pytest.raises(KeyboardInterrupt):
-        learning.tick(Lanes(most=most))
+        learning.tick(lanes(most=most))
     learning.tick()
     killed, endpoint.requests = prompts(endpoint), []
     elsewhere = World(learning.made, learning.home / "other", learning.folder, learning.settings, learning.stores)
