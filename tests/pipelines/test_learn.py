@@ -126,6 +126,19 @@ def test_killed_at_any_moment_it_goes_on_with_the_same_examples(
     assert killed == prompts(endpoint)
 
 
+def test_what_is_asked_for_meanwhile_does_not_wait_for_the_first(learning: World, endpoint: Endpoint) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        learning.tick(Lanes(most=1))
+    driver, lanes = learning.driver(), Lanes()
+    driver.retry(driver.latest(), ["a1.py"])
+    endpoint.requests = []
+    driver.tend(driver.latest(), lanes)
+    assert lanes.ran == ["a1.py"]
+    assert taught(endpoint) == {"a1": []}
+    learning.tick()
+    assert taught(endpoint)["b4"] == ["total = old_sum(cart_1)"], "nothing was learnt too early"
+
+
 def test_what_was_learnt_stays_whatever_becomes_of_it(learning: World, endpoint: Endpoint) -> None:
     learning.tick()
     before = taught(endpoint)["b2"]
