@@ -139,7 +139,8 @@ class RewriteStep(Strict):
             raise PydanticCustomError("piece", "with `reply: piece` no `context` is shown: leave one or the other")
         if self.reply == "piece" and self.learn:
             raise PydanticCustomError("piece", "with `reply: piece` no edits are shown: leave out `learn`")
-        if self.learn and any(one and one.context - one.max_tokens <= BUDGET for one in (self.model, self.fallback)):
+        endpoints = [one for one in (self.model, self.fallback) if one and not one.checkpoint]
+        if self.learn and any(one.context - one.max_tokens <= BUDGET for one in endpoints):
             raise PydanticCustomError(
                 "learn",
                 "`learn` shows up to {budget} tokens of edits: `context` less `max_tokens` must be more",
