@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from operators.data import Edit, Operator, Shard, Skip, TooLong, Verdict
+from operators.data import Edit, Operator, Pair, Shard, Skip, TooLong, Verdict
 from operators.workspace import Workspace
 
 
@@ -26,6 +26,7 @@ class Chain:
         now, told = ws, False
         said, trouble, tokens_in, tokens_out, cached = "", "", 0, 0, 0
         notes: list[str] = []
+        pairs: tuple[Pair, ...] = ()
         for step in self.steps:
             try:
                 edit = step.propose(now, shard, past if step.waits else ())
@@ -40,9 +41,9 @@ class Chain:
             said, trouble = said or edit.said, edit.trouble
             notes += edit.notes
             tokens_in, tokens_out = tokens_in + edit.tokens_in, tokens_out + edit.tokens_out
-            cached += edit.cached
+            cached, pairs = cached + edit.cached, pairs + edit.pairs
             if trouble:
                 break
         if not told:
             return None
-        return Edit(now.edit(ws), said, tuple(notes), tokens_in, tokens_out, trouble, cached)
+        return Edit(now.edit(ws), said, tuple(notes), tokens_in, tokens_out, trouble, cached, pairs)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 Status = Literal["accepted", "unchanged", "skipped", "rejected", "failed"]
 Message = Mapping[str, str]  # {"role": "system" | "user" | "assistant", "content": text}
+Pair = tuple[str, str]  # code before and after an edit
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ class Edit:
     """Why the reply could not be used, worded for whoever must repair it. Its tokens count all the same."""
     cached: int = 0
     """Replies that were known from before and cost no tokens."""
+    pairs: tuple[Pair, ...] = ()
+    """Of a shard that others learn from: each place that a model changed, as it was shown it and as it left it."""
 
 
 @dataclass(frozen=True, slots=True)

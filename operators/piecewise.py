@@ -9,9 +9,10 @@ from textwrap import dedent
 
 from operators import guard
 from operators.attempts import plan
-from operators.data import Completion, Edit, Message, Model, Shard, Skip, Verdict
+from operators.conversation import again, prompt, system
+from operators.data import Completion, Edit, Message, Model, Pair, Shard, Skip, Verdict
 from operators.loops import loop
-from operators.rewrite import NEEDS_MODEL, Rewrite, again, prompt
+from operators.rewrite import NEEDS_MODEL, Rewrite
 from operators.workspace import Workspace
 
 _FENCED = re.compile(r"^ *(`{3,}|~{3,})\w*\n(.*?)^ *\1 *$", re.S | re.M)
@@ -44,7 +45,7 @@ class Piecewise:
 
     prompt: str
     model: Model | None = None
-    examples: tuple[tuple[str, str], ...] = ()
+    examples: tuple[Pair, ...] = ()
     hits: str = ""
     fallback: Model | None = None
     """Asked when a fresh start of the first has not helped."""
@@ -58,7 +59,7 @@ class Piecewise:
 
     def system(self) -> str:
         """Return the part of the prompt that all pieces share."""
-        return prompt("system.j2", prompt=self.prompt, examples=self.examples, protocol="piece")
+        return system(self.prompt, self.examples, "piece")
 
     def propose(self, ws: Workspace, shard: Shard, past: Sequence[Verdict]) -> Edit | None:
         """Begin anew on each attempt: what is wrong with the sum of the pieces need not be wrong with each.

@@ -6,28 +6,25 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from operators import guard
+from operators.accepted import closest, pairs
 from operators.attempts import plan
-from operators.data import Edit, Finding, Message, Model, Shard, Skip, TooLong, Verdict
+from operators.conversation import NOTHING, Conversation, again, system
+from operators.data import Edit, Model, Pair, Shard, Skip, Verdict
 from operators.fences import whole
 from operators.hunks import diff
 from operators.loops import loop
-from operators.model import FINER
 from operators.reply import blocks, spoken
 from operators.source import split
 from operators.syntax.excerpt import Excerpt, carried, put_back
 from operators.syntax.excerpt import whole as whole_file
-from operators.tokens import fits, tokens
 from operators.workspace import Workspace
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
-
     from operators.syntax.outline import Lines
 
-NOTHING = "NO CHANGE NEEDED"
 NEEDS_MODEL = "needs a model: set UMBAU_MODEL_URL and UMBAU_MODEL, or `model` in the job"
 
 
@@ -37,26 +34,29 @@ class Rewrite:
 
     The conversation is rebuilt from `past`, so that each attempt's prompt begins with the whole of the one before,
     except at a fresh start (operators.attempts);
-    the system prompt (task, examples) is the same for all shards, which servers with a prefix cache like.
+    the system prompt (task, examples) is the same for all shards.
     """
 
     prompt: str
     model: Model | None = None
-    examples: tuple[tuple[str, str], ...] = ()
+    examples: tuple[Pair, ...] = ()
     protocol: Literal["blocks", "whole"] = "blocks"
     hits: str = ""
     """Pattern of what is left for the model after the steps before; empty: everything."""
     fallback: Model | None = None
     """Asked when a fresh start of the first has not helped."""
+    teaches: bool = False
+    """Whether its edits are to become examples of others."""
+    accepted: tuple[Pair, ...] = ()
+    """Edits of other shards; those most like the shard are shown."""
 
     @property
     def waits(self) -> bool:
         return self.model is not None
 
-    def system(self, examples: Sequence[tuple[str, str]] | None = None) -> str:
+    def system(self) -> str:
         """Return the part of the prompt that all shards share, unless there is no room for all of the examples."""
-        shown = self.examples if examples is None else examples
-        return prompt("system.j2", prompt=self.prompt, examples=shown, protocol=self.protocol)
+        return system(self.prompt, self.examples, self.protocol)
 
     def propose(self, ws: Workspace, shard: Shard, past: Sequence[Verdict]) -> Edit | None:
         if not past and not self._wanted(ws, shard):
@@ -68,7 +68,7 @@ class Rewrite:
             return None
         now = _after(ws, turn.shown[-1]) if turn.shown else ws
         model = self.fallback if turn.other and self.fallback else self.model
-        messages = self._fitting(ws, shard, turn.shown, model.room)
+        messages = self._about(ws, shard, turn.shown).fitting(model.room)
         reply = model.complete(messages, shard=shard.seed, attempt=len(past) + bool(shard.go))
         texts, trouble = self._applied(now, shard, reply.text)
         said = reply.text
@@ -78,60 +78,28 @@ class Rewrite:
             why = stuck if repeated else "Change less at a time."
             trouble = f"{trouble}\n\nThe reply was cut at its length limit. {why}".strip()
             said = said[: begin + len(repeated)]  # it would only be read once more, and learnt from
+        after = now.over(Edit(texts))
         return Edit(
-            now.over(Edit(texts)).edit(ws),
+            after.edit(ws),
             said=said,
             tokens_in=reply.tokens_in,
             tokens_out=reply.tokens_out,
             cached=int(reply.cached),
             trouble=trouble,
+            pairs=_pairs(ws, after, shard) if self.teaches else (),
         )
 
     def _wanted(self, ws: Workspace, shard: Shard) -> bool:
         lines = [line for part in _parts(ws, shard).values() for line in (_free(part) or [""])]
         return any(re.search(self.hits, line) for line in lines)
 
-    def _fitting(self, ws: Workspace, shard: Shard, past: Sequence[Verdict], room: int) -> list[Message]:
-        """Return what to say to a model, in `room` tokens: without the files of the context, then the examples, that
-        are least like the shard, then without all but the last attempt, as far as there is need. Raises TooLong."""
+    def _about(self, ws: Workspace, shard: Shard, past: Sequence[Verdict]) -> Conversation:
         code = {path: part.text for path, part in _parts(ws, shard).items()}
         context = {path: text for path in shard.context if (text := _to_read(ws, path)) is not None}
-        examples, about = dict(enumerate(self.examples)), _words("".join(code.values()))
-        while True:
-            messages = self._messages(ws, shard, code, context, list(examples.values()), past)
-            said = "".join(message["content"] for message in messages)
-            if fits(said, room):
-                return messages
-            if context:
-                del context[min(context, key=lambda path: _likeness(context[path], about))]
-            elif examples:
-                del examples[min(examples, key=lambda number: _likeness(examples[number][0], about))]
-            elif len(past) > 1:
-                past = past[-1:]
-            else:
-                needed = f"it takes {tokens(said):,} tokens to show this, and there is room for {room:,}"
-                raise TooLong(f"{needed} (`model.context` less `max_tokens`): {FINER}")
-
-    def _messages(
-        self,
-        ws: Workspace,
-        shard: Shard,
-        code: Mapping[str, str],
-        context: Mapping[str, str],
-        examples: Sequence[tuple[str, str]],
-        past: Sequence[Verdict],
-    ) -> list[Message]:
-        messages = [("system", self.system(examples)), ("user", prompt("task.j2", code=code, context=context))]
-        for verdict in past:
-            if verdict.edit.said:
-                messages.append(("assistant", verdict.edit.said))
-            if verdict.findings:
-                messages.append(("user", self._again(ws, shard, verdict)))
-        return [{"role": role, "content": content} for role, content in _merged(messages)]
-
-    def _again(self, ws: Workspace, shard: Shard, verdict: Verdict) -> str:
-        code = {path: part.text for path, part in _parts(_after(ws, verdict), shard).items()}
-        return again(verdict.findings, code)
+        turns = tuple((verdict.edit.said, _told(ws, shard, verdict)) for verdict in past)
+        return Conversation(
+            self.prompt, self.protocol, self.examples, context, code, closest(self.accepted, code), turns
+        )
 
     def _applied(self, ws: Workspace, shard: Shard, reply: str) -> tuple[Mapping[str, str], str]:
         if _nothing("\n".join(spoken(reply))):
@@ -154,14 +122,20 @@ class Rewrite:
         return texts, "\n\n".join(trouble)
 
 
-def prompt(template: str, **values: Any) -> str:
-    """Return what a model is told, of the templates under prompts/."""
-    return _templates().get_template(template).render(nothing=NOTHING, **values).strip()
+def _told(ws: Workspace, shard: Shard, verdict: Verdict) -> str:
+    """Return what the model is told of an earlier attempt; "" when no fault was found."""
+    if not verdict.findings:
+        return ""
+    code = {path: part.text for path, part in _parts(_after(ws, verdict), shard).items()}
+    return again(verdict.findings, code)
 
 
-def again(findings: Sequence[Finding], code: Mapping[str, str]) -> str:
-    """Return what a model is told of an attempt at which fault was found; `code`: path to how it reads now."""
-    return prompt("again.j2", findings=findings, code=code)
+def _pairs(before: Workspace, after: Workspace, shard: Shard) -> tuple[Pair, ...]:
+    """Return what an attempt changed of the code that the model was shown first."""
+    new = _parts(after, shard)
+    return tuple(
+        pair for path, old in _parts(before, shard).items() if path in new for pair in pairs(old.text, new[path].text)
+    )
 
 
 def _after(ws: Workspace, verdict: Verdict) -> Workspace:
@@ -190,16 +164,6 @@ def _cut(text: str, spans: tuple[Lines, ...]) -> Excerpt:
     return Excerpt(tuple(found["lines"]), tuple(found["numbers"]), frozenset(found["free"]))
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(re.findall(r"\w+", text))
-
-
-def _likeness(text: str, about: frozenset[str]) -> float:
-    """Return the share of words that a text has in common with others (P. Jaccard's index)."""
-    words = _words(text)
-    return len(words & about) / max(1, len(words | about))
-
-
 def _to_read(ws: Workspace, path: str) -> str | None:
     """Return a text that the model is only shown; one that cannot be read is no reason to leave the shard alone."""
     try:
@@ -216,23 +180,3 @@ def _nothing(reply: str) -> bool:
 
 def _free(part: Excerpt) -> list[str]:
     return [line for line, number in zip(part.lines, part.numbers, strict=True) if number in part.free]
-
-
-def _merged(messages: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Join neighbours of one role: chat templates want roles that take turns."""
-    merged: list[tuple[str, str]] = []
-    for role, content in messages:
-        if merged and merged[-1][0] == role:
-            merged[-1] = (role, f"{merged[-1][1]}\n\n{content}")
-        else:
-            merged.append((role, content))
-    return merged
-
-
-@lru_cache(maxsize=1)
-def _templates() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    return Environment(
-        loader=PackageLoader("operators", "prompts"), undefined=StrictUndefined, autoescape=False, trim_blocks=False
-    )

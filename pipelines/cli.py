@@ -71,8 +71,10 @@ def validate(job: JobArgument, json: Json = False) -> None:
         from pipelines.recipe import recipe
 
         spec, file = job_of(job, None)
-        recipe(spec, file)
-        out(spec if json else f"{file} is good: {len(spec.steps)} steps, {len(spec.checks)} checks", json)
+        reply = recipe(spec, file).reply
+        good = f"{file} is good: {len(spec.steps)} steps, {len(spec.checks)} checks"
+        told_so = [good, *([f"reply: {reply.protocol} ({reply.why})"] if reply else [])]
+        out({**spec.model_dump(mode="json"), "reply": reply} if json else told_so, json)
 
 
 @app.command()

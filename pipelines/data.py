@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from operators.data import Base, Check, Edit, Finding, Operator, Outcome, Shard, Verdict
+from operators.density import Chosen
 
 State = Literal["open", "merged", "closed"]
 Place = tuple[str, str]
@@ -83,6 +84,10 @@ class Recipe:
     """Digest of all of it, prompts and codemod sources included."""
     learns: bool = False
     """Whether a step of it does better when it is told what is wrong: a model that can be talked to."""
+    reply: Chosen | None = None
+    """How the model answers, if a step asks one."""
+    teachers: int = 0
+    """Shards, the first that the model works on, whose accepted edits are shown with the others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from pipelines.gather import Gathered, gather
 from pipelines.group import prefix
 from pipelines.job import Job
 from pipelines.lanes import Lanes
+from pipelines.learn import rounds
 from pipelines.plan import plan
 from pipelines.report import counted
 from pipelines.store import Store
@@ -126,12 +127,16 @@ class Driver:
         with self.watch.stage("run", len(plan.planned), len(plan.planned) - len(todo)) as stage:
             stage.advance(len(barred), "failed")
             count, away = 0, ""
-            for done in lanes.run(kit, (self._task(one, goes[one.shard.key]) for one in tasks)):
-                known = [(outcome, task.go) for task, outcome in done if not outcome.away]
-                self.store.save(known)
-                count, away = count + len(known), next((found.error for _, found in done if found.away), away)
-                for status, number in Counter(outcome.status for outcome, _ in known).items():
-                    stage.advance(number, status)
+            for recipe, batch in rounds(self.recipe, plan.planned, tasks, self.store):
+                own = replace(kit, recipe=recipe)
+                for done in lanes.run(own, (self._task(one, goes[one.shard.key]) for one in batch)):
+                    known = [(outcome, task.go) for task, outcome in done if not outcome.away]
+                    self.store.save(known)
+                    count, away = count + len(known), next((found.error for _, found in done if found.away), away)
+                    for status, number in Counter(outcome.status for outcome, _ in known).items():
+                        stage.advance(number, status)
+                if away:
+                    break
         if away:
             ran, wait = counted(count, "shard"), counted(len(tasks) - count, "shard waits", "shards wait")
             self.paused = f"{away}: paused after {ran}; {wait}; run again when it answers"

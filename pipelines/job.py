@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from operators.accepted import BUDGET
+from operators.density import Protocol
 from pipelines.strict import Glob, OneOf, Regex, Short, Strict
 
 FOR_ANOTHER = 6  # attempts: twice two with the first model, then two with the other
@@ -121,8 +123,12 @@ class RewriteStep(Strict):
     """Pairs, or the dotted path of a module with EXAMPLES."""
     context: list[Glob] = Field(default=[])
     """Files that the model is shown as well."""
-    reply: Literal["blocks", "whole", "piece"] = "blocks"
-    """How it answers: search/replace blocks, whole files, or one statement after another (`piece`)."""
+    reply: Protocol | None = None
+    """How it answers: search/replace blocks, whole files, or one statement after another (`piece`). When not given,
+    whole files if the examples change 40 % of their lines or more, else blocks."""
+    learn: int = Field(default=0, ge=0, le=1000)
+    """How many shards, the first that the model works on, are done before the others. Of their accepted edits, those
+    most like its code are shown with each of the others."""
     left: Regex | None = None
     """What is left for the model after the steps before; `select.contains` when not given. With `piece`, what stands in
     comments, and in headers and decorators of functions and classes, is not asked for."""
@@ -131,6 +137,15 @@ class RewriteStep(Strict):
     def _fitting(self) -> Self:
         if self.reply == "piece" and self.context:
             raise PydanticCustomError("piece", "with `reply: piece` no `context` is shown: leave one or the other")
+        if self.reply == "piece" and self.learn:
+            raise PydanticCustomError("piece", "with `reply: piece` no edits are shown: leave out `learn`")
+        endpoints = [one for one in (self.model, self.fallback) if one and not one.checkpoint]
+        if self.learn and any(one.context - one.max_tokens <= BUDGET for one in endpoints):
+            raise PydanticCustomError(
+                "learn",
+                "`learn` shows up to {budget} tokens of edits: `context` less `max_tokens` must be more",
+                {"budget": f"{BUDGET:,}"},
+            )
         if self.reply != "piece" and any(one and one.bare for one in (self.model, self.fallback)):
             raise PydanticCustomError("bare", "a bare model is shown one statement after another: add `reply: piece`")
         return self

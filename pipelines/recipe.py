@@ -23,6 +23,7 @@ from operators.checks.scope import Scope
 from operators.checks.tests import Tests
 from operators.codemod import Codemod
 from operators.data import Check, Model, Operator, Skip, told
+from operators.density import chosen
 from operators.embedded import SHIPPED, SHIPPED_IN, Embedded, lacking
 from operators.model import Endpoint
 from operators.piecewise import ASKING, Piecewise
@@ -52,7 +53,12 @@ def recipe(job: spec.Job, file: Path) -> Recipe:
     if not any(isinstance(check, Inside) for check in checks):
         checks = (Inside(), *checks)  # no job can do without
     learns = any(step.waits and not (isinstance(step, ASKING) and step.model and step.model.bare) for step in steps)
-    return Recipe(Chain(tuple(steps)), checks, final, job.attempts, _fingerprint(job, home, steps), learns)
+    reply, teachers = None, 0
+    for said, built in zip(job.steps, steps, strict=True):
+        if said.rewrite and isinstance(built, ASKING):
+            reply, teachers = chosen(said.rewrite.reply, built.examples), said.rewrite.learn
+    fingerprint = _fingerprint(job, home, steps)
+    return Recipe(Chain(tuple(steps)), checks, final, job.attempts, fingerprint, learns, reply, teachers)
 
 
 @contextmanager
@@ -101,13 +107,14 @@ def _rewrite(step: spec.RewriteStep, job: spec.Job, home: str) -> Rewrite | Piec
     left = job.select.contains if step.left is None else step.left
     model, shown = _model(step.model, home), tuple(map(tuple, pairs))
     other = _model(step.fallback, home) if step.fallback else None
-    if step.reply == "piece":
+    protocol = chosen(step.reply, shown).protocol
+    if protocol == "piece":
         if not left:
             raise ValueError("`reply: piece` asks for what a pattern finds: give `left`, or `select.contains`")
         free = [name.removesuffix("=") for check in job.checks if check.keeps for name in check.keeps.free]
         words = tuple(name for name in free if name.isidentifier())
         return Piecewise(step.prompt, model, shown, left, other, words)
-    return Rewrite(step.prompt, model, shown, step.reply, left, other)
+    return Rewrite(step.prompt, model, shown, protocol, left, other, teaches=step.learn > 0)
 
 
 def _model(settings: spec.ModelSettings | None, home: str) -> Model | None:

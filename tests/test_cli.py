@@ -65,6 +65,18 @@ def test_shipped_jobs_are_good(name: str, home: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_validate_tells_how_the_model_is_to_answer_and_why(tmp_path: Path, home: Path) -> None:
+    file = tmp_path / "job.yaml"
+    rewrite = "{prompt: p, examples: [{before: 'old(1)', after: 'new(1)'}]}"
+    file.write_text(f"name: x\nrepos: [{{git: .}}]\nsteps: [{{rewrite: {rewrite}}}]\n")
+    assert (
+        "reply: whole (the examples change 1 of 1 lines, 100%; whole from 40%)" in umbau("validate", str(file)).stdout
+    )
+    told = json.loads(umbau("validate", str(file), "--json").stdout)
+    assert (told["name"], told["reply"]["protocol"]) == ("x", "whole")
+    assert json.loads(umbau("validate", "modernise-typing", "--json").stdout)["reply"] is None
+
+
 def test_bad_job_is_told_by_line(tmp_path: Path, home: Path) -> None:
     file = tmp_path / "job.yaml"
     file.write_text("name: x\nrepos: [{git: .}]\nsteps:\n  - codmod: a.B\n")

@@ -12,9 +12,10 @@ from operators.attempts import plan
 from operators.chain import Chain
 from operators.checks.inside import Inside
 from operators.checks.parses import Parses
+from operators.conversation import NOTHING
 from operators.data import Base, Completion, Edit, Finding, Message, Outcome, Shard, Span, Verdict
 from operators.refine import judged, refine
-from operators.rewrite import NEEDS_MODEL, NOTHING, Rewrite
+from operators.rewrite import NEEDS_MODEL, Rewrite
 from operators.source import split
 from operators.syntax.cut import cut
 from operators.workspace import Workspace
@@ -486,11 +487,65 @@ def crowded(workspace: MakeWorkspace) -> tuple[Workspace, Shard, list[tuple[str,
 def test_what_is_least_like_the_shard_is_left_out_first(
     workspace: MakeWorkspace, monkeypatch: pytest.MonkeyPatch, room: int, left: list[str]
 ) -> None:
-    monkeypatch.setattr("operators.rewrite.fits", lambda text, room: len(text) <= room)
+    monkeypatch.setattr("operators.conversation.fits", lambda text, room: len(text) <= room)
     ws, shard, examples = crowded(workspace)
     model = Talks([NOTHING], room=room)
     propose(Rewrite("p", model, tuple(examples)), ws, shard)
     assert shown(model) == left
+
+
+ACCEPTED = (("y = old(5)\n", "y = new(5)\n"), ("return old(6)\n", "return new(6)\n"), ("spam\n", "eggs\n"))
+
+
+def test_accepted_edits_stand_between_what_is_to_be_read_and_what_is_to_be_changed(workspace: MakeWorkspace) -> None:
+    ws, model = workspace({"a.py": TEXT, "tools.py": "def old(x): ...\n"}), Talks([NOTHING])
+    rewrite = Rewrite("Use new().", model, examples=(("old(0)\n", "new(0)\n"),), accepted=ACCEPTED)
+    propose(rewrite, ws, replace(shard_of(ws.base, "a.py"), context=("tools.py",)))
+    system, user = (message["content"] for message in model.asked[0])
+    assert system == replace(rewrite, accepted=()).system(), "it is the same for all shards"
+    shown = ["(only to read)", "y = old(5)", "y = new(5)", "return old(6)", "return new(6)", "a.py\n```", "Carry out"]
+    assert [user.index(part) for part in shown] == sorted(user.index(part) for part in shown)
+    assert "eggs" not in user
+
+
+def test_accepted_edits_are_left_out_before_what_the_job_names(
+    workspace: MakeWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("operators.conversation.fits", lambda text, room: len(text) <= room)
+    ws, shard, examples = crowded(workspace)
+    full, bare = Talks([NOTHING]), Talks([NOTHING])
+    propose(Rewrite("p", full, tuple(examples), accepted=ACCEPTED), ws, shard)
+    propose(Rewrite("p", bare, tuple(examples)), ws, shard)
+    room = sum(len(message["content"]) for message in full.asked[0]) - 1
+    model = Talks([NOTHING], room=room)
+    propose(Rewrite("p", model, tuple(examples), accepted=ACCEPTED), ws, shard)
+    assert shown(model) == shown(full) == ["far()", "near()", "other = 1", "old(7)", "return old(3)"]
+    assert ["new(5)" in talk.asked[0][1]["content"] for talk in (full, model)] == [True, False]
+    assert ["new(6)" in talk.asked[0][1]["content"] for talk in (full, model)] == [True, True]
+    model = Talks([NOTHING], room=sum(len(message["content"]) for message in bare.asked[0]))
+    propose(Rewrite("p", model, tuple(examples), accepted=ACCEPTED), ws, shard)
+    assert model.asked == bare.asked
+
+
+@pytest.mark.parametrize("name", ["", "A.g"])
+def test_what_others_learn_of_an_edit(workspace: MakeWorkspace, name: str) -> None:
+    ws = workspace({"a.py": TEXT})
+    shard = cut_to(ws, name) if name else shard_of(ws.base, "a.py")
+    model = Talks([block("        return old(2)", "        return new((2)")])
+    codemod = Does(lambda text: text.replace("import os\n", "import re\n"))
+    chain = Chain((codemod, Rewrite("p", model, teaches=True)))
+    first = chain.propose(ws, shard, ())
+    assert first and first.trouble == ""
+    model.replies = [block("        return new((2)", "        return new(2)")]
+    edit = chain.propose(ws, shard, [Verdict(first, (Finding("parses", "wrong"),))])
+    assert edit
+    ((before, after),) = edit.pairs
+    assert after == before.replace("old(2)", "new(2)"), "told against what it was shown first"
+    assert "import os" not in before
+    assert ("old(1)" in before) == (not name), "the others' code is no part of it"
+    assert replace(edit, pairs=()) == Chain((codemod, Rewrite("p", model))).propose(
+        ws, shard, [Verdict(first, (Finding("parses", "wrong"),))]
+    )
 
 
 def test_what_is_too_long_for_the_model_is_skipped_and_never_sent(workspace: MakeWorkspace) -> None:
@@ -509,7 +564,7 @@ def test_what_is_too_long_for_the_model_is_skipped_and_never_sent(workspace: Mak
 
 
 def test_a_long_conversation_is_cut_to_its_end(workspace: MakeWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("operators.rewrite.fits", lambda text, room: len(text) <= room)
+    monkeypatch.setattr("operators.conversation.fits", lambda text, room: len(text) <= room)
     ws = workspace({"a.py": TEXT})
     past = [Verdict(Edit({}, said=f"reply {number} {'x' * 2000}"), (Finding("own", "wrong"),)) for number in range(3)]
     model = Talks([NOTHING], room=5000)

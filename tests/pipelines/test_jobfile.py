@@ -69,6 +69,18 @@ BAD = {
         "job.yaml:3:19",
         "add `reply: piece`",
     ),
+    "piece with learn": (REWRITE.format("reply: piece, learn: 3"), "job.yaml:3:19", "leave out `learn`"),
+    "learn without room": (
+        REWRITE.format("learn: 3, model: {context: 10192}"),
+        "job.yaml:3:19",
+        "`learn` shows up to 2,000 tokens of edits: `context` less `max_tokens` must be more",
+    ),
+    "learn without room for the fallback": (
+        REWRITE.format("learn: 3, fallback: {name: b, context: 9000}").replace("steps", "attempts: 6\nsteps"),
+        "job.yaml:4:19",
+        "`context` less `max_tokens` must be more",
+    ),
+    "learn from nobody": (REWRITE.format("learn: -1"), "job.yaml:3:38", "0 or more"),
     "piece with context": (REWRITE.format("reply: piece, context: [a.py]"), "job.yaml:3:19", "no `context` is shown"),
     "branch 5": (GOOD.replace("git: .", "git: ., branch: 5"), "job.yaml:2:26", 'write "5" in quotes'),
     "branch pattern": (GOOD.replace("git: .", 'git: ., branch: "a*"'), "job.yaml:2:9", "the name of one branch"),

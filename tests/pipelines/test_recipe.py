@@ -14,6 +14,7 @@ from operators.checks.keeps import Keeps
 from operators.checks.scope import Scope
 from operators.checks.tests import Tests as NewlyFailing
 from operators.codemod import Codemod
+from operators.density import Chosen
 from operators.embedded import SHIPPED, SHIPPED_IN, Embedded
 from operators.model import Endpoint
 from operators.piecewise import Piecewise
@@ -162,6 +163,33 @@ def test_who_can_be_told_what_is_wrong(make: Make) -> None:
     assert not make(SHELL).learns
 
 
+@pytest.mark.parametrize(
+    ("said", "after", "protocol", "why"),
+    [
+        (None, None, "blocks", "no examples show how much changes"),
+        (None, "a\nb\nc\nd\nX\n", "blocks", "the examples change 1 of 5 lines, 20%; whole from 40%"),
+        (None, "a\nb\nc\nX\nY\n", "whole", "the examples change 2 of 5 lines, 40%; whole from 40%"),
+        ("blocks", "X\n", "blocks", "the job says so"),
+        ("whole", None, "whole", "the job says so"),
+        ("piece", "X\n", "piece", "the job says so"),
+    ],
+)
+def test_the_form_of_the_reply_follows_the_examples_unless_the_job_says_it(
+    said: str | None, after: str | None, protocol: str, why: str, make: Make
+) -> None:
+    examples = [{"before": "a\nb\nc\nd\ne\n", "after": after}] if after else []
+    step = {"rewrite": {"prompt": "x", "left": "y", "examples": examples, **({"reply": said} if said else {})}}
+    found = make(step)
+    assert found.reply == Chosen(protocol, why)  # type: ignore[arg-type]
+    (operator,) = found.operator.steps  # type: ignore[attr-defined]
+    marks = {"blocks": "SEARCH/REPLACE", "whole": "the whole file", "piece": "one statement at a time"}
+    assert [name for name, mark in marks.items() if mark in operator.system()] == [protocol]
+
+
+def test_a_job_that_asks_no_model_has_no_form_of_reply(make: Make) -> None:
+    assert make().reply is None
+
+
 def test_names_may_come_and_go_as_the_job_says(make: Make) -> None:
     assert make(checks=[{"keeps": {"free": ["self"]}}, "keeps"]).checks[1:] == (Keeps(("self",)), Keeps())
 
@@ -284,6 +312,7 @@ def test_the_same_model_by_job_and_by_environment(make: Make, monkeypatch: pytes
         {"model": {"name": "devstral", "url": "http://one/v1", "temperature": 1.0}},
         {"model": None},
         {"reply": "whole"},
+        {"learn": 3},
         {"left": "x"},
         {"context": ["a.py"]},
         {"fallback": {"name": "large", "url": "http://one/v1"}},
