@@ -180,6 +180,18 @@ class Completion:
     """Known from before: no tokens were spent."""
 
 
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A model endpoint that answers nobody."""
+
+    url: str
+    why: str
+    seconds: float
+    """How long that has been known."""
+    left: float
+    """Seconds for which it will be waited at most; 0 when it was given up."""
+
+
 class Trouble(Exception):
     """Something in our world went wrong, by no fault of the shard. The message says what, in its first line."""
 

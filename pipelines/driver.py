@@ -126,7 +126,7 @@ class Driver:
         with self.watch.stage("run", len(plan.planned), len(plan.planned) - len(todo)) as stage:
             stage.advance(len(barred), "failed")
             count, away = 0, ""
-            for done in lanes.run(kit, (self._task(one, goes[one.shard.key]) for one in tasks)):
+            for done in lanes.run(kit, (self._task(one, goes[one.shard.key]) for one in tasks), stage.outages):
                 known = [(outcome, task.go) for task, outcome in done if not outcome.away]
                 self.store.save(known)
                 count, away = count + len(known), next((found.error for _, found in done if found.away), away)
