@@ -36,6 +36,8 @@ class Shard:
     """The only lines that may change (and imports be added); empty: the whole files."""
     context: tuple[str, ...] = ()
     """Other files that a model is shown."""
+    related: tuple[Span, ...] = ()
+    """Lines of other files that a model is shown as well; those of one symbol stand together."""
     go: int = 0
     """How often it was opened again: each time a model's replies are drawn anew."""
 

@@ -15,6 +15,7 @@ from operators.fences import whole
 from operators.hunks import diff
 from operators.loops import loop
 from operators.model import FINER
+from operators.related import excerpts
 from operators.reply import blocks, spoken
 from operators.source import split
 from operators.syntax.excerpt import Excerpt, carried, put_back
@@ -96,6 +97,7 @@ class Rewrite:
         are least like the shard, then without all but the last attempt, as far as there is need. Raises TooLong."""
         code = {path: part.text for path, part in _parts(ws, shard).items()}
         context = {path: text for path in shard.context if (text := _to_read(ws, path)) is not None}
+        context |= excerpts(ws, shard)
         examples, about = dict(enumerate(self.examples)), _words("".join(code.values()))
         while True:
             messages = self._messages(ws, shard, code, context, list(examples.values()), past)

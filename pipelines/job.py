@@ -121,6 +121,9 @@ class RewriteStep(Strict):
     """Pairs, or the dotted path of a module with EXAMPLES."""
     context: list[Glob] = Field(default=[])
     """Files that the model is shown as well."""
+    show: list[Literal["definitions", "callers"]] = Field(default=[])
+    """What else it is shown of the repository's Python code: definitions of what the shard imports and uses; places
+    that name what the shard defines."""
     reply: Literal["blocks", "whole", "piece"] = "blocks"
     """How it answers: search/replace blocks, whole files, or one statement after another (`piece`)."""
     left: Regex | None = None
@@ -129,8 +132,9 @@ class RewriteStep(Strict):
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:
-        if self.reply == "piece" and self.context:
-            raise PydanticCustomError("piece", "with `reply: piece` no `context` is shown: leave one or the other")
+        for key in ("context", "show"):
+            if self.reply == "piece" and getattr(self, key):
+                raise PydanticCustomError("piece", f"with `reply: piece` no `{key}` is shown: leave one or the other")
         if self.reply != "piece" and any(one and one.bare for one in (self.model, self.fallback)):
             raise PydanticCustomError("bare", "a bare model is shown one statement after another: add `reply: piece`")
         return self
