@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 from operators import guard
 from operators.data import Span
-from operators.proc import git_records
+from operators.proc import GitError, git_records
 from operators.source import split
 from pipelines.select import MAX_FILES, Cut, Hit, texts
 
 MOST = 6  # functions shown with one shard
+AT_ONCE = 500  # names in one pattern: PCRE's longest has some 60,000 characters
 SEEN = 100  # places at which a name is noted: one with more is used everywhere
 _WORD = re.compile(r"\w+")
 _OWN = re.compile(r"\s*(?:from|import|def|async\s+def)\s")  # what these lines name is imported or defined there
@@ -69,13 +70,7 @@ def _seen(mirror: Path, commit: str, files: Mapping[str, str], names: set[str]) 
     found: dict[str, list[Place]] = {name: [] for name in names}
     if not names:
         return found
-    patterns = [part for name in sorted(names) for part in ("-e", name)]
-    args = ("grep", "-l", "-z", "-w", "-F", *patterns, commit, "--", "*.py", "*.pyi")
-    paths = [
-        record.partition(b":")[2].decode(errors="replace")
-        for record in git_records(mirror, *args, limit=MAX_FILES, codes=(0, 1))
-    ]
-    for path, text in texts(mirror, {path: files[path] for path in paths if path in files}):
+    for path, text in texts(mirror, _holding(mirror, commit, files, sorted(names))):
         for number, line in enumerate(split(text), 1):
             here = names.intersection(_WORD.findall(line))
             if here and not _OWN.match(line):
@@ -84,6 +79,19 @@ def _seen(mirror: Path, commit: str, files: Mapping[str, str], names: set[str]) 
                     if len(found[name]) < SEEN:
                         found[name].append(Place(f"{name}(" not in line, path, number))
     return found
+
+
+def _holding(mirror: Path, commit: str, files: Mapping[str, str], names: Sequence[str]) -> Mapping[str, str]:
+    """Return the files that may have one of the names in them; all where git cannot tell."""
+    chunks = ["|".join(names[start : start + AT_ONCE]) for start in range(0, len(names), AT_ONCE)]
+    patterns = [part for chunk in chunks for part in ("-e", rf"(*UCP)\b(?:{chunk})\b")]
+    args = ("grep", "-l", "-z", "-P", *patterns, commit, "--", "*.py", "*.pyi")
+    try:
+        found = list(git_records(mirror, *args, limit=MAX_FILES, codes=(0, 1)))
+    except (GitError, OSError):  # a git without PCRE, or more names than a command line may have
+        return files
+    paths = [record.partition(b":")[2].decode(errors="replace") for record in found]
+    return {path: files[path] for path in paths if path in files}
 
 
 def _picked(cut: Cut, seen: Iterable[Place]) -> list[Place]:

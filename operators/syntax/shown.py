@@ -36,7 +36,7 @@ def definitions(text: str, names: Sequence[str]) -> dict[str, Any]:
         for name in _defined(node):
             if name in names:
                 found.setdefault(name, []).extend(_definition(node, lines))
-    return {"lines": found, "imported": imported}
+    return {"lines": {name: _joined(some) for name, some in found.items()}, "imported": imported}
 
 
 def callers(text: str, parts: Sequence[Sequence[int]]) -> list[list[tuple[str, list[Lines]]]]:

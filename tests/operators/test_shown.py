@@ -27,6 +27,7 @@ def lines(text: str, name: str) -> str:
         ("y = 1\n@old\n@older(\n    2)\nasync def f(): ...\n", "@old\n@older(\n    2)\nasync def f(): ...\n"),
         ("class f(A):\n    x: int\n", "class f(A):\n    x: int\n"),
         ("f = 3\ng = 4\n", "f = 3\n"),
+        ("f = 3; f = 4\n", "f = 3; f = 4\n"),
         ("f: int = 3\n", "f: int = 3\n"),
         ("if x:\n    def f(): ...\nelse:\n    f = None\n", "    def f(): ...\n...\n    f = None\n"),
         ("try:\n    import x\nexcept E:\n    def f(): ...\n", "    def f(): ...\n"),

@@ -182,7 +182,7 @@ def test_what_does_not_fit_is_left_out_the_least_alike_first(
     checkout({**FILES, "docs/a.md": "words " * 40})
     texts = [
         prompt(*planned("definitions", "callers", context=room, max_tokens=10), endpoint)
-        for room in range(1000, 380, -40)
+        for room in range(700, 260, -20)
     ]
     counts = [text.count("(only to read)") for text in texts]
     assert (counts, counts[0], len(set(counts)) > 3) == (sorted(counts, reverse=True), 6, True)
@@ -272,6 +272,17 @@ def test_where_there_is_nothing_to_show(what: str, planned: Planned, checkout: C
     checkout(ODD[what])
     spec = planned("definitions", "callers", contains=r"use\(", cut="file")[0]
     assert list(shown(spec).values()) in ([[]], [])
+
+
+def test_more_names_than_git_can_be_asked_for(planned: Planned, checkout: Callable[..., Checkout]) -> None:
+    """Then every file is looked at."""
+    checkout(FILES)
+    (repo,) = planned()[0].repos
+    mirror, names = Path(repo.mirror), [f"a_rather_long_name_{number}" for number in range(200_000)]
+    assert callers._holding(mirror, repo.commit, {"a.py": "1"}, names) == {"a.py": "1"}
+    assert callers._holding(mirror, repo.commit, {"src/shop/cart.py": "1", "a.py": "2"}, [*names[:2000], "other"]) == {
+        "src/shop/cart.py": "1"
+    }
 
 
 def test_names_that_no_line_should_have(planned: Planned, checkout: Callable[..., Checkout]) -> None:
