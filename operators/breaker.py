@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from operators.data import Away
+from operators.data import Away, Outage
 
 PATIENCE = 600.0  # seconds that an endpoint which has answered before may be away
 LONGEST = 60.0  # seconds between two probes
@@ -27,6 +27,7 @@ class Breaker:
         self._probe, self._turn = probe, threading.Lock()
         self._gone = ""
         self._answered = self._back = -math.inf
+        self._lost: tuple[str, float] | None = None
 
     def wait(self) -> None:
         """Return when a call may be made; as a rule at once. Raises Away."""
@@ -37,6 +38,19 @@ class Breaker:
     def answered(self) -> None:
         """Note that a call was answered."""
         self._answered = time.monotonic()
+
+    def outage(self, url: str) -> Outage | None:
+        """Say what is known of an endpoint that does not answer; None of one that does. Never waits."""
+        lost = self._lost
+        if lost is None:
+            return None
+        why, start = lost
+        seconds = time.monotonic() - start
+        return Outage(url, why, seconds, 0.0 if self._gone else max(1.0, PATIENCE - seconds))
+
+    def suspect(self, since: float) -> bool:
+        """Do as `doubt`, without being sure yet: of an endpoint that has never answered think nothing."""
+        return self._answered > -math.inf and self.doubt(since)
 
     def doubt(self, since: float) -> bool:
         """Find out whose fault it is that a try, begun at `since` (of the monotonic clock), failed.
@@ -55,9 +69,11 @@ class Breaker:
         while True:
             why, passing = self._probe()
             if not why:
+                self._lost = None
                 self.answered()
                 self._back = self._answered if pause > 1.0 else self._back
                 return
+            self._lost = (why, start)
             if not (passing and known) or time.monotonic() + pause > start + PATIENCE:
                 self._gone = why
                 raise Away(why)

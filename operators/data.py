@@ -37,6 +37,8 @@ class Shard:
     """The only lines that may change (and imports be added); empty: the whole files."""
     context: tuple[str, ...] = ()
     """Other files that a model is shown."""
+    related: tuple[Span, ...] = ()
+    """Lines of other files that a model is shown as well; those of one symbol stand together."""
     go: int = 0
     """How often it was opened again: each time a model's replies are drawn anew."""
 
@@ -181,6 +183,18 @@ class Completion:
     """Ended by the length limit, not by the model."""
     cached: bool = False
     """Known from before: no tokens were spent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A model endpoint that answers nobody."""
+
+    url: str
+    why: str
+    seconds: float
+    """How long that has been known."""
+    left: float
+    """Seconds for which it will be waited at most; 0 when it was given up."""
 
 
 class Trouble(Exception):

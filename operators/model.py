@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from operators.breaker import Breaker
-from operators.data import Completion, Message, TooLong, Trouble
+from operators.data import Completion, Message, Outage, TooLong, Trouble
 from operators.throttle import Throttle
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ TOO_LONG = frozenset({400, 413, 422})
 _LENGTH = re.compile(r"context[ _-]?(length|size|window)|prompt is too long|too many (input )?tokens", re.I)
 FINER = "cut the shards finer (`shard`: `by: symbol`, or a smaller `max_lines` or `max_files`)"
 TRIES = 6
+SUSPECT = 1  # the try, counted from 0, after whose failure the endpoint is probed: seconds before the last
 CONCURRENCY = 32
 SHOWN = 4_096  # bytes of an answer that are looked at for what to say
 LONGEST_ANSWER = 16 << 20  # bytes
@@ -116,6 +117,10 @@ class Endpoint:
             return f"model endpoint {error}", isinstance(error, _Passing)
         return "", False
 
+    def outage(self) -> Outage | None:
+        """Say what this process knows of the endpoint when it does not answer; None when it does."""
+        return _breaker(self).outage(self.url)
+
     def _tried(self, body: dict[str, Any], breaker: Breaker) -> Completion:
         """Ask until there is an answer, TRIES times at most. Raises ModelError with when the last one began."""
         throttle = _throttle(self.url, self.concurrency)
@@ -138,6 +143,8 @@ class Endpoint:
                 throttle.refused(since, min(fault.pause, LONGEST_PAUSE))
             if not fault.again or attempt + 1 == TRIES:
                 break
+            if attempt == SUSPECT and not fault.busy and breaker.suspect(since):
+                continue  # it was away, and is back
             time.sleep(min(fault.pause or random.uniform(0.5, 1.0) * 2**attempt, LONGEST_PAUSE))
         raise fault
 
@@ -244,11 +251,15 @@ def _asked_for(response: httpx.Response) -> float:
 
 
 _making = threading.Lock()  # lru_cache alone makes one for each thread that asks before the first is done
+_throttles: dict[str, Throttle] = {}
 
 
 def _throttle(url: str, concurrency: int) -> Throttle:
+    """Return the one throttle of an endpoint, whichever of its models is asked: the smallest concurrency holds."""
     with _making:
-        return _new_throttle(url, concurrency)
+        throttle = _throttles.setdefault(url, Throttle(concurrency))
+    throttle.limit(concurrency)
+    return throttle
 
 
 def _client(url: str, concurrency: int) -> httpx.Client:
@@ -259,11 +270,6 @@ def _client(url: str, concurrency: int) -> httpx.Client:
 def _breaker(endpoint: Endpoint) -> Breaker:
     with _making:
         return _new_breaker(endpoint)
-
-
-@lru_cache(maxsize=8)
-def _new_throttle(url: str, concurrency: int) -> Throttle:
-    return Throttle(concurrency)
 
 
 @lru_cache(maxsize=8)

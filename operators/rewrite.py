@@ -16,6 +16,7 @@ from operators.data import Edit, Model, Pair, Shard, Skip, Verdict
 from operators.fences import whole
 from operators.hunks import diff
 from operators.loops import loop
+from operators.related import excerpts
 from operators.reply import blocks, spoken
 from operators.source import split
 from operators.syntax.excerpt import Excerpt, carried, put_back
@@ -96,6 +97,7 @@ class Rewrite:
     def _about(self, ws: Workspace, shard: Shard, past: Sequence[Verdict]) -> Conversation:
         code = {path: part.text for path, part in _parts(ws, shard).items()}
         context = {path: text for path in shard.context if (text := _to_read(ws, path)) is not None}
+        context |= excerpts(ws, shard)
         turns = tuple((verdict.edit.said, _told(ws, shard, verdict)) for verdict in past)
         return Conversation(
             self.prompt, self.protocol, self.examples, context, code, closest(self.accepted, code), turns

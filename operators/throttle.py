@@ -25,6 +25,14 @@ class Throttle:
         self._starting, self._needed, self._best = True, False, math.inf
         self._begin_window()
 
+    def limit(self, most: int) -> None:
+        """Allow no more than `most` from now on, whatever was said before."""
+        with self._free:
+            self._most = min(self._most, most)
+            if self.allowed > self._most:
+                self.allowed = self._most
+                self._begin_window()
+
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Wait until one more call may be made, and make it meanwhile."""

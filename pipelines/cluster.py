@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, redirect_stdout, suppress
@@ -20,16 +21,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from operators.chain import Chain
-from operators.data import Outcome, told
-from operators.model import CONCURRENCY
-from operators.piecewise import ASKING
+from operators.data import Outage, Outcome, told
+from operators.model import CONCURRENCY, Endpoint
 from operators.workspace import Workspace
 from pipelines.bare import has
 from pipelines.bundle import bundle, unbundled
 from pipelines.data import Task
 from pipelines.errors import Refused
-from pipelines.lanes import Done, Prepared, prepared
+from pipelines.lanes import LOOK, Done, Prepared, Tell, endpoints, outages, prepared
 from pipelines.work import Kit, work
 
 SECONDS = 0.5  # of work that a batch of shards should hold: some 200 times what Ray spends on a task
@@ -91,13 +90,13 @@ class OnRay:
             except self._ray.exceptions.RayError as error:
                 yield repo, RuntimeError(_died(error))
 
-    def run(self, kit: Kit, tasks: Iterable[Task]) -> Iterator[Done]:
+    def run(self, kit: Kit, tasks: Iterable[Task], tell: Tell = lambda found: None) -> Iterator[Done]:
         first = list(islice(tasks := iter(tasks), 1))
         if not first:
             return
         rest = _chained(first, tasks)
         if kit.recipe.operator.waits and not first[0].offered:
-            yield from self._waiting(kit, rest)
+            yield from self._waiting(kit, rest, tell)
         else:
             yield from self._working(kit, rest)
 
@@ -136,19 +135,21 @@ class OnRay:
                 return []
             return [(batch[0], Outcome(batch[0].shard, batch[0].past, error=_died(error)))]
 
-    def _waiting(self, kit: Kit, tasks: Iterator[Task]) -> Iterator[Done]:
+    def _waiting(self, kit: Kit, tasks: Iterator[Task], tell: Tell) -> Iterator[Done]:
         wide = 2 * _concurrency(kit) + 8 * self._cores()  # in hand: those that wait, and those being judged
-        options = {"num_cpus": 0, "max_concurrency": wide, "max_restarts": -1, "max_task_retries": TRIES - 1}
+        options = {"num_cpus": 0, "max_concurrency": wide + 1, "max_restarts": -1, "max_task_retries": TRIES - 1}
         lane: Any = self._ray.remote(_WaitingLane).options(**options).remote()
-        holder = self._shared(kit)
+        holder, looking = self._shared(kit), _Looking(self._ray, lane, endpoints(kit), tell)
         pending: dict[Any, list[Task]] = {}
         with self._cancelled(pending):
             while True:
+                looking.look()
                 for task in islice(tasks, wide - len(pending)):
                     pending[lane.work.remote(holder, task)] = [task]
                 if not pending:
+                    looking.look(wait=LOOK)
                     return
-                for ref in self._ray.wait(list(pending), num_returns=1)[0]:
+                for ref in self._ray.wait(list(pending), num_returns=1, timeout=LOOK)[0]:
                     (task,) = pending.pop(ref)
                     try:
                         outcome = self._ray.get(ref)
@@ -188,6 +189,24 @@ class _Cancelled:
                 self._ray.cancel(ref)
 
 
+class _Looking:
+    """Asks the waiting lane now and then, and never waits for the answer, which of the models are away."""
+
+    def __init__(self, ray: Any, lane: Any, models: list[Endpoint], tell: Tell) -> None:
+        self._ray, self._lane, self._models, self._tell = ray, lane, models, tell
+        self._asked: Any = None
+        self._last = time.monotonic()
+
+    def look(self, wait: float = 0.0) -> None:
+        """Tell what the lane has answered, and ask again when it is time. `wait`: ask now, and wait so many seconds."""
+        if self._models and (wait or (not self._asked and time.monotonic() > self._last + LOOK)):
+            self._asked, self._last = self._lane.outages.remote(self._models), time.monotonic()
+        if self._asked and self._ray.wait([self._asked], timeout=wait)[0]:
+            with suppress(self._ray.exceptions.RayError):  # the lane died; what it had in hand goes on in a new one
+                self._tell(self._ray.get(self._asked))
+            self._asked = None
+
+
 class _WaitingLane:
     """Runs as a threaded actor: each shard in hand is a thread, which waits for a model or for a core elsewhere."""
 
@@ -206,6 +225,9 @@ class _WaitingLane:
                 raise error.cause from None
 
         return work(_kit(holder[0]), task, call)
+
+    def outages(self, models: list[Endpoint]) -> list[Outage]:
+        return outages(models)
 
 
 def _called(
@@ -249,9 +271,7 @@ def _reachable(address: str) -> None:
 
 
 def _concurrency(kit: Kit) -> int:
-    steps = kit.recipe.operator.steps if isinstance(kit.recipe.operator, Chain) else ()
-    models = [model for step in steps if isinstance(step, ASKING) for model in (step.model, step.fallback)]
-    return max((model.concurrency for model in models if model), default=CONCURRENCY)
+    return max((model.concurrency for model in kit.models), default=CONCURRENCY)
 
 
 def _chained(first: list[Task], rest: Iterator[Task]) -> Iterator[Task]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
+
+from operators.data import Outage
+from pipelines.describe import plain
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -33,6 +36,8 @@ class Stage:
     start: float = field(default_factory=time.monotonic)
     told: float = field(default_factory=time.monotonic)
     told_at: int = -1
+    away: dict[str, Outage] = field(default_factory=dict)
+    """What was told of endpoints that do not answer, by URL."""
 
     def advance(self, count: int, what: str) -> None:
         """Say that `count` more are done, and what became of them (a status), or which it was."""
@@ -54,6 +59,25 @@ class Stage:
             of = f"/{self.total}" if self.total is not None else ""
             print(f"{self.name:8} {self.done}{of} {self.summary()}".rstrip(), file=self.out, flush=True)
 
+    def outages(self, found: Sequence[Outage]) -> None:
+        """Say which model endpoints do not answer, as far as that is news, and which do again. Told when quiet, too:
+        nobody should wonder for minutes why nothing goes on."""
+        now = {one.url: one for one in reversed(found)}
+        for url in [url for url in self.away if url not in now]:
+            self.say(f"model endpoint {url} answers again, after {self.away.pop(url).seconds:.0f} s or more: going on")
+        for url, one in now.items():
+            known = self.away.get(url)
+            self.away[url] = one
+            if known is None or (known.left > 0 and not one.left):
+                self.say(_waits(one) if one.left else f"{one.why}: the shards that need it are left for another run")
+
+    def say(self, line: str) -> None:
+        """Print a line that is not about how far things are."""
+        if self.bar:
+            self.bar.console.print(plain(line), markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(plain(line), file=self.out, flush=True)
+
     def summary(self) -> str:
         counted = [f"{self.kinds[status]} {status}" for status in STATUSES if self.kinds[status]]
         return ", ".join(counted) or self.last
@@ -61,7 +85,7 @@ class Stage:
 
 @dataclass(slots=True)
 class Watch:
-    """Shows stages. `quiet`: not at all."""
+    """Shows stages. `quiet`: not how far they are."""
 
     quiet: bool = False
     out: TextIO = field(default_factory=lambda: sys.stderr)
@@ -77,6 +101,13 @@ class Watch:
         with _bar() as bar:
             task = bar.add_task(f"{name:8}", total=total, completed=done, told="")
             yield Stage(name, total, done, self.quiet, self.out, bar, task)
+
+
+def _waits(one: Outage) -> str:
+    """Say since when (this machine's time: another's clock may differ) and until when an endpoint is waited for."""
+    now = time.time()
+    since, until = (time.strftime("%H:%M:%S", time.localtime(now + change)) for change in (-one.seconds, one.left))
+    return f"{one.why} since {since}: the shards that need it wait, until {until} at most"
 
 
 def _bar() -> Progress:

@@ -129,7 +129,7 @@ class Driver:
             count, away = 0, ""
             for recipe, batch in rounds(self.recipe, plan.planned, tasks, self.store):
                 own = replace(kit, recipe=recipe)
-                for done in lanes.run(own, (self._task(one, goes[one.shard.key]) for one in batch)):
+                for done in lanes.run(own, (self._task(one, goes[one.shard.key]) for one in batch), stage.outages):
                     known = [(outcome, task.go) for task, outcome in done if not outcome.away]
                     self.store.save(known)
                     count, away = count + len(known), next((found.error for _, found in done if found.away), away)

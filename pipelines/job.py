@@ -123,6 +123,9 @@ class RewriteStep(Strict):
     """Pairs, or the dotted path of a module with EXAMPLES."""
     context: list[Glob] = Field(default=[])
     """Files that the model is shown as well."""
+    show: list[Literal["definitions", "callers"]] = Field(default=[])
+    """What else it is shown of the repository's Python code: definitions of what the shard imports and uses; places
+    that name what the shard defines."""
     reply: Protocol | None = None
     """How it answers: search/replace blocks, whole files, or one statement after another (`piece`). When not given,
     whole files if the examples change 40 % of their lines or more, else blocks."""
@@ -135,10 +138,9 @@ class RewriteStep(Strict):
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:
-        if self.reply == "piece" and self.context:
-            raise PydanticCustomError("piece", "with `reply: piece` no `context` is shown: leave one or the other")
-        if self.reply == "piece" and self.learn:
-            raise PydanticCustomError("piece", "with `reply: piece` no edits are shown: leave out `learn`")
+        for key in ("context", "show", "learn"):
+            if self.reply == "piece" and getattr(self, key):
+                raise PydanticCustomError("piece", f"with `reply: piece` no `{key}` is shown: leave one or the other")
         endpoints = [one for one in (self.model, self.fallback) if one and not one.checkpoint]
         if self.learn and any(one.context - one.max_tokens <= BUDGET for one in endpoints):
             raise PydanticCustomError(

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from threading import Event, Thread
 from typing import Any, Protocol
 
-from operators.data import Outcome, told
+from operators.data import Outage, Outcome, told
+from operators.model import Endpoint
 from pipelines.data import Task
 from pipelines.work import Kit, prepare, work
 
 Done = list[tuple[Task, Outcome]]
 Prepared = tuple[str, dict[str, Any] | Exception]
+Tell = Callable[[Sequence[Outage]], None]
+LOOK = 1.0  # seconds between two looks at which endpoints are away
 
 
 class Lanes(Protocol):
@@ -19,8 +24,9 @@ class Lanes(Protocol):
     def prepare(self, kit: Kit, repos: Iterable[str]) -> Iterator[Prepared]:
         """Prepare repositories, yielding each one's facts, or why there are none, as it is done."""
 
-    def run(self, kit: Kit, tasks: Iterable[Task]) -> Iterator[Done]:
-        """Carry out tasks, yielding outcomes as they come. `tasks` is drawn from as there is room."""
+    def run(self, kit: Kit, tasks: Iterable[Task], tell: Tell = lambda found: None) -> Iterator[Done]:
+        """Carry out tasks, yielding outcomes as they come. `tasks` is drawn from as there is room. `tell` is told again
+        and again, from any thread, which model endpoints do not answer."""
 
     def close(self) -> None: ...
 
@@ -32,11 +38,41 @@ class InProcess:
         for repo in repos:
             yield prepared(kit, repo)
 
-    def run(self, kit: Kit, tasks: Iterable[Task]) -> Iterator[Done]:
-        for task in tasks:
-            yield [(task, work(kit, task))]
+    def run(self, kit: Kit, tasks: Iterable[Task], tell: Tell = lambda found: None) -> Iterator[Done]:
+        with _looking(endpoints(kit), tell):
+            for task in tasks:
+                yield [(task, work(kit, task))]
 
     def close(self) -> None: ...
+
+
+def endpoints(kit: Kit) -> list[Endpoint]:
+    """Return the models that are asked over a network."""
+    return [model for model in kit.models if isinstance(model, Endpoint)]
+
+
+def outages(models: Sequence[Endpoint]) -> list[Outage]:
+    """Return what this process knows of those of them that do not answer."""
+    return [outage for model in models if (outage := model.outage())]
+
+
+@contextmanager
+def _looking(models: Sequence[Endpoint], tell: Tell) -> Iterator[None]:
+    """Look, from a thread, which models are away: what waits for them cannot say so."""
+    ended = Event()
+
+    def look() -> None:
+        while not ended.wait(LOOK):
+            tell(outages(models))
+        tell(outages(models))
+
+    thread = Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def prepared(kit: Kit, repo: str) -> Prepared:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pathspec import GitIgnoreSpec
@@ -18,8 +18,9 @@ from pipelines.data import LeftOut, Plan, Planned, Recipe, Repo, digest
 from pipelines.group import BadBranch, Boxes, grouped
 from pipelines.job import Job, Source
 from pipelines.owners import PLACES, Owners, owners
+from pipelines.related import related
 from pipelines.repos import NoRepo, named, resolve, strangers
-from pipelines.select import Hit, Selection, select
+from pipelines.select import Cut, Hit, Selection, select
 from pipelines.text import BadTemplate
 
 REPOS_AT_ONCE = 8
@@ -111,20 +112,24 @@ def _repository(
         context, notes = _context(job, chosen), []
         if len(context) > CONTEXT_FILES:
             notes.append(f"prompts show the first {CONTEXT_FILES} of the {len(context)} files of `context`")
+        cuts = list(_cuts(job, chosen.hits, owned, cut_before, left_out))
+        show = {what for step in job.steps if step.rewrite for what in step.rewrite.show}
         shards = tuple(
-            _shard(recipe, repo, hits, spans, chosen, context[:CONTEXT_FILES])
-            for hits, spans in _cuts(job, chosen.hits, owned, cut_before, left_out)
+            _shard(recipe, repo, hits, spans, more, chosen, context[:CONTEXT_FILES])
+            for (hits, spans), more in zip(cuts, related(repo, chosen, cuts, show), strict=True)
         )
         if not shards and not left_out:
             notes.append("no file matches `select`")
         return _Found(name, repo, tuple(grouped(job, shards, owned, grouped_before)), left_out, notes=tuple(notes))
     except (NoRepo, GitError, BadBranch, BadTemplate) as why:
         return _Found(name, trouble=str(why))
+    except guard.Broken as fault:  # of Umbau's own, or of this machine
+        return _Found(name, trouble=str(fault).partition("\n")[0])
 
 
 def _cuts(
     job: Job, hits: Sequence[Hit], owned: Owners, before: Sequence[Planned], left_out: dict[str, str]
-) -> Iterator[tuple[Sequence[Hit], tuple[Span, ...]]]:
+) -> Iterator[Cut]:
     """Yield the files of each shard and, where it is cut finer than files, its symbols."""
     if job.shard.by in {"file", "symbol"}:
         for hit in hits:
@@ -165,6 +170,7 @@ def _shard(
     repo: Repo,
     hits: Sequence[Hit],
     spans: tuple[Span, ...],
+    more: tuple[Span, ...],
     chosen: Selection,
     context: Sequence[str],
 ) -> Shard:
@@ -177,7 +183,9 @@ def _shard(
         [(span.path, span.symbol, span.first, span.last) for span in spans],
         [(path, chosen.entries[path].blob) for path in shown],
     ]
-    return Shard(digest(depends_on), repo.name, repo.commit, paths, spans, shown)
+    if more:
+        depends_on.append([(chosen.entries[one.path].blob, *astuple(one)) for one in more])
+    return Shard(digest(depends_on), repo.name, repo.commit, paths, spans, shown, more)
 
 
 def _context(job: Job, chosen: Selection) -> list[str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
-from operators.data import Skip
+from operators.data import Skip, Span
 from operators.proc import GitError, git, git_records
 from operators.source import MAX_BYTES, decode, generated, split
 from pipelines.job import Select
@@ -41,6 +42,10 @@ class Hit:
     path: str
     blob: str
     text: str
+
+
+Cut = tuple[Sequence[Hit], tuple[Span, ...]]
+"""The files of a shard and, where it is cut finer, its symbols."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +141,13 @@ def _read(mirror: Path, blobs: Mapping[str, str], what: Select, left_out: dict[s
             left_out[path] = "generated"
         else:
             yield Hit(path, blob, text)
+
+
+def texts(mirror: Path, blobs: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield path and text of each file that can be read as one, told as path to blob. Raises GitError."""
+    for path, _, data in _contents(mirror, blobs, {}) if blobs else ():
+        with suppress(Skip):
+            yield path, decode(data, path).text
 
 
 def _contents(mirror: Path, blobs: Mapping[str, str], left_out: dict[str, str]) -> Iterator[tuple[str, str, bytes]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from operators.chain import Chain
 from operators.checks.tests import Tests
-from operators.data import Base, Check, Edit, Operator, Outcome, Shard, Verdict, told
+from operators.data import Base, Check, Edit, Model, Operator, Outcome, Shard, Verdict, told
 from operators.environment import Environment
 from operators.piecewise import ASKING
 from operators.refine import Judge, judged, refine
@@ -30,6 +30,13 @@ class Kit:
     environment: Environment | None = None
     bases: Mapping[str, Base] = field(default_factory=dict)
     """By repository."""
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """Those that may be asked."""
+        steps = self.recipe.operator.steps if isinstance(self.recipe.operator, Chain) else ()
+        found = [model for step in steps if isinstance(step, ASKING) for model in (step.model, step.fallback)]
+        return tuple(model for model in found if model)
 
     def base(self, repo: str) -> Base:
         """Return the repository's base as this machine has it. Raises NotBuilt."""

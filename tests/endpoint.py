@@ -55,10 +55,14 @@ class Endpoint:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                owner.answer(self)
+                if owner.gone:
+                    self.close_connection = True  # it was kept from before
+                else:
+                    owner.answer(self)
 
             def log_message(self, *args: Any) -> None: ...
 
+        self.handler, self.gone = Handler, False
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.scheme = "http"
@@ -74,6 +78,19 @@ class Endpoint:
     @property
     def url(self) -> str:
         return f"{self.scheme}://127.0.0.1:{self.server.server_port}/v1"
+
+    def stop(self) -> None:
+        """Be gone: who connects is refused."""
+        self.gone = True
+        self.server.shutdown()
+        self.server.server_close()
+
+    def start_again(self) -> None:
+        """Be back, at the same port."""
+        self.server = ThreadingHTTPServer(self.server.server_address, self.handler)
+        self.server.daemon_threads = True
+        self.gone = False
+        self.__enter__()
 
     def say(self, *says: Says | str) -> None:
         self.queue = deque(says)

@@ -134,3 +134,23 @@ def test_threads_that_fail_together_are_held_back_by_one_probe() -> None:
     for thread in (*failed, *later):
         thread.join(timeout=20)
     assert (told, len(through), most, asked) == ([True] * 8, 8, 1, 2)
+
+
+def test_whoever_asks_is_told_that_it_is_away_and_for_how_long(clock: list[float]) -> None:
+    seen, own = [], Breaker(lambda: (seen.append(own.outage("u")), DOWN if len(seen) < 4 else WELL)[1])
+    assert own.suspect(clock[0]) is False, "what never answered may be starting"
+    own.answered()
+    clock[0] += 1
+    assert own.suspect(clock[0]) is True
+    first, *later = seen
+    assert first is None
+    assert [(one.url, one.why) for one in later if one] == [("u", "down")] * 3
+    assert [round(one.seconds + one.left) for one in later if one] == [PATIENCE] * 3
+    assert own.outage("u") is None, "it is back"
+
+
+def test_what_was_given_up_stays_told(clock: list[float]) -> None:
+    own = Breaker(lambda: WRONG)
+    with pytest.raises(Away):
+        own.doubt(clock[0])
+    assert (found := own.outage("u")) and (found.why, found.left) == ("no such key", 0)

@@ -201,6 +201,25 @@ def test_an_endpoint_that_never_answered_is_not_waited_for(ask: Ask, endpoint: E
     assert (len(endpoint.requests), len(endpoint.pings)) == (TRIES, 1)
 
 
+def test_who_is_gone_is_found_out_soon_and_waited_for(ask: Ask, endpoint: Endpoint) -> None:
+    """On a real clock: that the last of six tries has failed would be known after half a minute."""
+    ask("there")
+    own, told = Model(endpoint.url, "devstral"), []
+    endpoint.stop()
+    asking = threading.Thread(target=lambda: told.append(ask("there again").text))
+    asking.start()
+    start = time.monotonic()
+    while not (found := own.outage()):
+        assert time.monotonic() < start + 5
+        time.sleep(0.02)
+    assert found.url == endpoint.url
+    assert found.why.startswith(f"model endpoint {endpoint.url} cannot be reached (")
+    assert told == []
+    endpoint.start_again()
+    asking.join(timeout=20)
+    assert (told, own.outage()) == (["there again"], None)
+
+
 def test_who_takes_the_endpoint_down_again_and_again_is_told_apart(
     ask: Ask, endpoint: Endpoint, pauses: list[float]
 ) -> None:
@@ -327,6 +346,31 @@ def test_a_server_that_repeats_the_key_is_not_quoted(
     with pytest.raises(ModelError if there else Away, match=r"your key is \*\*\*") as error:
         ask(Says(status=status, body=f"your key is {KEY}".encode()))
     assert KEY not in str(error.value)
+
+
+def test_models_of_one_endpoint_hold_back_together(
+    ask: Ask, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where they differ in how many calls at a time they are worth: the smaller number holds for both."""
+    url = f"{endpoint.url}/"
+    assert model._throttle(url, 4) is model._throttle(url, 2) is model._throttle(url, 64)
+    assert model._throttle(url, 64).allowed == 2
+    start = time.monotonic()
+    slow = Says(status=429, headers={"retry-after": "1"}, body=b"")
+    assert ask(slow, "ok", concurrency=3).text == "ok"
+    assert time.monotonic() - start > 0.9
+    endpoint.say(slow, "ok")
+    first = threading.Thread(
+        target=lambda: Model(endpoint.url, "devstral", concurrency=3).complete(MESSAGES, shard="0", attempt=0)
+    )
+    first.start()
+    while len(endpoint.requests) != 3:
+        time.sleep(0.005)
+    time.sleep(0.1)
+    start = time.monotonic()
+    assert Model(endpoint.url, "fallback", concurrency=5).complete(MESSAGES, shard="1", attempt=0).text == "ok"
+    assert time.monotonic() - start > 0.5, "though it was another that was told to come back later"
+    first.join()
 
 
 def test_threads_that_ask_at_once_share_one_client_and_its_slots(monkeypatch: pytest.MonkeyPatch) -> None:

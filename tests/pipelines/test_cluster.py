@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -167,3 +168,31 @@ def test_a_model_that_is_gone_costs_no_shard(lanes: OnRay, home: Path, checkout:
         (True, f"model endpoint {endpoint.url} answered 401: who are you?", ())
     }
     assert (len(endpoint.requests) <= 4, len(endpoint.pings)) == (True, 1)
+
+
+def test_an_endpoint_that_goes_away_and_comes_back_is_told_meanwhile(
+    home: Path, tmp_path: Path, checkout: Callable[..., Checkout]
+) -> None:
+    repo = checkout({f"m{n}.py": "x = 1\n" for n in range(12)})
+    job, told = tmp_path / "job.yaml", tmp_path / "told"
+    block = "<<<<<<< SEARCH\nx = 1\n=======\nx = 2\n>>>>>>> REPLACE\n"
+    with Endpoint(Says(block, after=0.2)) as endpoint, told.open("w") as err:
+        step = f'{{rewrite: {{prompt: Count., model: {{url: "{endpoint.url}", name: scripted, concurrency: 1}}}}}}'
+        job.write_text(JOB.format(repo=repo.folder, contains="x = 1", step=step))
+        argv = [sys.executable, "-c", "from pipelines.cli import main; main()", "run", "--json", str(job)]
+        driver = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=err, text=True)
+        while len(endpoint.requests) < 3:
+            assert driver.poll() is None
+            time.sleep(0.02)
+        endpoint.stop()
+        gone = time.monotonic()
+        while "cannot be reached" not in told.read_text():
+            assert driver.poll() is None and time.monotonic() < gone + 10
+            time.sleep(0.1)
+        endpoint.start_again()
+        said, _ = driver.communicate(timeout=60)
+    away, back = told.read_text().splitlines()
+    assert re.fullmatch(rf"model endpoint {endpoint.url} cannot be reached .* wait, until [\d:]+ at most", away)
+    assert re.fullmatch(rf"model endpoint {endpoint.url} answers again, after \d+ s or more: going on", back)
+    assert json.loads(said)["counts"] == {"accepted": 12}, "none was lost for it"
+    assert driver.returncode == 0

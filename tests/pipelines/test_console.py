@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from operators.data import Outage
 from pipelines import console
 from pipelines.console import Stage, Watch
 
@@ -95,6 +96,34 @@ def test_quiet(out: io.StringIO) -> None:
     assert out.getvalue() == ""
 
 
+WHY = "model endpoint http://gpu/v1 cannot be reached (refused)"
+CLOCK = r"\d\d:\d\d:\d\d"
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_an_endpoint_that_is_away_is_told_once_and_that_it_is_back(out: io.StringIO, quiet: bool) -> None:
+    with Watch(quiet=quiet, out=out).stage("run", 4) as stage:
+        for seconds in (1.0, 2.0, 41.7):
+            stage.outages([Outage("http://gpu/v1", f"{WHY}\x1b[2J", seconds, 600 - seconds)])
+        stage.outages([])
+        stage.outages([])
+    away, back = out.getvalue().splitlines()
+    waits = rf"{re.escape(WHY)}\[2J since {CLOCK}: the shards that need it wait, until {CLOCK} at most"
+    assert re.fullmatch(waits, away)
+    assert back == "model endpoint http://gpu/v1 answers again, after 42 s or more: going on"
+
+
+def test_of_two_models_of_one_endpoint_it_is_told_once(out: io.StringIO) -> None:
+    with Watch(out=out).stage("run", 4) as stage:
+        stage.outages([Outage("u", "first", 1, 599), Outage("u", "second", 1, 599)])
+        stage.outages([Outage("u", "second", 2, 598)])
+        stage.outages([Outage("u", "second", 600, 0)])
+        stage.outages([Outage("u", "second", 601, 0)])
+    away, gone = out.getvalue().splitlines()
+    assert away.startswith("first since ")
+    assert gone == "second: the shards that need it are left for another run"
+
+
 def test_by_itself_it_writes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     with Watch().stage("run", 1) as stage:
         stage.advance(1, "accepted")
@@ -138,3 +167,15 @@ def test_on_a_terminal_names_are_taken_as_they_are() -> None:
 
 def test_on_a_terminal_quiet_is_quiet() -> None:
     assert on_a_terminal("with Watch(quiet=True).stage('run', 4) as stage: stage.advance(4, 'accepted')") == ("", "")
+
+
+def test_on_a_terminal_an_outage_stands_above_the_bar() -> None:
+    seen, out = on_a_terminal(
+        "from operators.data import Outage\n"
+        "with Watch().stage('run', 4) as stage:\n"
+        "    stage.outages([Outage('http://gpu/v1', 'model endpoint [red]is away[/red]', 1, 599)])\n"
+        "    stage.outages([])"
+    )
+    assert re.search(rf"model endpoint \[red\]is away\[/red\] since {CLOCK}: the shards that need it wait", seen)
+    assert "model endpoint http://gpu/v1 answers again" in seen
+    assert out == ""

@@ -21,7 +21,7 @@ from pipelines.errors import Refused
 from pipelines.forges.local import LocalForge
 from pipelines.gather import Gathered
 from pipelines.job import Job
-from pipelines.lanes import Done, InProcess, Prepared
+from pipelines.lanes import Done, InProcess, Prepared, Tell
 from pipelines.recipe import recipe
 from pipelines.store import Store
 from pipelines.tend import Tended
@@ -54,8 +54,8 @@ class Lanes(InProcess):
             self.looked_at.append(repo)
             yield from super().prepare(kit, [repo])
 
-    def run(self, kit: Kit, tasks: Iterable[Task]) -> Iterator[Done]:
-        for done in super().run(kit, tasks):
+    def run(self, kit: Kit, tasks: Iterable[Task], tell: Tell = lambda found: None) -> Iterator[Done]:
+        for done in super().run(kit, tasks, tell):
             if len(self.tasks) == self.most:
                 raise KeyboardInterrupt
             self.tasks += [task for task, _ in done]

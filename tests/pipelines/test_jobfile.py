@@ -82,6 +82,7 @@ BAD = {
     ),
     "learn from nobody": (REWRITE.format("learn: -1"), "job.yaml:3:38", "0 or more"),
     "piece with context": (REWRITE.format("reply: piece, context: [a.py]"), "job.yaml:3:19", "no `context` is shown"),
+    "piece with more": (REWRITE.format("reply: piece, show: [callers]"), "job.yaml:3:19", "no `show` is shown"),
     "branch 5": (GOOD.replace("git: .", "git: ., branch: 5"), "job.yaml:2:26", 'write "5" in quotes'),
     "branch pattern": (GOOD.replace("git: .", 'git: ., branch: "a*"'), "job.yaml:2:9", "the name of one branch"),
     "null for text": (GOOD + "description:\n", "job.yaml:4:13", "text is needed here"),
