@@ -69,7 +69,7 @@ BAD = {
         "job.yaml:3:19",
         "add `reply: piece`",
     ),
-    "piece with learn": (REWRITE.format("reply: piece, learn: 3"), "job.yaml:3:19", "leave out `learn`"),
+    "piece with learn": (REWRITE.format("reply: piece, learn: 3"), "job.yaml:3:19", "no `learn` is shown"),
     "learn without room": (
         REWRITE.format("learn: 3, model: {context: 10192}"),
         "job.yaml:3:19",

@@ -13,7 +13,7 @@ from operators.accepted import BUDGET
 from operators.model import _new_breaker
 from operators.tokens import tokens
 from pipelines.data import Task
-from pipelines.lanes import Done
+from pipelines.lanes import Done, Tell
 from pipelines.work import Kit
 from tests.conftest import Checkout, Files
 from tests.endpoint import Endpoint, Says
@@ -105,8 +105,8 @@ def test_a_second_run_with_another_store_asks_nothing(learning: World, endpoint:
 class Backwards(Lanes):
     """Ends with the first: on a cluster the order in which shards are done is any."""
 
-    def run(self, kit: Kit, tasks: Iterable[Task]) -> Iterator[Done]:
-        yield from super().run(kit, reversed(list(tasks)))
+    def run(self, kit: Kit, tasks: Iterable[Task], tell: Tell = lambda found: None) -> Iterator[Done]:
+        yield from super().run(kit, reversed(list(tasks)), tell)
 
 
 @pytest.mark.parametrize("lanes", [Lanes, Backwards])
