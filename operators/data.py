@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from operators.workspace import Workspace
@@ -89,6 +89,8 @@ class Ruling:
 
     findings: tuple[Finding, ...] = ()
     proof: str = ""
+    failing: frozenset[str] = frozenset()
+    """The tests that the findings are about; empty when it is more than tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +226,15 @@ class Check(Protocol):
 
     def judge(self, ws: Workspace, shard: Shard, edit: Edit) -> Ruling:
         """`ws` shows the base with `edit` laid over it; `ws.base_text` still shows the base."""
+
+
+@runtime_checkable
+class Sharing(Check, Protocol):
+    """A check of which one run can judge the edits of many shards."""
+
+    def share(self, ws: Workspace, shard: Shard, edit: Edit, whole: Ruling) -> Ruling | None:
+        """Return what a ruling on a sum of edits says of one of them; None when that cannot be told, and it has to be
+        judged with fewer others. `ws` shows the base with `edit` laid over it."""
 
 
 class Model(Protocol):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from operators.data import Away, Check, Edit, Finding, Operator, Outcome, Shard, Skip, Verdict, told
+from operators.data import Away, Check, Edit, Finding, Operator, Outcome, Ruling, Shard, Skip, Verdict, told
 from operators.workspace import Workspace
 
 Judge = Callable[[Workspace, Shard, Edit], Verdict]
@@ -39,11 +40,15 @@ def judged(ws: Workspace, shard: Shard, edit: Edit, checks: Sequence[Check]) -> 
     if edit.trouble:
         replied = edit.said or edit.tokens_in  # a model may answer with nothing
         return Verdict(edit, (Finding("reply" if replied else "step", edit.trouble),))
-    proof: list[str] = []
-    if edit.files:
-        for check in checks:
-            ruling = check.judge(ws.over(edit), shard, edit)
-            if ruling.findings:
-                return Verdict(edit, ruling.findings, tuple(proof))
-            proof += [ruling.proof] if ruling.proof else []
-    return Verdict(edit, (), tuple(proof))
+    verdict = Verdict(edit)
+    for check in checks if edit.files else ():
+        verdict = ruled(verdict, check.judge(ws.over(edit), shard, edit))
+        if not verdict.passed:
+            break
+    return verdict
+
+
+def ruled(verdict: Verdict, ruling: Ruling) -> Verdict:
+    """Return a verdict with what one more check says."""
+    proof = verdict.proof if ruling.findings or not ruling.proof else (*verdict.proof, ruling.proof)
+    return replace(verdict, findings=ruling.findings, proof=proof)

@@ -6,12 +6,12 @@ asks only for what was not judged yet.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from operators.data import Edit, Finding, Outcome, Shard
-from operators.hunks import Conflict, add
+from operators.hunks import Conflict
+from operators.union import by_path, union
 from operators.workspace import Workspace
 from pipelines.data import Recipe, Repo, Task, digest
 
@@ -136,13 +136,9 @@ class Sums:
 
 def _sum(recipe: Recipe, repo: Repo, parts: Parts, goes: Mapping[str, int]) -> Task:
     """Add the parts' edits up. Raises Conflict."""
-    ws = Workspace(repo.base)
-    texts: dict[str, list[str | None]] = defaultdict(list)
-    for part in parts:
-        for path, text in (part.edit.files if part.edit else {}).items():
-            texts[path].append(text)
-    files = {path: _added(ws, path, versions) for path, versions in texts.items()}
-    merged = tuple(path for path, versions in texts.items() if len(versions) > 1)
+    told = [part.edit.files for part in parts if part.edit]
+    files = union(Workspace(repo.base), told)
+    merged = tuple(path for path, versions in by_path(told).items() if len(versions) > 1)
     edits = [
         (part.shard.key, goes.get(part.shard.key, 0), digest(sorted(part.edit.files.items())))
         for part in parts
@@ -156,12 +152,3 @@ def _sum(recipe: Recipe, repo: Repo, parts: Parts, goes: Mapping[str, int]) -> T
         tuple(span for part in parts for span in part.shard.spans),
     )
     return Task(shard, offered=Edit(files), merged=merged)
-
-
-def _added(ws: Workspace, path: str, versions: Sequence[str | None]) -> str | None:
-    texts = [text for text in versions if text is not None]
-    if len(versions) == 1 or not texts:
-        return versions[0]
-    if len(texts) < len(versions):
-        raise Conflict(f"{path} is deleted and edited")
-    return add(ws.base_text(path) or "", texts)

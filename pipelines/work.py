@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from operators.chain import Chain
 from operators.checks.tests import Tests
-from operators.data import Base, Check, Edit, Operator, Outcome, Shard, Verdict, told
+from operators.data import Base, Check, Edit, Operator, Outcome, Shard, Sharing, Verdict, told
 from operators.environment import Environment
 from operators.piecewise import ASKING
-from operators.refine import Judge, judged, refine
+from operators.refine import Judge, judged, refine, ruled
 from operators.responses import Remembering
 from operators.workspace import Workspace
+from pipelines.batches import Batches
 from pipelines.data import Recipe, Task
 
 Call = Callable[..., Any]
@@ -56,8 +57,14 @@ def _baselines(recipe: Recipe) -> list[Tests]:
     return [check for number, check in enumerate(found) if check not in found[:number]]
 
 
-def work(kit: Kit, task: Task, call: Call | None = None) -> Outcome:
-    """Do a task. Never raises. With `call`, all but waiting for the model is done through it, on a core elsewhere."""
+def shares(recipe: Recipe) -> bool:
+    """Say whether shards can be judged together, if they are done at the same time."""
+    return any(isinstance(check, Sharing) for check in recipe.checks)
+
+
+def work(kit: Kit, task: Task, call: Call | None = None, batches: Batches | None = None) -> Outcome:
+    """Do a task. Never raises. With `call`, all but waiting for the model, and for the others of a batch, is done
+    through it, on a core elsewhere."""
     try:
         base = kit.base(task.shard.repo)
     except Exception as fault:
@@ -67,8 +74,8 @@ def work(kit: Kit, task: Task, call: Call | None = None) -> Outcome:
         return refine(ws, task.shard, _Offer(task.offered), _sum_judge(recipe, task), attempts=1)
     operator = _remembering(recipe.operator, str(Path(base.mirror).parents[1] / "responses"))
     judge = _judge(recipe.checks)
-    if call:
-        operator, judge = _elsewhere(operator, call), _judge_elsewhere(recipe.checks, call)
+    if call and batches:
+        operator, judge = _elsewhere(operator, call), _judge_elsewhere(recipe.checks, call, batches)
     shard = replace(task.shard, go=task.go)
     outcome = refine(ws, shard, operator, judge, attempts=recipe.attempts, past=task.past)
     return replace(outcome, shard=task.shard)
@@ -121,12 +128,35 @@ def _judge(checks: Sequence[Check]) -> Judge:
     return lambda ws, shard, edit: judged(ws, shard, edit, checks)
 
 
-def _judge_elsewhere(checks: Sequence[Check], call: Call) -> Judge:
+def _judge_elsewhere(checks: Sequence[Check], call: Call, batches: Batches) -> Judge:
     def judge(ws: Workspace, shard: Shard, edit: Edit) -> Verdict:
-        verdict: Verdict = call(judged, ws, shard, edit, checks)
-        return verdict
+        verdict = Verdict(edit)
+        for check, group in _grouped(checks if edit.files else ()):
+            if check:
+                verdict = ruled(verdict, batches.judge(check, ws, shard, edit, call))
+            else:
+                found: Verdict = call(judged, ws, shard, edit, group)
+                verdict = replace(found, proof=(*verdict.proof, *found.proof))
+            if not verdict.passed:
+                break
+        return verdict if edit.files else judged(ws, shard, edit, ())
 
     return judge
+
+
+def _grouped(checks: Sequence[Check]) -> Iterator[tuple[Sharing | None, tuple[Check, ...]]]:
+    """Yield each check that batches share, and between them those that a shard is judged by alone, in order."""
+    alone: list[Check] = []
+    for check in checks:
+        if not isinstance(check, Sharing):
+            alone.append(check)
+            continue
+        if alone:
+            yield None, tuple(alone)
+            alone = []
+        yield check, ()
+    if alone:
+        yield None, tuple(alone)
 
 
 def _sum_judge(recipe: Recipe, task: Task) -> Judge:
