@@ -74,8 +74,8 @@ def work(kit: Kit, task: Task, call: Call | None = None, batches: Batches | None
         return refine(ws, task.shard, _Offer(task.offered), _sum_judge(recipe, task), attempts=1)
     operator = _remembering(recipe.operator, str(Path(base.mirror).parents[1] / "responses"))
     judge = _judge(recipe.checks)
-    if call and batches:
-        operator, judge = _elsewhere(operator, call), _judge_elsewhere(recipe.checks, call, batches)
+    if call:
+        operator, judge = _elsewhere(operator, call), _judge_elsewhere(recipe.checks, call, batches or Batches(1))
     shard = replace(task.shard, go=task.go)
     outcome = refine(ws, shard, operator, judge, attempts=recipe.attempts, past=task.past)
     return replace(outcome, shard=task.shard)
