@@ -30,7 +30,7 @@ class Box(Protocol):
     """For whatever else it writes; goes with the box."""
 
     def give(self, name: str, text: str) -> None:
-        """Put a file into `given`, before anything runs."""
+        """Put a file into `given`, or into a folder there, before anything runs."""
 
     def start(self, argv: Sequence[str], env: Mapping[str, str], timeout: float) -> Result:
         """Run a program in the checkout's root to its end, with all it started, and never raise for how it ends."""
@@ -58,7 +58,9 @@ class _Open:
             Path(path).mkdir()
 
     def give(self, name: str, text: str) -> None:
-        Path(self.given, name).write_text(text)
+        path = Path(self.given, name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
 
     def start(self, argv: Sequence[str], env: Mapping[str, str], timeout: float) -> Result:
         return run(argv, cwd=self._tree.folder, env=env, timeout=timeout, contain=True)
@@ -78,15 +80,15 @@ def taken(folder: Path) -> dict[str, bytes] | None:
     try:
         paths = list(folder.iterdir())
         for path in paths if len(paths) <= MOST else ():
-            found[path.name] = _bytes(path, left)
+            found[path.name] = read(path, left)
             left -= len(found[path.name])
     except (OSError, ValueError):
         return None
     return found if len(found) == len(paths) else None
 
 
-def _bytes(path: Path, most: int) -> bytes:
-    """Read a regular file; a pipe would keep us waiting for ever. Raises OSError, ValueError beyond `most` bytes."""
+def read(path: Path, most: int) -> bytes:
+    """Return a regular file; a pipe would keep us waiting for ever. Raises OSError, ValueError beyond `most` bytes."""
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
         if not S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(f"{path} is no file")

@@ -84,13 +84,30 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Covered:
+    """The changed statements of a file: what a reviewer may take as tested, and what not."""
+
+    path: str
+    statements: tuple[tuple[int, int, bool], ...]
+    """First and last line in the edited file, and whether a passing test executed it."""
+
+    @property
+    def missed(self) -> tuple[tuple[int, int], ...]:
+        return tuple((first, last) for first, last, seen in self.statements if not seen)
+
+
+@dataclass(frozen=True, slots=True)
 class Ruling:
     """What one check says of an edit: its findings and, in a few words, what it looked at."""
 
     findings: tuple[Finding, ...] = ()
     proof: str = ""
+    covered: tuple[Covered, ...] = ()
+    """Which changed statements a passing test executed, for each file that tests were traced in."""
     failing: frozenset[str] = frozenset()
     """The tests that the findings are about; empty when it is more than tests."""
+    sandbox: str = ""
+    """What the commands ran in that it is based on, if any did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +117,7 @@ class Verdict:
     edit: Edit
     findings: tuple[Finding, ...] = ()
     proof: tuple[str, ...] = ()
+    covered: tuple[Covered, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -165,6 +183,10 @@ class Base:
     """That interpreter again when its version, hence its syntax, is another than that of Umbau's own."""
     path: tuple[str, ...] = ("src", "")
     """Folders of the checkout that modules are imported from."""
+    needs: tuple[str, ...] = ()
+    """Folders of this machine that hold the interpreter."""
+    sandbox: str = "bubblewrap"
+    """What commands run in; "none" if the job says so."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What checks saw on the untouched commit, by the check's own name."""
 

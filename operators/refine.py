@@ -50,5 +50,9 @@ def judged(ws: Workspace, shard: Shard, edit: Edit, checks: Sequence[Check]) -> 
 
 def ruled(verdict: Verdict, ruling: Ruling) -> Verdict:
     """Return a verdict with what one more check says."""
-    proof = verdict.proof if ruling.findings or not ruling.proof else (*verdict.proof, ruling.proof)
-    return replace(verdict, findings=ruling.findings, proof=proof)
+    if ruling.findings:
+        return replace(verdict, findings=ruling.findings)
+    sandbox = f"sandbox: {ruling.sandbox}" if ruling.sandbox else ""
+    proof = dict.fromkeys(line for line in (*verdict.proof, ruling.proof, sandbox) if line)
+    last = sorted(proof, key=lambda line: line.startswith("sandbox:"))
+    return replace(verdict, proof=tuple(last), covered=(*verdict.covered, *ruling.covered))

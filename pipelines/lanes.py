@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from operators.data import Outcome, told
 from pipelines.data import Task
-from pipelines.work import Kit, prepare, work
+from pipelines.work import Kit, prepare, without_sandbox, work
 
 Done = list[tuple[Task, Outcome]]
 Prepared = tuple[str, dict[str, Any] | Exception]
@@ -22,6 +22,9 @@ class Lanes(Protocol):
     def run(self, kit: Kit, tasks: Iterable[Task]) -> Iterator[Done]:
         """Carry out tasks, yielding outcomes as they come. `tasks` is drawn from as there is room."""
 
+    def without_sandbox(self) -> str:
+        """Say why nothing can be run in a sandbox where tasks are carried out, "" if it can."""
+
     def close(self) -> None: ...
 
 
@@ -35,6 +38,9 @@ class InProcess:
     def run(self, kit: Kit, tasks: Iterable[Task]) -> Iterator[Done]:
         for task in tasks:
             yield [(task, work(kit, task))]
+
+    def without_sandbox(self) -> str:
+        return without_sandbox()
 
     def close(self) -> None: ...
 

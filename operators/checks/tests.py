@@ -67,13 +67,14 @@ class Tests:
         if findings:
             findings[-1] += f"\n{run.out.strip()[-SHOWN:]}"
             return Ruling(tuple(Finding("tests", f"{brief(self.command)}: {text}") for text in findings))
-        return Ruling((), f"tests: {brief(self.command)} {_told(before, run)}")
+        return Ruling((), f"tests: {brief(self.command)} {_told(before, run)}", ws.sandbox)
 
     def _run(self, ws: Workspace) -> Run:
         with ws.box() as box:
             given = shlex.join(options(ws, box))
             done = ws.run(box, self.command, (), self.timeout, PYTEST_ADDOPTS=given)
-            out = f"{done.out}\n(took more than {self.timeout:.0f} s)" if done.timed_out else done.out
+            cut = done.timed_out or done.outgrown
+            out = f"{done.out}\n({done.how(self.timeout)})" if cut else done.out
             reports = read(box.taken() or {})
         fruitless = any("passed" not in report.values() for report in reports or ())
         return Run(done.code, out, merged(reports) if reports else None, fruitless)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from operators.checks.tests import BaseBroken, Run, _findings
 from operators.checks.tests import Tests as Check
 from operators.data import Edit, Ruling
+from operators.probe import proven
 from operators.workspace import NoCommand, Workspace
 from tests.operators.conftest import MakeWorkspace, shard_of
 
@@ -71,7 +72,8 @@ def test_without_that_knowledge_it_is_looked_at_now(workspace: MakeWorkspace) ->
 def test_what_failed_before_may_fail_and_what_passed_must_pass(workspace: MakeWorkspace) -> None:
     ws = known(workspace(FILES))
     fine = judge(ws, {"app.py": APP.replace("2 * x", "x + x")})
-    assert fine == Ruling((), "tests: `pytest -q` 2 passed, 1 failing as on the untouched commit (untouched: 2 passed)")
+    proof = "tests: `pytest -q` 2 passed, 1 failing as on the untouched commit (untouched: 2 passed)"
+    assert fine == Ruling((), proof, proven())
     (broken,) = judge(ws, {"app.py": APP.replace("2 * x", "3 * x")}).findings
     assert (
         "`pytest -q`: 2 newly failing: tests.test_app::test_double[1], tests.test_app::test_double[2]\n"
@@ -107,7 +109,7 @@ def test_a_test_that_fails_now_and_then_has_a_second_chance(
     runs.write_text("")
     ws = workspace({"app.py": APP, "test_app.py": MOODY.format(runs=str(runs), bad=bad)})
     results = {"test_app::test_moody": "passed", "test_app::test_steady": "passed"}
-    ws = Workspace(replace(ws.base, facts={"pytest -q": {"code": 0, "results": results}}))
+    ws = Workspace(replace(ws.base, sandbox="none", facts={"pytest -q": {"code": 0, "results": results}}))
     ruling = judge(ws, {"app.py": APP + "\n"})
     assert len(runs.read_text()) == 2
     if passes:
@@ -140,7 +142,7 @@ def test_a_command_without_a_report_is_judged_by_its_exit_code(workspace: MakeWo
     command = "python -c 'import app; assert app.double(1) == 2'"
     ws = workspace(FILES)
     assert Check(command).baseline(ws) == {"code": 0, "results": None}
-    assert judge(ws, {"app.py": APP + "\n"}, command) == Ruling((), f"tests: `{command}` passed")
+    assert judge(ws, {"app.py": APP + "\n"}, command) == Ruling((), f"tests: `{command}` passed", proven())
     (finding,) = judge(ws, {"app.py": APP.replace("2 *", "3 *")}, command).findings
     assert "ended with exit code 1\n" in finding.message
     assert "AssertionError" in finding.message
@@ -303,7 +305,9 @@ def test_b(pytestconfig):
 def test_no_configuration_but_the_repositorys_own_is_used(
     workspace: MakeWorkspace, files: dict[str, str], rootdir: str, strict: bool
 ) -> None:
-    ws = workspace({"tests/test_a.py": TEST, "tests/test_b.py": SHOWN_CONFIG, **files})
+    walled = workspace({"tests/test_a.py": TEST, "tests/test_b.py": SHOWN_CONFIG, **files})
+    assert f"rootdir {Path('/ws', rootdir)} strict {strict}\n" in Check("pytest -q tests")._run(walled).out
+    ws = Workspace(replace(walled.base, sandbox="none"))
     folder = ws.tree().folder
     above = {folder.parent / "pytest.ini": "[pytest]\naddopts = -k nothing\n", folder.parent / "conftest.py": "1 / 0\n"}
     for path, text in above.items():
