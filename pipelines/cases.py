@@ -26,7 +26,7 @@ from pipelines.errors import Refused
 from pipelines.job import Source
 
 FAULTS = 20  # of a file of cases that are told
-_PIN = re.compile(r"([A-Za-z0-9][\w.-]*)==([\w.!+-]+)")
+_PIN = re.compile(r"([A-Za-z0-9][\w.-]*)(?:\[[\w.,-]+\])?(?:==([\w.!+-]+)| @ (?:git\+)?https://\S+)")
 _UNPINNED = re.compile(r"^-\W*([A-Za-z0-9][\w.-]*)==([\w.!+-]+)", re.M)
 _TEST = re.compile(r"(test_.*|.*_tests?|tests?|conftest)\.py")
 
@@ -41,18 +41,22 @@ class Misfit(Trouble):
     """A case's patches do not fit its commit."""
 
 
-def _pins(text: str) -> str:
-    for line in text.split():
+def _pinned(text: str) -> str:
+    for line in _lines(text):
         if not _PIN.fullmatch(line):
             raise PydanticCustomError("pin", "{line} is no pin, such as `lxml==6.0.0`", {"line": line[:80]})
     return text
 
 
 def _paths(text: str) -> str:
-    for path in text.replace(",", " ").split():
-        if path.startswith(("/", "-")) or ".." in path.split("/"):
-            raise PydanticCustomError("path", "{path} is no path within the repository", {"path": path[:80]})
+    for path in text.split(","):
+        if not re.fullmatch(r"[^\0-\x1f/-][^\0-\x1f]*", path.strip()) or ".." in path.split("/"):
+            raise PydanticCustomError("path", "{path} is no path within the repository", {"path": repr(path[:80])})
     return text
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
 
 
 class Case(BaseModel):
@@ -61,17 +65,17 @@ class Case(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
     repo_name: Annotated[str, Field(pattern=r"^\w[\w.-]*/\w[\w.-]*$")]
-    repo_url: str = ""
+    repo_url: str = Field(min_length=1)
     commit_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
     patch: str = ""
     """Unpins the dependencies. All patches have paths without a prefix (`-p0`)."""
     test_patch: str = ""
     gold_patch: str = Field(min_length=1)
     """The edit that is known to be right."""
-    dependency_versions: Annotated[str, AfterValidator(_pins)] = ""
-    """All that is installed, one `name==version` a line; nothing else is."""
+    dependency_versions: Annotated[str, AfterValidator(_pinned)] = ""
+    """All that is installed, one `name==version` a line."""
     test_type: Literal["pytest", "unittest"]
-    test_files: Annotated[str, Field(pattern=r"\w"), AfterValidator(_paths)]
+    test_files: Annotated[str, AfterValidator(_paths)]
     """Paths with commas between them."""
     test_count: int = Field(ge=1)
     """Tests that pass with the gold edit."""
@@ -81,9 +85,8 @@ class Case(BaseModel):
     """The Python that it has to run on."""
 
     @property
-    def pins(self) -> dict[str, str]:
-        """Package to version."""
-        return {name: version for name, _, version in (pin.partition("==") for pin in self.dependency_versions.split())}
+    def pins(self) -> tuple[str, ...]:
+        return tuple(_lines(self.dependency_versions))
 
     @property
     def python(self) -> str:
@@ -92,28 +95,32 @@ class Case(BaseModel):
 
     @property
     def tests(self) -> tuple[str, ...]:
-        return tuple(self.test_files.replace(",", " ").split())
+        return tuple(path.strip() for path in self.test_files.split(","))
 
     @property
     def command(self) -> str:
-        """Runs the case's tests with the runner that they are written for."""
-        runner = "pytest" if self.test_type == "pytest" else "umbau_unittest"
-        return f"python -m {runner} {shlex.join(self.tests)}"
+        """Runs the case's tests by the runner that they are written for, with a report."""
+        return self.plain.replace("-m unittest", "-m umbau_unittest", 1)
+
+    @property
+    def plain(self) -> str:
+        """Runs them as a person would."""
+        return f"python -m {self.test_type} {shlex.join(self.tests)}"
 
     @property
     def task(self) -> str:
         """What moved, in words for a model."""
-        then, pins = self.reproduction_target_version, {_same(name): new for name, new in self.pins.items()}
-        moved = {name: (old, pins[_same(name)]) for name, old in _UNPINNED.findall(self.patch) if _same(name) in pins}
+        then, found = self.reproduction_target_version, map(_PIN.fullmatch, self.pins)
+        now = {_same(pin[1]): pin[2] for pin in found if pin and pin[2]}
+        moved = {name: (old, now[_same(name)]) for name, old in _UNPINNED.findall(self.patch) if _same(name) in now}
         lines = [f"It was written for Python {then}."] if then else []
         lines += [f"It has to run on Python {self.python}."] if self.python else []
         lines += [f"{name} has moved from {old} to {new}." for name, (old, new) in moved.items() if old != new]
-        installed = ", ".join(f"{name} {version}" for name, version in self.pins.items())
-        return "\n".join([*lines, f"Installed are: {installed}." if installed else "No package is installed."])
+        return "\n".join([*lines, f"Installed are: {', '.join(self.pins) or 'no packages'}."])
 
     def source(self, folder: Path | None) -> Source:
         """Say where the repository comes from: OWNER/NAME in `folder`, or its own URL."""
-        return Source(git=str(folder.resolve() / self.repo_name) if folder else self.repo_url or "no repo_url")
+        return Source(git=str(folder.resolve() / self.repo_name) if folder else self.repo_url)
 
 
 @dataclass(frozen=True, slots=True)

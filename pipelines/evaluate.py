@@ -12,16 +12,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from operators.chain import Chain
-from operators.checks.tests import Tests
+from operators.checks.command import Command
+from operators.checks.tests import BaseBroken, Tests
 from operators.data import Base, Check, Edit, Finding, Operator, Outcome, Shard, Skip, Trouble, told
 from operators.environment import Environment
 from operators.piecewise import ASKING
+from operators.refine import judged
 from operators.workspace import Workspace
 from pipelines.cases import Case, lay
 from pipelines.console import Watch
 from pipelines.data import Recipe, Task, digest
-from pipelines.repos import NoRepo, resolve
 from pipelines.report import counted
+from pipelines.repos import NoRepo, resolve
 from pipelines.work import Kit, work
 
 SHOWN = 4000  # characters of what the tests say that a model is told
@@ -35,8 +37,9 @@ class Ready:
     kit: Kit
     shard: Shard
     gold: Edit
-    tests: Tests
-    """The case's own, all of them."""
+    outside: tuple[Check, ...]
+    """What a right edit passes, whatever the job's checks are: the case's tests, and the exit code of a plain run of
+    them where that of the gold edit is 0."""
 
     @property
     def base(self) -> Base:
@@ -88,37 +91,39 @@ def ready(case: Case, recipe: Recipe, python: str, repos: Path | None, home: Pat
     """Fetch the repository, build the environment and see the tests fail before the gold edit and pass with it. Raises
     NotRun."""
     checks = (*recipe.checks, *(check for check in recipe.final if check not in recipe.checks))
+    seconds = max(check.timeout for check in (*checks, Tests("")) if isinstance(check, Tests))
+    tests, plain = Tests(case.command, seconds), Command(case.plain, seconds)
     try:
         repo = resolve(case.source(repos), home, Path.cwd(), case.commit_hash)
         laid = lay(case, repo)
-        pins = tuple(f"{name}=={version}" for name, version in case.pins.items())
-        environment = Environment(python or case.python, ("--no-deps", *pins) if pins else ())
+        environment = Environment(python or case.python, ("--no-deps", *case.pins) if case.pins else ())
         base = environment.build(Base(case.repo_name, laid.before, repo.mirror))
-        tests = Tests(case.command, max(check.timeout for check in (*checks, Tests("")) if isinstance(check, Tests)))
-        facts = tests.baseline(Workspace(replace(base, commit=laid.gold)))
+        shard, gold = Shard("", base.repo, base.commit, tuple(laid.files)), Workspace(replace(base, commit=laid.gold))
+        facts = tests.baseline(gold)
+        passed = sum(how == "passed" for how in (facts["results"] or {}).values())
+        if passed != case.test_count:
+            raise NotRun(f"with the gold edit {counted(passed, 'test')} of {case.test_count} pass")
+        outside = (tests,) if plain.judge(gold, shard, Edit({})).findings else (tests, plain)
         base = replace(base, facts={tests.command: facts})
-        shard = Shard("", base.repo, base.commit, tuple(laid.files))
         red = tests.judge(Workspace(base), shard, Edit({}))
+    except BaseBroken as why:
+        raise NotRun(f"the tests do not run with the gold edit:\n{str(why).partition(chr(10))[2]}") from None
     except (NoRepo, Trouble, Skip) as why:
         raise NotRun(told(why) if isinstance(why, Trouble) else str(why)) from None
-    passed = sum(how == "passed" for how in (facts["results"] or {}).values())
-    if passed != case.test_count:
-        raise NotRun(f"{counted(passed, 'test')} of {case.test_count} pass with the gold edit")
     if not red.findings:
         raise NotRun("no test fails without the gold edit")
-    task = f"{case.task}\n\nThe tests now:\n{_first(red.findings)[-SHOWN:]}"
     own = replace(
         recipe,
-        operator=_asking(recipe.operator, task),
+        operator=_asking(recipe.operator, f"{case.task}\n\nThe tests now:\n{_first(red.findings)[-SHOWN:]}"),
         checks=tuple(tests if isinstance(check, Tests) else check for check in checks),
         final=(),
     )
     shard = replace(shard, key=digest([recipe.fingerprint, base.repo, base.commit, shard.paths]))
-    return Ready(case, Kit(own, None, {base.repo: base}), shard, Edit(laid.files), tests)
+    return Ready(case, Kit(own, None, {base.repo: base}), shard, Edit(laid.files), outside)
 
 
 def score(ready: Ready) -> Score:
-    """Let the operator work on the case; judge what was accepted by the case's tests, and the gold edit by the job's
+    """Let the operator work on the case. What was accepted is judged again from outside, the gold edit by the job's
     checks."""
     outcome = work(ready.kit, Task(ready.shard))
     gold = work(ready.kit, Task(ready.shard, offered=ready.gold, merged=tuple(ready.gold.files)))
@@ -128,9 +133,9 @@ def score(ready: Ready) -> Score:
 
 
 def held_against(ready: Ready, edit: Edit) -> Sequence[Finding]:
-    """Run all of the case's tests on what an edit made of the shard's files, and of no others."""
+    """Say what speaks from outside against what an edit made of the shard's files; those of others do not count."""
     own = Edit({path: text for path, text in edit.files.items() if path in ready.shard.paths})
-    return ready.tests.judge(Workspace(ready.base).over(own), ready.shard, own).findings
+    return judged(Workspace(ready.base), ready.shard, own, ready.outside).findings
 
 
 def scores_text(scores: Sequence[Score]) -> Iterator[str]:

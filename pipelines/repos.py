@@ -136,7 +136,7 @@ def _advice(said: str, source: Source) -> str:
     if "dubious ownership" in said:
         return f"{where} belongs to another user, so git does not read it: run as its owner, or clone it first"
     if "not our ref" in said:
-        return f"{where} has no commit {said.split()[-1]}"
+        return f"{where} has no commit {said.rsplit(maxsplit=1)[-1]}"
     if "couldn't find remote ref" in said:
         return f"{where} has no branch {source.branch}"
     if "Authentication failed" in said or "could not read Username" in said:

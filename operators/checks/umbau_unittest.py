@@ -16,7 +16,7 @@ from xml.sax.saxutils import quoteattr
 LEFT = "."  # folder for the report, written in when the file is given to a command
 _TAGS = {"passed": "", "skipped": "<skipped/>", "failed": "<failure/>", "error": "<error/>"}
 _WORSE = list(_TAGS)
-_UNTOLD = str.maketrans({character: "?" for character in map(chr, range(32))})  # XML cannot hold them
+_UNTOLD = str.maketrans(dict.fromkeys(map(chr, range(32)), "?"))  # XML cannot hold them
 
 
 class Result(unittest.TextTestResult):

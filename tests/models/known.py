@@ -32,7 +32,7 @@ class Known:
             {path: text for path, text in ready.gold.files.items() if text is not None},
             ready.case.tests,
             tuple(test for test, how in facts["results"].items() if how == "passed"),
-            tuple(ready.case.pins),
+            tuple(pin.partition("==")[0] for pin in ready.case.pins),
         )
 
     def becomes(self, texts: Mapping[str, str]) -> str:
