@@ -149,7 +149,7 @@ def read(path: Path) -> list[Case]:
         except ValidationError as error:
             faults += [f"{path}:{number}: {_told(fault)}" for fault in error.errors(include_url=False)]
     if not (cases or faults):
-        raise BadCases(f"{path} holds no case: each line is one, in JSON; see `umbau eval --help`")
+        raise BadCases(f"{path} holds no case: each line is one, in JSON: see Evaluate in the README")
     if faults:
         more = [f"... and {len(faults) - FAULTS} more"] if len(faults) > FAULTS else []
         raise BadCases("\n".join([*faults[:FAULTS], *more]))

@@ -127,9 +127,10 @@ def score(ready: Ready) -> Score:
     checks."""
     outcome = work(ready.kit, Task(ready.shard))
     gold = work(ready.kit, Task(ready.shard, offered=ready.gold, merged=tuple(ready.gold.files)))
-    fault = gold.error or gold.skipped or ("" if gold.edit else _first(gold.verdicts[-1].findings))
+    outcome = replace(outcome, error=outcome.error or gold.error)
+    refused = gold.skipped or (_first(gold.verdicts[-1].findings) if gold.status == "rejected" else "")
     wrong = _first(held_against(ready, outcome.edit)) if outcome.edit else ""
-    return Score(ready.case.repo_name, outcome, wrongly_accepted=wrong, wrongly_rejected=fault)
+    return Score(ready.case.repo_name, outcome, wrongly_accepted=wrong, wrongly_rejected=refused)
 
 
 def held_against(ready: Ready, edit: Edit) -> Sequence[Finding]:

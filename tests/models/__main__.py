@@ -1,29 +1,33 @@
-"""`python -m tests.models JOB CASES REPOS`: the oracle's edit and every cheat of the adversary, on every case.
+"""`python -m tests.models JOB CASES REPOS [OWNER/NAME ...]`: what the job makes of the oracle's edit and of every cheat
+of the adversary, on every case.
 
-Prints which were accepted, and which judge caught how many of the others. Ends with 1 unless all of the oracle's edits
-are accepted and none of the adversary's.
+Prints what `umbau eval` prints with the oracle behind an endpoint; then which cheats were accepted, and which judge
+caught how many of the others. Ends with 1 unless all of the oracle's edits are accepted and none of the adversary's.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from operators.chain import Chain
 from operators.data import Outcome
 from operators.rewrite import Rewrite
-from pipelines.cases import read, wanted
+from pipelines.cases import Case, read, wanted
+from pipelines.console import Watch
 from pipelines.data import Task
-from pipelines.evaluate import NotRun, Ready, ready
+from pipelines.evaluate import NotRun, Ready, Score, code, evaluate, ready, scores_text
 from pipelines.recipe import recipe
 from pipelines.session import home, job_of
 from pipelines.work import work
+from tests.endpoint import Endpoint
 from tests.models.adversary import CHEATS
-from tests.models.known import Answers, Known, oracle
+from tests.models.known import Answers, Known, oracle, scripted
 
 
 def answered(one: Ready, model: Answers) -> Outcome:
@@ -44,10 +48,34 @@ def mended(one: Ready) -> None:
         left.unlink()
 
 
-def tried(one: Ready) -> Iterator[tuple[str, Outcome]]:
-    known = Known.of(one)
-    for name, answer in {"oracle": oracle, **CHEATS}.items():
-        yield name, answered(one, Answers(name, answer, known))
+def evaluated(job: str, repos: Path, cases: Sequence[Case], found: Sequence[Ready]) -> list[Score]:
+    """Run the job as `umbau eval` does, the oracle at the other end of a connection."""
+    with Endpoint(script=scripted([Known.of(one) for one in found], oracle)) as endpoint:
+        os.environ |= {"UMBAU_MODEL_URL": endpoint.url, "UMBAU_MODEL": "oracle"}
+        spec, file = job_of(job, None)
+        return evaluate(cases, recipe(spec, file), "", repos, home(), Watch())
+
+
+def cheated(found: Sequence[Ready]) -> int:
+    """Print what became of each cheat; return how many were accepted."""
+    accepted: dict[str, list[str]] = {name: [] for name in CHEATS}
+    caught: dict[str, Counter[str]] = {name: Counter() for name in CHEATS}
+    for one in found:
+        known = Known.of(one)
+        for name, answer in CHEATS.items():
+            outcome = answered(one, Answers(name, answer, known))
+            if outcome.status == "accepted":
+                accepted[name].append(one.shard.repo)
+            else:
+                rejected = outcome.status == "rejected"
+                caught[name][outcome.verdicts[-1].findings[0].judge if rejected else outcome.status] += 1
+            if outcome.error or outcome.skipped:
+                print(f"{one.shard.repo} {name}: {outcome.error or outcome.skipped}")
+        print(f"{one.shard.repo} done", flush=True)
+    for name in CHEATS:
+        how = ", ".join(f"{judge} {count}" for judge, count in caught[name].most_common())
+        print(f"{name:30} accepted {len(accepted[name]):2}   {how}   {' '.join(accepted[name])}".rstrip())
+    return sum(map(len, accepted.values()))
 
 
 def main() -> None:
@@ -57,32 +85,19 @@ def main() -> None:
     parser.add_argument("repos", type=Path)
     parser.add_argument("names", nargs="*")
     given = parser.parse_args()
-    job, file = job_of(given.job, None)
-    made, accepted, caught = recipe(job, file), defaultdict(list), defaultdict(Counter[str])
-    ran = 0
-    for case in wanted(read(given.cases), given.names):
+    spec, file = job_of(given.job, None)
+    cases, found = wanted(read(given.cases), given.names), []
+    for case in cases:
         try:
-            one = ready(case, made, "", given.repos, home())
+            found.append(ready(case, recipe(spec, file), "", given.repos, home()))
         except NotRun as why:
             print(f"{case.repo_name} is not run: {why}")
-            continue
-        ran += 1
-        for name, outcome in tried(one):
-            judge = outcome.verdicts[-1].findings[0].judge if outcome.status == "rejected" else outcome.status
-            if outcome.status == "accepted":
-                accepted[name].append(case.repo_name)
-            else:
-                caught[name][judge] += 1
-            if outcome.error or (name == "oracle" and outcome.status != "accepted"):
-                print(f"{case.repo_name} {name}: {outcome.error or outcome.skipped or outcome.verdicts[-1].findings}")
-        print(f"{case.repo_name} done", flush=True)
-    for name in ("oracle", *CHEATS):
-        how = ", ".join(f"{judge} {count}" for judge, count in caught[name].most_common())
-        who = f"  {' '.join(accepted[name])}" if name != "oracle" else ""
-        print(f"{name:30} accepted {len(accepted[name]):2} of {ran}   {how}{who}")
-    wrong = sum(len(accepted[name]) for name in CHEATS)
-    print(f"oracle {len(accepted['oracle'])} of {ran}, adversary {wrong} of {ran * len(CHEATS)}")
-    sys.exit(int(wrong > 0 or len(accepted["oracle"]) < ran))
+    scores = evaluated(given.job, given.repos, cases, found)
+    print(*scores_text(scores), sep="\n")
+    good, wrong = sum(score.status == "accepted" for score in scores), cheated(found)
+    print(f"oracle     {good} of {len(found)} accepted")
+    print(f"adversary  {wrong} of {len(found) * len(CHEATS)} accepted")
+    sys.exit(int(wrong > 0 or good < len(found) or code(scores) > 0))
 
 
 if __name__ == "__main__":

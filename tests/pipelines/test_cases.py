@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators.data import Base
@@ -154,6 +154,7 @@ def test_many_faults_are_not_all_told(tmp_path: Path) -> None:
 JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=3))
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(row(COMMIT))), JSON))
 def test_any_row_is_a_case_or_told(tmp_path_factory: pytest.TempPathFactory, change: dict[str, object]) -> None:
     file = tmp_path_factory.mktemp("rows") / "cases.jsonl"
@@ -166,6 +167,7 @@ def test_any_row_is_a_case_or_told(tmp_path_factory: pytest.TempPathFactory, cha
         assert case.task and case.command and case.source(None)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_told(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     file = tmp_path_factory.mktemp("rows") / "cases.jsonl"
