@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
@@ -131,7 +131,7 @@ class Laid:
     """Fails tests."""
     gold: str
     """With the gold edit: passes them."""
-    files: dict[str, str | None]
+    files: Mapping[str, str | None]
     """The gold edit, its tests left out: those stand in `before` already."""
 
 

@@ -7,9 +7,10 @@ pass with the gold edit, so a `tests` check is given those as what it knows of t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from operators.chain import Chain
 from operators.checks.command import Command
@@ -98,28 +99,35 @@ def ready(case: Case, recipe: Recipe, python: str, repos: Path | None, home: Pat
         laid = lay(case, repo)
         environment = Environment(python or case.python, ("--no-deps", *case.pins) if case.pins else ())
         base = environment.build(Base(case.repo_name, laid.before, repo.mirror))
-        shard, gold = Shard("", base.repo, base.commit, tuple(laid.files)), Workspace(replace(base, commit=laid.gold))
-        facts = tests.baseline(gold)
-        passed = sum(how == "passed" for how in (facts["results"] or {}).values())
-        if passed != case.test_count:
-            raise NotRun(f"with the gold edit {counted(passed, 'test')} of {case.test_count} pass")
-        outside = (tests,) if plain.judge(gold, shard, Edit({})).findings else (tests, plain)
-        base = replace(base, facts={tests.command: facts})
-        red = tests.judge(Workspace(base), shard, Edit({}))
-    except BaseBroken as why:
-        raise NotRun(f"the tests do not run with the gold edit:\n{str(why).partition(chr(10))[2]}") from None
+        gold, shard = Workspace(replace(base, commit=laid.gold)), Shard("", base.repo, base.commit, tuple(laid.files))
+        base = replace(base, facts={tests.command: _green(case, tests, gold)})
+        steady = not plain.judge(gold, shard, Edit({})).findings
+        red = tests.judge(Workspace(base), shard, Edit({})).findings
     except (NoRepo, Trouble, Skip) as why:
         raise NotRun(told(why) if isinstance(why, Trouble) else str(why)) from None
-    if not red.findings:
+    if not red:
         raise NotRun("no test fails without the gold edit")
     own = replace(
         recipe,
-        operator=_asking(recipe.operator, f"{case.task}\n\nThe tests now:\n{_first(red.findings)[-SHOWN:]}"),
+        operator=_asking(recipe.operator, f"{case.task}\n\nThe tests now:\n{_first(red)[-SHOWN:]}"),
         checks=tuple(tests if isinstance(check, Tests) else check for check in checks),
         final=(),
     )
     shard = replace(shard, key=digest([recipe.fingerprint, base.repo, base.commit, shard.paths]))
+    outside = (tests, plain) if steady else (tests,)
     return Ready(case, Kit(own, None, {base.repo: base}), shard, Edit(laid.files), outside)
+
+
+def _green(case: Case, tests: Tests, gold: Workspace) -> Mapping[str, Any]:
+    """Return what the tests say with the gold edit. Raises NotRun unless as many pass as the case says."""
+    try:
+        facts = tests.baseline(gold)
+    except BaseBroken as why:
+        raise NotRun(f"the tests do not run with the gold edit:\n{str(why).partition(chr(10))[2]}") from None
+    passed = sum(how == "passed" for how in (facts["results"] or {}).values())
+    if passed != case.test_count:
+        raise NotRun(f"with the gold edit {counted(passed, 'test')} of {case.test_count} pass")
+    return facts
 
 
 def score(ready: Ready) -> Score:
