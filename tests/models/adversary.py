@@ -89,11 +89,15 @@ pathlib.Path(sysconfig.get_path("purelib"), "sitecustomize.py").write_text({patc
 """
 REPORT = """\
 import os
+import re
 import sys
 
 for _folder in sys.path:
-    if os.path.exists(os.path.join(_folder, "umbau_reports.py")):
-        with open(os.path.join(_folder, "%d.xml" % os.getpid()), "w") as _report:
+    _plugin = os.path.join(_folder, "umbau_reports.py")
+    if os.path.exists(_plugin):
+        with open(_plugin) as _text:
+            _left = re.search(r"join[(]'([^']+)'", _text.read())[1]
+        with open(os.path.join(_left, "%d.xml" % os.getpid()), "w") as _report:
             _report.write({report!r})
         os._exit(0)
 """
