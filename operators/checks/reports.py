@@ -1,8 +1,10 @@
-"""Makes every pytest that a command starts write a report of its own, and reads what may be anything by then."""
+"""Makes every pytest and every `python -m umbau_unittest` that a command starts write a report of its own, and reads
+what may be anything by then."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from xml.parsers import expat
 
 from operators.box import Box
@@ -20,6 +22,9 @@ def pytest_cmdline_main(config):
     os.environ.pop("PYTEST_ADDOPTS", None)
     config.option.xmlpath = os.path.join({left!r}, "%d.xml" % os.getpid())
 """
+# unittest with a report, which is written to where LEFT says.
+_RUNNER = "umbau_unittest.py"
+_LEFT = 'LEFT = "."'
 # Files that configure pytest, if they hold these words.
 _CONFIGURE = {
     **dict.fromkeys(("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml"), ""),
@@ -28,7 +33,9 @@ _CONFIGURE = {
 
 
 def options(ws: Workspace, box: Box) -> list[str]:
-    """Return the options of pytest that make it leave its reports in a box."""
+    """Return the options of pytest that make it leave its reports in a box; unittest's runner is put there as well."""
+    runner = Path(__file__).with_name(_RUNNER).read_text()
+    box.give(_RUNNER, runner.replace(_LEFT, f"LEFT = {box.left!r}"))
     box.give("umbau_reports.py", _PLUGIN.format(left=box.left))
     given = ["-p", "umbau_reports", "-o", "junit_family=xunit2", "-o", f"cache_dir={box.home}/cache"]
     if not _configured(ws):  # else pytest looks above the checkout
