@@ -254,9 +254,9 @@ class Check(Protocol):
 class Sharing(Check, Protocol):
     """A check of which one run can judge the edits of many shards."""
 
-    def share(self, ws: Workspace, shard: Shard, edit: Edit, whole: Ruling) -> Ruling | None:
-        """Return what a ruling on a sum of edits says of one of them; None when that cannot be told, and it has to be
-        judged with fewer others. `ws` shows the base with `edit` laid over it."""
+    def share(self, ws: Workspace, shard: Shard, edit: Edit, whole: Workspace, ruling: Ruling) -> Ruling | None:
+        """Return what the ruling on a sum of edits, which `whole` shows, says of one of them; None when that cannot be
+        told, and it has to be judged with fewer others. `ws` shows the base with `edit` laid over it."""
 
 
 class Model(Protocol):

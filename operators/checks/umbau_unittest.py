@@ -1,28 +1,27 @@
-"""`python -m umbau_unittest ARGUMENTS` is `python -m unittest ARGUMENTS` with a report, test by test.
+"""`python -m umbau_unittest ARGUMENTS` is `python -m unittest ARGUMENTS` with a report, test by test (umbau_report).
 
-A command finds it as a module of its own (operators.checks.reports): it runs on the repository's Python and knows
-nothing of Umbau. The report is in the form of pytest's, and is written when all tests have ended; it is not there when
-they are cut short.
+A command finds it as a module of its own: it runs on the repository's Python. At the end a test of its own is run that
+must fail.
 """
 
 from __future__ import annotations
 
-import os
+import time
 import unittest
-from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
-LEFT = "."  # folder for the report, written in when the file is given to a command
-_TAGS = {"passed": "", "skipped": "<skipped/>", "failed": "<failure/>", "error": "<error/>"}
-_WORSE = list(_TAGS)
-_UNTOLD = str.maketrans(dict.fromkeys(map(chr, range(32)), "?"))  # XML cannot hold them
+from umbau_report import Report, Tracer, wanted
+
+REPORT, TRACER = Report(), Tracer()
+WORSE = ["passed", "skipped", "failed", "error"]
 
 
 class Result(unittest.TextTestResult):
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         self.ends: dict[str, str] = {}
+        self.seconds: dict[str, float] = {}
+        self.began = 0.0
 
     def addSuccess(self, test: Any) -> None:
         super().addSuccess(test)
@@ -53,22 +52,53 @@ class Result(unittest.TextTestResult):
         if err:
             self._ended(test, "failed")
 
-    def stopTestRun(self) -> None:
-        super().stopTestRun()
-        cases = []
-        for test, how in self.ends.items():
-            where, _, name = test.translate(_UNTOLD).rpartition(".")
-            cases.append(f"<testcase classname={quoteattr(where)} name={quoteattr(name)}>{_TAGS[how]}</testcase>\n")
-        report = Path(LEFT, f"{os.getpid()}.xml")
-        report.write_text(f"<testsuite>\n{''.join(cases)}</testsuite>\n", "utf-8", errors="replace")
+    def startTest(self, test: Any) -> None:
+        self.began = time.perf_counter()
+        TRACER.within(test.id())
+        super().startTest(test)
+
+    def stopTest(self, test: Any) -> None:
+        super().stopTest(test)
+        TRACER.within("")
+        self.seconds[test.id()] = round(time.perf_counter() - self.began, 4)
 
     def _ended(self, test: Any, how: str) -> None:
         """Keep the worst that is said of a test: its clean-up may fail after it did not."""
-        self.ends[test.id()] = max(how, self.ends.get(test.id(), how), key=_WORSE.index)
+        self.ends[test.id()] = max(how, self.ends.get(test.id(), how), key=WORSE.index)
 
 
 class Runner(unittest.TextTestRunner):
     resultclass = Result
+
+    def run(self, test: Any) -> Any:
+        chosen = unittest.TestSuite(one for one in _each(test) if wanted(one.id()))
+        result: Any = super().run(chosen)
+        files = TRACER.files()
+        for name, how in result.ends.items():
+            REPORT.say(id=name, outcome=how, seconds=result.seconds.get(name, 0.0))
+        code = int(not result.wasSuccessful())
+        REPORT.say(code=code, honest=_honest(), known=test.countTestCases(), files=files, worker=False)
+        return result
+
+
+class _Fails(unittest.TestCase):
+    def runTest(self) -> None:
+        self.assertTrue(False)
+
+
+def _each(suite: Any) -> Any:
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield from _each(test)
+        else:
+            yield test
+
+
+def _honest() -> bool:
+    """Say whether unittest, as it is by now, says of a test that fails that it does."""
+    result = unittest.TestResult()
+    _Fails().run(result)
+    return not result.wasSuccessful() and len(result.failures) == 1
 
 
 if __name__ == "__main__":
