@@ -165,8 +165,8 @@ def scores_text(scores: Sequence[Score]) -> Iterator[str]:
 
 
 def code(scores: Sequence[Score]) -> int:
-    """Return the exit code: 2 when something failed, 1 when a verdict was wrong."""
-    if any(score.status == "failed" for score in scores):
+    """Return the exit code: 2 when something failed or nothing could be run, 1 when a verdict was wrong."""
+    if any(score.status == "failed" for score in scores) or not any(score.outcome for score in scores):
         return 2
     return int(any(score.wrongly_accepted or score.wrongly_rejected for score in scores))
 

@@ -162,6 +162,12 @@ def test_a_case_that_is_green_before_is_not_run(mini: Miniature, tmp_path: Path)
         made(mini, tmp_path, test_patch=mended, gold_patch=gold)
 
 
+def test_that_no_case_can_be_run_is_no_success(mini: Miniature, tmp_path: Path) -> None:
+    done = umbau("eval", str(JOB), str(mini.file), "--repos", str(tmp_path / "none"))
+    assert done.returncode == 2
+    assert "0 run, 1 not run" in done.stdout
+
+
 def test_bad_rows_and_names_end_with_a_message(mini: Miniature) -> None:
     mini.file.write_text("{}")
     done = umbau("eval", str(JOB), str(mini.file))
