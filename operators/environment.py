@@ -136,7 +136,7 @@ def _installed(ws: Workspace, folder: Path, install: Sequence[str]) -> None:
         argv = [uv, "pip", "install", "--quiet", "--python", python, *install]
         _well(box.start(argv, env, SECONDS), "uv pip install")
         # For the map of what tests execute; where there is none to be had, all tests are run.
-        box.start([*argv[:-len(install)], "--target", str(folder / TRACING), "coverage"], env, SECONDS)
+        box.start([*argv[: -len(install)], "--target", str(folder / TRACING), "coverage"], env, SECONDS)
 
 
 def _taken_out(ws: Workspace, folder: Path) -> list[str]:

@@ -100,7 +100,7 @@ class _Queue:
     def _settle(self, batch: list[_Item]) -> None:
         """Judge a batch, answer whom the ruling answers, and have the others judged in two halves."""
         try:
-            ruling = self._judge(batch)
+            whole, ruling = self._judge(batch)
         except Conflict:
             return self._split(batch)
         except Exception as fault:
@@ -109,7 +109,7 @@ class _Queue:
             return self._split(batch)
         if len(batch) == 1:
             return batch[0].answer.set_result(ruling)
-        shares = [self._check.share(item.ws.over(item.edit), item.shard, item.edit, ruling) for item in batch]
+        shares = [self._check.share(item.ws.over(item.edit), item.shard, item.edit, whole, ruling) for item in batch]
         for item, share in zip(batch, shares, strict=True):
             if share:
                 item.answer.set_result(share)
@@ -117,15 +117,15 @@ class _Queue:
         self._size = max(FIRST // 4, self._size // 2) if left else min(MOST, 2 * self._size)
         return self._split(left)
 
-    def _judge(self, batch: Sequence[_Item]) -> Ruling:
+    def _judge(self, batch: Sequence[_Item]) -> tuple[Workspace, Ruling]:
+        """Return the sum of a batch and the ruling on it. Raises Conflict, and what the check raises."""
         first = batch[0]
         shard, edit = first.shard, first.edit
         if len(batch) > 1:
             edit = Edit(union(first.ws, [item.edit.files for item in batch]))
             paths = tuple(dict.fromkeys(path for item in batch for path in item.shard.paths))
             shard = Shard("", shard.repo, shard.commit, paths)
-        ruling: Ruling = first.call(_ruling, first.ws, self._check, shard, edit)
-        return ruling
+        return first.ws.over(edit), first.call(_ruling, first.ws, self._check, shard, edit)
 
     def _split(self, batch: list[_Item]) -> None:
         half = (len(batch) + 1) // 2

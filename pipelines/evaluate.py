@@ -93,7 +93,7 @@ def ready(case: Case, recipe: Recipe, python: str, repos: Path | None, home: Pat
     NotRun."""
     checks = (*recipe.checks, *(check for check in recipe.final if check not in recipe.checks))
     seconds = max(check.timeout for check in (*checks, Tests("")) if isinstance(check, Tests))
-    tests, plain = Tests(case.command, seconds), Command(case.plain, seconds)
+    tests, plain = Tests(case.command, seconds, full=True), Command(case.plain, seconds)
     try:
         repo = resolve(case.source(repos), home, Path.cwd(), case.commit_hash)
         laid = lay(case, repo)
@@ -110,7 +110,7 @@ def ready(case: Case, recipe: Recipe, python: str, repos: Path | None, home: Pat
     own = replace(
         recipe,
         operator=_asking(recipe.operator, f"{case.task}\n\nThe tests now:\n{_first(red)[-SHOWN:]}"),
-        checks=tuple(tests if isinstance(check, Tests) else check for check in checks),
+        checks=tuple(dict.fromkeys(tests if isinstance(check, Tests) else check for check in checks)),
         final=(),
     )
     shard = replace(shard, key=digest([recipe.fingerprint, base.repo, base.commit, shard.paths]))

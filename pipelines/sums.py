@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from operators.data import Edit, Finding, Outcome, Shard
+from operators.data import Covered, Edit, Finding, Outcome, Shard
 from operators.hunks import Conflict
 from operators.union import by_path, union
 from operators.workspace import Workspace
@@ -122,6 +122,12 @@ class Sums:
         outcome = self.known.get(task.shard.key) if isinstance(task, Task) else None
         told = [line for part in parts for line in part.verdicts[-1].proof]
         return tuple(dict.fromkeys([*told, *(outcome.verdicts[-1].proof if outcome else ())]))
+
+    def covered(self, repo: Repo, parts: Parts) -> tuple[Covered, ...]:
+        """Return which changed statements passing tests executed, of the sum."""
+        task = self.task(repo, parts) if parts else None
+        outcome = self.known.get(task.shard.key) if isinstance(task, Task) else None
+        return outcome.verdicts[-1].covered if outcome and outcome.verdicts else ()
 
     def error(self, parts: Parts) -> str:
         """Return why a sum of some of these parts could not be judged, "" when nobody has tried yet."""

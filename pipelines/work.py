@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,17 @@ from operators.data import Base, Check, Edit, Operator, Outcome, Shard, Sharing,
 from operators.environment import Environment
 from operators.piecewise import ASKING
 from operators.probe import proven
+from operators.proc import git
 from operators.refine import Judge, judged, refine, ruled
 from operators.responses import Remembering
 from operators.shell import Shell
 from operators.stage import NoSandbox
 from operators.workspace import Workspace
 from pipelines.batches import Batches
-from pipelines.data import Recipe, Task
+from pipelines.data import Recipe, Task, digest
 from pipelines.job import Job
 
+FACTS = 2  # counts up when what is noted of an untouched commit changes
 RUNNING = (Shell, Command, Tests)
 Call = Callable[..., Any]
 """`call(function, ws, *args)` calls the function on a core elsewhere, with its own view of the same workspace, and
@@ -81,9 +84,18 @@ def prepare(kit: Kit, repo: str) -> dict[str, Any]:
     return {check.command: check.baseline(ws) for check in _baselines(kit.recipe)}
 
 
+def facts_name(kit: Kit, base: Base) -> str:
+    """Return what the facts of a repository are kept by: its files, what tests them, and in what."""
+    tree = git(Path(base.mirror), "rev-parse", f"{base.commit}^{{tree}}").decode().strip()
+    commands = [[check.command, check.timeout] for check in _baselines(kit.recipe)]
+    environment = kit.environment and [kit.environment.python, kit.environment.install]
+    return digest(["facts", version("umbau"), FACTS, tree, commands, environment, base.sandbox])
+
+
 def _baselines(recipe: Recipe) -> list[Tests]:
+    """Return the checks of which each test command is to be run on the untouched commit."""
     found = [check for check in (*recipe.checks, *recipe.final) if isinstance(check, Tests)]
-    return [check for number, check in enumerate(found) if check not in found[:number]]
+    return [*{check.command: check for check in found}.values()]
 
 
 def shares(recipe: Recipe) -> bool:
@@ -190,7 +202,7 @@ def _grouped(checks: Sequence[Check]) -> Iterator[tuple[Sharing | None, tuple[Ch
 
 def _sum_judge(recipe: Recipe, task: Task) -> Judge:
     """Judge a sum: what depends on a file alone was judged with the shard, unless several made the file."""
-    beyond = [check for check in recipe.checks if not check.local]
+    beyond = [check for check in recipe.checks if not (check.local or isinstance(check, Sharing))]
     beyond += [check for check in recipe.final if check not in beyond]
 
     def judge(ws: Workspace, shard: Shard, edit: Edit) -> Verdict:

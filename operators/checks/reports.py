@@ -32,7 +32,7 @@ class Asked:
     """Ids; None for all."""
     wholes: Collection[str] = ()
     """Files whose tests are all to run."""
-    trace: Literal["all"] | Sequence[str] | None = None
+    trace: Literal["all"] | Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,9 @@ def _merged(reports: Sequence[Sequence[Mapping[str, Any]]]) -> Told:
         if end and end["files"] is not None:
             files = files or {}
             for path, statements in end["files"].items():
-                files[path] = _joined(files.get(path, ()), [(int(a), int(b), list(map(str, c))) for a, b, c in statements])
+                files[path] = _joined(
+                    files.get(path, ()), [(int(a), int(b), list(map(str, c))) for a, b, c in statements]
+                )
     results = {
         f"{test} (run {number})" if number > 1 else test: how
         for test, hows in ends.items()

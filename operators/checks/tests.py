@@ -81,7 +81,7 @@ class Tests:
         if only is not None and not only:
             return Ruling((), f"tests: {brief(self.command)} not run, as no statement changes")
         traced = [path for path, text in edit.files.items() if text is not None and path.endswith(".py")]
-        asked = Asked(only and sorted(only.tests), sorted(only.files) if only else (), traced or None)
+        asked = Asked(sorted(only.tests), sorted(only.files), traced) if only else Asked(trace=traced)
         run = self._steady(before, ws, self._run(ws, asked), only)
         findings, failing = _findings(before, run, only)
         if findings:
@@ -224,4 +224,3 @@ def _passing(results: Mapping[str, str]) -> Counter[str]:
 def _function(test: str) -> str:
     """Return the id without its parameters: those change with names and clocks though no test is lost."""
     return test.partition("[")[0]
-

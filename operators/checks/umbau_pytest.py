@@ -11,7 +11,7 @@ import os
 from typing import Any
 
 import pytest
-from umbau_report import Report, Tracer, wanted
+from umbau_report import Report, Tracer, wanted  # type: ignore[import-not-found] # given beside this file
 
 REPORT, TRACER = Report(), Tracer()
 KNOWN: list[str] = []
@@ -91,6 +91,6 @@ def _honest(session: Any) -> bool:
     def fails() -> None:
         raise AssertionError("as it must")
 
-    item = pytest.Function.from_parent(session, name="test_umbau_%s" % os.urandom(4).hex(), callobj=fails)
+    item = pytest.Function.from_parent(session, name=f"test_umbau_{os.urandom(4).hex()}", callobj=fails)
     ends = {report.outcome for report in runtestprotocol(item, log=False) if report.when != "teardown"}
     return "failed" in ends

@@ -13,18 +13,20 @@ import ast
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
-with open(os.path.join(os.path.dirname(__file__), "umbau.json")) as _file:
-    ASKED: dict[str, Any] = json.load(_file)
+ASKED: dict[str, Any] = json.loads(Path(__file__).with_name("umbau.json").read_text("utf-8"))
 """left: folder for reports; code: root of the checkout; tests: ids to run, null for all; wholes: files to run whole;
-trace: "all", paths to trace, or null; tracing: folder with a `coverage`, for want of another."""
+trace: "all", or paths to trace; tracing: folder with a `coverage`, for want of another."""
 
 
 class Report:
     def __init__(self) -> None:
         self._pid = os.getpid()
-        self._file = open(os.path.join(ASKED["left"], "%d.jsonl" % self._pid), "a")  # noqa: SIM115 - as long as we live
+        self._file = Path(ASKED["left"], f"{self._pid}.jsonl").open(  # noqa: SIM115 - as long as we live
+            "a", encoding="utf-8", errors="replace"
+        )
 
     def say(self, **values: Any) -> None:
         if os.getpid() == self._pid:  # not a child that was forked off
@@ -45,7 +47,7 @@ class Tracer:
 
     def __init__(self) -> None:
         self._coverage: Any = None
-        if ASKED["trace"] is None:
+        if not ASKED["trace"]:
             return
         try:
             import coverage
@@ -55,8 +57,8 @@ class Tracer:
                 import coverage
             except ImportError:
                 return
-        chosen = [os.path.join(ASKED["code"], path) for path in ASKED["trace"]] if ASKED["trace"] != "all" else None
-        where: dict[str, Any] = {"include": chosen} if chosen else {"source": [ASKED["code"]]}
+        code, trace = ASKED["code"], ASKED["trace"]
+        where = {"source": [code]} if trace == "all" else {"include": [f"{code}/{path}" for path in trace]}
         self._coverage = coverage.Coverage(data_file=None, config_file=False, messages=False, **where)
         self._coverage.start()
 
@@ -85,22 +87,25 @@ class Tracer:
 
 def statements(path: str, executed: dict[int, list[str]]) -> list[tuple[int, int, list[str]]]:
     try:
-        with open(path, "rb") as file:
-            tree = ast.parse(file.read())
+        tree = ast.parse(Path(path).read_bytes())
     except (OSError, SyntaxError, ValueError):
         return []
     found = []
     for node in ast.walk(tree):
         if not isinstance(node, (ast.stmt, ast.excepthandler)) or _silent(node):
             continue
-        first, last = node.lineno, getattr(node, "end_lineno", None) or node.lineno
-        first = min([first, *(one.lineno for one in getattr(node, "decorator_list", []))])
+        first, last = _begin(node), getattr(node, "end_lineno", None) or node.lineno
         body = getattr(node, "body", None)
         if isinstance(body, list) and body:
-            last = max(first, min([body[0].lineno, *(one.lineno for one in getattr(body[0], "decorator_list", []))]) - 1)
+            last = max(first, _begin(body[0]) - 1)
         tests = {test for line in range(first, last + 1) for test in executed.get(line, ())}
         found.append((first, last, sorted(tests)))
     return sorted(found)
+
+
+def _begin(node: Any) -> int:
+    lines = [node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))]
+    return int(min(lines))
 
 
 def _silent(node: Any) -> bool:

@@ -10,7 +10,7 @@ import time
 import unittest
 from typing import Any
 
-from umbau_report import Report, Tracer, wanted
+from umbau_report import Report, Tracer, wanted  # type: ignore[import-not-found] # given beside this file
 
 REPORT, TRACER = Report(), Tracer()
 WORSE = ["passed", "skipped", "failed", "error"]

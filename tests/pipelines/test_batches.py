@@ -36,9 +36,9 @@ class Counts:
         bad = frozenset(line for line in lines if "bad" in line)
         return Ruling(tuple(Finding("counts", line) for line in sorted(bad)), "all good", failing=bad)
 
-    def share(self, ws: Workspace, shard: Shard, edit: Edit, whole: Ruling) -> Ruling | None:
+    def share(self, ws: Workspace, shard: Shard, edit: Edit, whole: Workspace, ruling: Ruling) -> Ruling | None:
         lines = {line for path in edit.files for line in (ws.text(path) or "").splitlines()}
-        clear = not whole.findings or (self.tells and not lines & whole.failing)
+        clear = not ruling.findings or (self.tells and not lines & ruling.failing)
         return Ruling(proof="all good with others") if clear else None
 
 
