@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from operators.workspace import Workspace
@@ -89,11 +89,28 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Covered:
+    """The changed statements of a file: what a reviewer may take as tested, and what not."""
+
+    path: str
+    statements: tuple[tuple[int, int, bool], ...]
+    """First and last line in the edited file, and whether a passing test executed it."""
+
+    @property
+    def missed(self) -> tuple[tuple[int, int], ...]:
+        return tuple((first, last) for first, last, seen in self.statements if not seen)
+
+
+@dataclass(frozen=True, slots=True)
 class Ruling:
     """What one check says of an edit: its findings and, in a few words, what it looked at."""
 
     findings: tuple[Finding, ...] = ()
     proof: str = ""
+    covered: tuple[Covered, ...] = ()
+    """Which changed statements a passing test executed, for each file that tests were traced in."""
+    failing: frozenset[str] = frozenset()
+    """The tests that the findings are about; empty when it is more than tests."""
     sandbox: str = ""
     """What the commands ran in that it is based on, if any did."""
 
@@ -105,6 +122,7 @@ class Verdict:
     edit: Edit
     findings: tuple[Finding, ...] = ()
     proof: tuple[str, ...] = ()
+    covered: tuple[Covered, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -247,6 +265,15 @@ class Check(Protocol):
 
     def judge(self, ws: Workspace, shard: Shard, edit: Edit) -> Ruling:
         """`ws` shows the base with `edit` laid over it; `ws.base_text` still shows the base."""
+
+
+@runtime_checkable
+class Sharing(Check, Protocol):
+    """A check of which one run can judge the edits of many shards."""
+
+    def share(self, ws: Workspace, shard: Shard, edit: Edit, whole: Workspace, ruling: Ruling) -> Ruling | None:
+        """Return what the ruling on a sum of edits, which `whole` shows, says of one of them; None when that cannot be
+        told, and it has to be judged with fewer others. `ws` shows the base with `edit` laid over it."""
 
 
 class Model(Protocol):

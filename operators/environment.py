@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from operators import takeout
@@ -30,6 +31,7 @@ VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 PASSED = ("LANG", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy")
 PREFIXES = ("UV_", "PIP_", "SSL_")
 OURS = ("UV_PUBLISH_",)  # of these, what a build has no use for
+TRACING = "umbau-tracing"  # folder within an environment
 MANIFESTS = (
     *("pyproject.toml", "setup.py", "setup.cfg", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock"),
     *("requirements*.txt", "*requirements.txt", "requirements/*.txt", "constraints*.txt"),
@@ -100,6 +102,12 @@ class Environment:
         return version, parser, prefix
 
 
+def tracing(base: Base) -> str:
+    """Return the folder that holds a `coverage` for the base's interpreter, as a command sees it."""
+    own_folder = Path(base.python).parents[1] / TRACING if base.python else None
+    return str(own_folder or Path(find_spec("coverage").origin).parents[1])  # type: ignore[union-attr, arg-type]
+
+
 def _manifests(base: Base) -> list[str]:
     """Return mode, blob id and path of each file that says what to install."""
     from pathspec import GitIgnoreSpec
@@ -127,6 +135,8 @@ def _installed(ws: Workspace, folder: Path, install: Sequence[str]) -> None:
         python = str(folder / "bin" / "python")
         argv = [uv, "pip", "install", "--quiet", "--python", python, *install]
         _well(box.start(argv, env, SECONDS), "uv pip install")
+        # For the map of what tests execute; where there is none to be had, all tests are run.
+        box.start([*argv[: -len(install)], "--target", str(folder / TRACING), "coverage"], env, SECONDS)
 
 
 def _taken_out(ws: Workspace, folder: Path) -> list[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from operators.data import Away, Check, Edit, Finding, Operator, Outcome, Shard, Skip, Verdict, told
+from operators.data import Away, Check, Edit, Finding, Operator, Outcome, Ruling, Shard, Skip, Verdict, told
 from operators.workspace import Workspace
 
 Judge = Callable[[Workspace, Shard, Edit], Verdict]
@@ -39,14 +40,19 @@ def judged(ws: Workspace, shard: Shard, edit: Edit, checks: Sequence[Check]) -> 
     if edit.trouble:
         replied = edit.said or edit.tokens_in  # a model may answer with nothing
         return Verdict(edit, (Finding("reply" if replied else "step", edit.trouble),))
-    proof: list[str] = []
-    sandboxes: dict[str, None] = {}
-    if edit.files:
-        for check in checks:
-            ruling = check.judge(ws.over(edit), shard, edit)
-            if ruling.findings:
-                return Verdict(edit, ruling.findings, tuple(proof))
-            proof += [ruling.proof] if ruling.proof else []
-            sandboxes |= {ruling.sandbox: None} if ruling.sandbox else {}
-        proof += [f"sandbox: {sandbox}" for sandbox in sandboxes]
-    return Verdict(edit, (), tuple(proof))
+    verdict = Verdict(edit)
+    for check in checks if edit.files else ():
+        verdict = ruled(verdict, check.judge(ws.over(edit), shard, edit))
+        if not verdict.passed:
+            break
+    return verdict
+
+
+def ruled(verdict: Verdict, ruling: Ruling) -> Verdict:
+    """Return a verdict with what one more check says."""
+    if ruling.findings:
+        return replace(verdict, findings=ruling.findings)
+    sandbox = f"sandbox: {ruling.sandbox}" if ruling.sandbox else ""
+    proof = dict.fromkeys(line for line in (*verdict.proof, ruling.proof, sandbox) if line)
+    last = sorted(proof, key=lambda line: line.startswith("sandbox:"))
+    return replace(verdict, proof=tuple(last), covered=(*verdict.covered, *ruling.covered))

@@ -196,6 +196,28 @@ def retry(
         out({"shards": count} if json else f"{counted(count, 'shard')} will have another go: umbau run {job}", json)
 
 
+@app.command("eval")
+def eval_(
+    job: JobArgument,
+    cases: Annotated[Path, typer.Argument(help="JSON Lines: one migration a line, with the edit that is right.")],
+    repos: Annotated[Path | None, typer.Option(help="Folder of OWNER/NAME. Without it: the cases' own URLs.")] = None,
+    case: Annotated[list[str] | None, typer.Option(help="Only this one, OWNER/NAME. Repeatable.")] = None,
+    json: Json = False,
+) -> None:
+    """Run a job's steps and checks over before/after cases, and count the verdicts that are wrong."""
+    with told():
+        from pipelines.cases import read, wanted
+        from pipelines.console import Watch
+        from pipelines.evaluate import code, evaluate, scores_text
+        from pipelines.recipe import recipe
+
+        spec, file = job_of(job, None)
+        python = spec.environment.python if spec.environment else ""
+        scores = evaluate(wanted(read(cases), case or []), recipe(spec, file), python, repos, home(), Watch(json))
+        out(scores if json else scores_text(scores), json)
+        raise typer.Exit(code(scores))
+
+
 @app.command()
 def review(
     request: Annotated[str, typer.Argument(metavar="REPO/NUMBER", help="A merge request of the local forge.")],

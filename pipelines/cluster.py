@@ -1,7 +1,8 @@
 """Carries out tasks on Ray, in two lanes. The only module of ours that imports Ray.
 
 The working lane is Ray tasks, one core each: parsing, codemods, checks, test runs; shards of a few milliseconds share
-one. The waiting lane is one threaded actor that holds no core: a shard that waits for a model costs a thread.
+one. The waiting lane is one threaded actor that holds no core: a shard that waits for a model, or for a test run that
+others share, costs a thread.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ from operators.data import Outage, Outcome, told
 from operators.model import CONCURRENCY, Endpoint
 from operators.workspace import Workspace
 from pipelines.bare import has
+from pipelines.batches import Batches
 from pipelines.bundle import bundle, unbundled
 from pipelines.data import Task
 from pipelines.errors import Refused
 from pipelines.lanes import LOOK, Done, Prepared, Tell, endpoints, outages, prepared
-from pipelines.work import Kit, without_sandbox, work
+from pipelines.work import Kit, shares, without_sandbox, work
 
 SECONDS = 0.5  # of work that a batch of shards should hold: some 200 times what Ray spends on a task
 MOST = 200  # shards in a batch, all done again when its worker dies
@@ -95,7 +97,7 @@ class OnRay:
         if not first:
             return
         rest = _chained(first, tasks)
-        if kit.recipe.operator.waits and not first[0].offered:
+        if (kit.recipe.operator.waits or shares(kit.recipe)) and not first[0].offered:
             yield from self._waiting(kit, rest, tell)
         else:
             yield from self._working(kit, rest)
@@ -142,7 +144,7 @@ class OnRay:
     def _waiting(self, kit: Kit, tasks: Iterator[Task], tell: Tell) -> Iterator[Done]:
         wide = 2 * _concurrency(kit) + 8 * self._cores()  # in hand: those that wait, and those being judged
         options = {"num_cpus": 0, "max_concurrency": wide + 1, "max_restarts": -1, "max_task_retries": TRIES - 1}
-        lane: Any = self._ray.remote(_WaitingLane).options(**options).remote()
+        lane: Any = self._ray.remote(_WaitingLane).options(**options).remote(self._cores())
         holder, looking = self._shared(kit), _Looking(self._ray, lane, endpoints(kit), tell)
         pending: dict[Any, list[Task]] = {}
         with self._cancelled(pending):
@@ -212,11 +214,13 @@ class _Looking:
 
 
 class _WaitingLane:
-    """Runs as a threaded actor: each shard in hand is a thread, which waits for a model or for a core elsewhere."""
+    """Runs as a threaded actor: each shard in hand is a thread, which waits for a model, for a core elsewhere or for
+    the others of its batch."""
 
-    def __init__(self) -> None:
+    def __init__(self, cores: int) -> None:
         import ray
 
+        self._batches = Batches(cores)
         self._call = ray.remote(_called).options(num_cpus=1, max_retries=TRIES - 1)
 
     def work(self, holder: list[Any], task: Task) -> Outcome:
@@ -228,7 +232,7 @@ class _WaitingLane:
             except ray.exceptions.RayTaskError as error:
                 raise error.cause from None
 
-        return work(_kit(holder[0]), task, call)
+        return work(_kit(holder[0]), task, call, self._batches)
 
     def outages(self, models: list[Endpoint]) -> list[Outage]:
         return outages(models)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from operators.data import Base, Check, Edit, Finding, Operator, Outcome, Shard, Verdict
+from operators.data import Base, Check, Covered, Edit, Finding, Operator, Outcome, Shard, Verdict
 from operators.density import Chosen
 
 State = Literal["open", "merged", "closed"]
@@ -127,6 +127,8 @@ class Change:
     dropped: tuple[Dropped, ...] = ()
     unfinished: int = 0
     """Shards that have failed or have not been done yet: they may add to it."""
+    covered: tuple[Covered, ...] = ()
+    """Which changed statements passing tests executed."""
 
     @property
     def digest(self) -> str:

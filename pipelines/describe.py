@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 
-from operators.data import Finding, Outcome
+from operators.data import Covered, Finding, Outcome
 from pipelines.data import Change, Description, Dropped
 from pipelines.job import Job
 from pipelines.text import BadTemplate, render
@@ -18,6 +18,7 @@ HISTORY = 8000  # of the findings of one shard
 SECTION = 20_000  # of the job's own words, and of all findings
 LIST = 6000  # of a list of files, proofs or shards
 NAME = 200  # of a title or name
+MISSED = 20  # places of statements, in a file, that no test executes
 UNSANDBOXED = "Commands of the job and the repository's tests ran without a sandbox."
 
 _ORDINARY = re.compile(r"[A-Za-z0-9./ :-]*(_[A-Za-z0-9./ :-]+)*")  # means nothing to Markdown
@@ -55,6 +56,10 @@ def _sections(job: Job, change: Change) -> Iterator[str]:
     if ran and job.sandbox == "none":
         proof.append(UNSANDBOXED)
     yield f"## Proof\n\n{_listed(proof)}"
+    if tested := [one for one in change.covered if one.statements]:
+        tested.sort(key=lambda one: (-len(one.missed), one.path))
+        shares = _listed([_tested(one) for one in tested])
+        yield f"## Tested\n\nOf the statements that change, passing tests execute\n\n{shares}"
     overcome = [part for part in change.parts if any(not verdict.passed for verdict in part.verdicts)]
     if overcome:
         yield "## Findings overcome\n\n" + "\n\n".join(_fitting([_history(part) for part in overcome], SECTION))
@@ -67,6 +72,14 @@ def _sections(job: Job, change: Change) -> Iterator[str]:
     spoke = any(verdict.edit.said for part in change.parts for verdict in part.verdicts)
     author = "A model wrote parts of this change; machines checked it. " if spoke else ""
     yield f"---\n\n{author}Opened by Umbau {version('umbau')} for the job `{job.name}`."
+
+
+def _tested(one: Covered) -> str:
+    count, missed = len(one.statements), one.missed
+    lines = ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in missed[:MISSED])
+    more = f" and {len(missed) - MISSED} more" if len(missed) > MISSED else ""
+    told = f": look at line{'s' * (len(missed) > 1)} {lines}{more} first" if missed else ""
+    return f"{count - len(missed)} of {count} in {code(one.path)}{told}"
 
 
 def _history(part: Outcome) -> str:

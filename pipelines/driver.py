@@ -15,7 +15,7 @@ from pathlib import Path
 from operators.data import Edit, Outcome, Verdict
 from pipelines.comments import answer
 from pipelines.console import Watch
-from pipelines.data import Forge, Plan, Planned, Recipe, Task, digest
+from pipelines.data import Forge, Plan, Planned, Recipe, Task
 from pipelines.errors import UNSAFE, Refused
 from pipelines.gather import Gathered, gather
 from pipelines.group import prefix
@@ -26,7 +26,7 @@ from pipelines.plan import plan
 from pipelines.report import counted
 from pipelines.store import Store
 from pipelines.tend import Action, Tended, tend
-from pipelines.work import Kit, kit_of, needs_preparing, wants_sandbox
+from pipelines.work import Kit, facts_name, kit_of, needs_preparing, wants_sandbox
 
 REPAIRS = 3  # times that one tick goes on with what its repairs brought
 
@@ -220,7 +220,7 @@ class Driver:
         return replace(kit, bases=bases)
 
     def _prepare(self, kit: Kit, lanes: Lanes, repos: Sequence[str]) -> None:
-        names = {repo: digest(["facts", self.recipe.fingerprint, repo, kit.bases[repo].commit]) for repo in repos}
+        names = {repo: facts_name(kit, kit.bases[repo]) for repo in repos}
         for repo, name in names.items():
             known = self.store.fact(name)
             if known is not None:

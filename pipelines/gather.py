@@ -78,4 +78,6 @@ def _change(job: str, repo: Repo, first: Planned, parts: Parts, held: Parts, sum
     dropped = tuple(Dropped(part, sums.against.get(part.shard.key, ())) for part in parts if part.shard.key not in kept)
     held = tuple(part for part in parts if part.shard.key in kept)
     group = first.group if first.number == 1 else f"{first.group} ({first.number})"
-    return Change(job, repo, first.branch, group, held, whole, sums.proof(repo, held), dropped)
+    return Change(
+        job, repo, first.branch, group, held, whole, sums.proof(repo, held), dropped, covered=sums.covered(repo, held)
+    )

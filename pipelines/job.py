@@ -162,6 +162,8 @@ class Run(Short):
 class Tests(Short):
     run: str = Field(min_length=1)
     timeout: Seconds = 1800.0
+    covered: float = Field(default=0.0, ge=0, le=1)
+    """The least share of changed statements that passing tests execute."""
 
 
 class Plugin(Short):

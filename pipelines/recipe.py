@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +23,7 @@ from operators.checks.parses import Parses
 from operators.checks.scope import Scope
 from operators.checks.tests import Tests
 from operators.codemod import Codemod
-from operators.data import Check, Model, Operator, Skip, told
+from operators.data import Check, Model, Operator, Sharing, Skip, told
 from operators.density import chosen
 from operators.embedded import SHIPPED, SHIPPED_IN, Embedded, lacking
 from operators.model import Endpoint
@@ -50,6 +51,7 @@ def recipe(job: spec.Job, file: Path) -> Recipe:
             steps.append(_step(step, job, home))
     still = Chain(tuple(step for step in steps if not (step.waits or isinstance(step, ASKING))))
     checks, final = (_checks(job, name, still, file) for name in ("checks", "final"))
+    final = tuple(dict.fromkeys([*map(_whole, final), *(_whole(one) for one in checks if isinstance(one, Sharing))]))
     if not any(isinstance(check, Inside) for check in checks):
         checks = (Inside(), *checks)  # no job can do without
     learns = any(step.waits and not (isinstance(step, ASKING) and step.model and step.model.bare) for step in steps)
@@ -161,9 +163,14 @@ def _check(check: spec.Check, still: Operator, home: str) -> Check:
     if check.command:
         return Command(check.command.run, check.command.timeout)
     if check.tests:
-        return Tests(check.tests.run, check.tests.timeout)
+        return Tests(check.tests.run, check.tests.timeout, check.tests.covered)
     plugin: Check = _plugin(check.use, home, "judge", "local")
     return plugin
+
+
+def _whole(check: Check) -> Check:
+    """Return what judges the sum of a merge request: not only the tests that can see it, but all."""
+    return replace(check, full=True) if isinstance(check, Tests) else check
 
 
 def _plugin(plugin: spec.Plugin | None, home: str, *needs: str) -> Any:

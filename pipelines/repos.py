@@ -49,8 +49,9 @@ def named(source: Source, folder: Path) -> str:
     return "/".join(parts[-2:] if remote else parts[-1:]) or "repository"
 
 
-def resolve(source: Source, home: Path, folder: Path) -> Repo:
-    """Bring the repository up to date and return it. Local paths are relative to `folder`. Raises NoRepo."""
+def resolve(source: Source, home: Path, folder: Path, commit: str = "") -> Repo:
+    """Bring the repository up to date and return it, at the last commit of its branch or at `commit`. Local paths are
+    relative to `folder`. Raises NoRepo."""
     name = named(source, folder)
     try:
         if source.pypi:
@@ -58,11 +59,12 @@ def resolve(source: Source, home: Path, folder: Path) -> Repo:
                 return Repo(name, str(mirror), sdist(source.pypi, mirror), "main", name)
         url = _url(source.git, folder)
         with _mirror(home, url) as mirror:
-            branch = source.branch or _default_branch(url)
+            branch = source.branch or ("" if commit else _default_branch(url))
+            wanted = commit or f"refs/heads/{branch}"
             # Not under its own name: where there was a branch `a`, git would not take `a/b`.
-            ref = f"refs/umbau/heads/{hashlib.sha256(branch.encode()).hexdigest()[:16]}"
+            ref = f"refs/umbau/heads/{hashlib.sha256((commit or branch).encode()).hexdigest()[:16]}"
             fetch = ("fetch", "--quiet", "--no-tags", "--force", "--update-shallow", "--")
-            _git_with(url, mirror, *TOLERANT, *fetch, url, f"+refs/heads/{branch}:{ref}")
+            _git_with(url, mirror, *TOLERANT, *fetch, url, f"+{wanted}:{ref}")
             return Repo(name, str(mirror), git(mirror, "rev-parse", "--verify", ref).decode().strip(), branch, url)
     except GitError as error:
         raise NoRepo(_advice(str(error), source)) from None
@@ -133,6 +135,8 @@ def _advice(said: str, source: Source) -> str:
     where = source.git or source.pypi
     if "dubious ownership" in said:
         return f"{where} belongs to another user, so git does not read it: run as its owner, or clone it first"
+    if "not our ref" in said:
+        return f"{where} has no commit {said.rsplit(maxsplit=1)[-1]}"
     if "couldn't find remote ref" in said:
         return f"{where} has no branch {source.branch}"
     if "Authentication failed" in said or "could not read Username" in said:

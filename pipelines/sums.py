@@ -6,12 +6,12 @@ asks only for what was not judged yet.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from operators.data import Edit, Finding, Outcome, Shard
-from operators.hunks import Conflict, add
+from operators.data import Covered, Edit, Finding, Outcome, Shard
+from operators.hunks import Conflict
+from operators.union import by_path, union
 from operators.workspace import Workspace
 from pipelines.data import Recipe, Repo, Task, digest
 
@@ -123,6 +123,12 @@ class Sums:
         told = [line for part in parts for line in part.verdicts[-1].proof]
         return tuple(dict.fromkeys([*told, *(outcome.verdicts[-1].proof if outcome else ())]))
 
+    def covered(self, repo: Repo, parts: Parts) -> tuple[Covered, ...]:
+        """Return which changed statements passing tests executed, of the sum."""
+        task = self.task(repo, parts) if parts else None
+        outcome = self.known.get(task.shard.key) if isinstance(task, Task) else None
+        return outcome.verdicts[-1].covered if outcome and outcome.verdicts else ()
+
     def error(self, parts: Parts) -> str:
         """Return why a sum of some of these parts could not be judged, "" when nobody has tried yet."""
         keys = {part.shard.key for part in parts}
@@ -136,13 +142,9 @@ class Sums:
 
 def _sum(recipe: Recipe, repo: Repo, parts: Parts, goes: Mapping[str, int]) -> Task:
     """Add the parts' edits up. Raises Conflict."""
-    ws = Workspace(repo.base)
-    texts: dict[str, list[str | None]] = defaultdict(list)
-    for part in parts:
-        for path, text in (part.edit.files if part.edit else {}).items():
-            texts[path].append(text)
-    files = {path: _added(ws, path, versions) for path, versions in texts.items()}
-    merged = tuple(path for path, versions in texts.items() if len(versions) > 1)
+    told = [part.edit.files for part in parts if part.edit]
+    files = union(Workspace(repo.base), told)
+    merged = tuple(path for path, versions in by_path(told).items() if len(versions) > 1)
     edits = [
         (part.shard.key, goes.get(part.shard.key, 0), digest(sorted(part.edit.files.items())))
         for part in parts
@@ -156,12 +158,3 @@ def _sum(recipe: Recipe, repo: Repo, parts: Parts, goes: Mapping[str, int]) -> T
         tuple(span for part in parts for span in part.shard.spans),
     )
     return Task(shard, offered=Edit(files), merged=merged)
-
-
-def _added(ws: Workspace, path: str, versions: Sequence[str | None]) -> str | None:
-    texts = [text for text in versions if text is not None]
-    if len(versions) == 1 or not texts:
-        return versions[0]
-    if len(texts) < len(versions):
-        raise Conflict(f"{path} is deleted and edited")
-    return add(ws.base_text(path) or "", texts)

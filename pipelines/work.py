@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from operators.chain import Chain
 from operators.checks.command import Command
 from operators.checks.tests import Tests
-from operators.data import Base, Check, Edit, Model, Operator, Outcome, Shard, Verdict, told
+from operators.data import Base, Check, Edit, Model, Operator, Outcome, Shard, Sharing, Verdict, told
 from operators.environment import Environment
 from operators.piecewise import ASKING
 from operators.probe import proven
-from operators.refine import Judge, judged, refine
+from operators.proc import git
+from operators.refine import Judge, judged, refine, ruled
 from operators.responses import Remembering
 from operators.shell import Shell
 from operators.stage import NoSandbox
 from operators.workspace import Workspace
-from pipelines.data import Recipe, Task
+from pipelines.batches import Batches
+from pipelines.data import Recipe, Task, digest
 from pipelines.job import Job
 
+FACTS = 2  # counts up when what is noted of an untouched commit changes
 RUNNING = (Shell, Command, Tests)
 Call = Callable[..., Any]
 """`call(function, ws, *args)` calls the function on a core elsewhere, with its own view of the same workspace, and
@@ -87,13 +91,28 @@ def prepare(kit: Kit, repo: str) -> dict[str, Any]:
     return {check.command: check.baseline(ws) for check in _baselines(kit.recipe)}
 
 
+def facts_name(kit: Kit, base: Base) -> str:
+    """Return what the facts of a repository are kept by: its files, what tests them, and in what."""
+    tree = git(Path(base.mirror), "rev-parse", f"{base.commit}^{{tree}}").decode().strip()
+    commands = [[check.command, check.timeout] for check in _baselines(kit.recipe)]
+    environment = kit.environment and [kit.environment.python, kit.environment.install]
+    return digest(["facts", version("umbau"), FACTS, tree, commands, environment, base.sandbox])
+
+
 def _baselines(recipe: Recipe) -> list[Tests]:
+    """Return the checks of which each test command is to be run on the untouched commit."""
     found = [check for check in (*recipe.checks, *recipe.final) if isinstance(check, Tests)]
-    return [check for number, check in enumerate(found) if check not in found[:number]]
+    return [*{check.command: check for check in found}.values()]
 
 
-def work(kit: Kit, task: Task, call: Call | None = None) -> Outcome:
-    """Do a task. Never raises. With `call`, all but waiting for the model is done through it, on a core elsewhere."""
+def shares(recipe: Recipe) -> bool:
+    """Say whether shards can be judged together, if they are done at the same time."""
+    return any(isinstance(check, Sharing) for check in recipe.checks)
+
+
+def work(kit: Kit, task: Task, call: Call | None = None, batches: Batches | None = None) -> Outcome:
+    """Do a task. Never raises. With `call`, all but waiting for the model, and for the others of a batch, is done
+    through it, on a core elsewhere."""
     try:
         base = kit.base(task.shard.repo)
     except Exception as fault:
@@ -104,7 +123,7 @@ def work(kit: Kit, task: Task, call: Call | None = None) -> Outcome:
     operator = _remembering(recipe.operator, str(Path(base.mirror).parents[1] / "responses"))
     judge = _judge(recipe.checks)
     if call:
-        operator, judge = _elsewhere(operator, call), _judge_elsewhere(recipe.checks, call)
+        operator, judge = _elsewhere(operator, call), _judge_elsewhere(recipe.checks, call, batches or Batches(1))
     shard = replace(task.shard, go=task.go)
     outcome = refine(ws, shard, operator, judge, attempts=recipe.attempts, past=task.past)
     return replace(outcome, shard=task.shard)
@@ -157,17 +176,40 @@ def _judge(checks: Sequence[Check]) -> Judge:
     return lambda ws, shard, edit: judged(ws, shard, edit, checks)
 
 
-def _judge_elsewhere(checks: Sequence[Check], call: Call) -> Judge:
+def _judge_elsewhere(checks: Sequence[Check], call: Call, batches: Batches) -> Judge:
     def judge(ws: Workspace, shard: Shard, edit: Edit) -> Verdict:
-        verdict: Verdict = call(judged, ws, shard, edit, checks)
-        return verdict
+        verdict = Verdict(edit)
+        for check, group in _grouped(checks if edit.files else ()):
+            if check:
+                verdict = ruled(verdict, batches.judge(check, ws, shard, edit, call))
+            else:
+                found: Verdict = call(judged, ws, shard, edit, group)
+                verdict = replace(found, proof=(*verdict.proof, *found.proof))
+            if not verdict.passed:
+                break
+        return verdict if edit.files else judged(ws, shard, edit, ())
 
     return judge
 
 
+def _grouped(checks: Sequence[Check]) -> Iterator[tuple[Sharing | None, tuple[Check, ...]]]:
+    """Yield each check that batches share, and between them those that a shard is judged by alone, in order."""
+    alone: list[Check] = []
+    for check in checks:
+        if not isinstance(check, Sharing):
+            alone.append(check)
+            continue
+        if alone:
+            yield None, tuple(alone)
+            alone = []
+        yield check, ()
+    if alone:
+        yield None, tuple(alone)
+
+
 def _sum_judge(recipe: Recipe, task: Task) -> Judge:
     """Judge a sum: what depends on a file alone was judged with the shard, unless several made the file."""
-    beyond = [check for check in recipe.checks if not check.local]
+    beyond = [check for check in recipe.checks if not (check.local or isinstance(check, Sharing))]
     beyond += [check for check in recipe.final if check not in beyond]
 
     def judge(ws: Workspace, shard: Shard, edit: Edit) -> Verdict:

@@ -1,63 +1,127 @@
-"""Makes every pytest that a command starts write a report of its own, and reads what may be anything by then."""
+"""Makes every pytest and every `python -m umbau_unittest` that a command starts report on its tests, and reads what may
+be anything by then."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from xml.parsers import expat
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
 
 from operators.box import Box
 from operators.workspace import Workspace
 
 WORSE = {"passed": 0, "skipped": 1, "failed": 2, "error": 3}
-_TAGS = {"skipped": "skipped", "failure": "failed", "error": "error"}
-
-# What a test starts is on its own: it may be pytest, on tests that have to fail.
-_PLUGIN = """\
-import os
-
-
-def pytest_cmdline_main(config):
-    os.environ.pop("PYTEST_ADDOPTS", None)
-    config.option.xmlpath = os.path.join({left!r}, "%d.xml" % os.getpid())
-"""
+GIVEN = ("umbau_report.py", "umbau_pytest.py", "umbau_unittest.py")
 # Files that configure pytest, if they hold these words.
 _CONFIGURE = {
     **dict.fromkeys(("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml"), ""),
     **{"pyproject.toml": "[tool.pytest", "tox.ini": "[pytest]", "setup.cfg": "[tool:pytest]"},
 }
 
+Statement = tuple[int, int, Sequence[str]]
+"""First line, last line and the tests that executed it; "" for what ran outside of any."""
 
-def options(ws: Workspace, box: Box) -> list[str]:
-    """Return the options of pytest that make it leave its reports in a box."""
-    box.give("umbau_reports.py", _PLUGIN.format(left=box.left))
-    given = ["-p", "umbau_reports", "-o", "junit_family=xunit2", "-o", f"cache_dir={box.home}/cache"]
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which tests are to run, and what is to be traced meanwhile."""
+
+    tests: Collection[str] | None = None
+    """Ids; None for all."""
+    wholes: Collection[str] = ()
+    """Files whose tests are all to run."""
+    trace: Literal["all"] | Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What all reports of one run say together."""
+
+    results: Mapping[str, str]
+    """Test id to "passed", "skipped", "failed" or "error"."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    known: int = 0
+    """Tests that there are, whether asked for or not."""
+    honest: bool = True
+    """A test that had to fail did."""
+    whole: bool = True
+    """No report was cut short."""
+    fruitless: bool = False
+    """One of the reports has no test that passed."""
+    files: Mapping[str, Sequence[Statement]] | None = None
+    """Statements by file, if they were traced."""
+
+
+def give(ws: Workspace, box: Box, asked: Asked, tracing: str) -> list[str]:
+    """Put the runners into a box and return the options of pytest that make it use ours. `tracing`: folder with a
+    `coverage` for want of the repository's own."""
+    for name in GIVEN:
+        box.give(name, Path(__file__).with_name(name).read_text())
+    tests = None if asked.tests is None else list(asked.tests)
+    settings = {"left": box.left, "code": box.code, "tests": tests, "wholes": list(asked.wholes)}
+    box.give("umbau.json", json.dumps({**settings, "trace": asked.trace, "tracing": tracing}))
+    given = ["-p", "umbau_pytest", "-o", f"cache_dir={box.home}/cache"]
     if not _configured(ws):  # else pytest looks above the checkout
         box.give("none.ini", "[pytest]\n")
         given += ["-c", f"{box.given}/none.ini", f"--rootdir={box.code}", f"--confcutdir={box.code}"]
     return given
 
 
-def read(files: Mapping[str, bytes]) -> list[dict[str, str]] | None:
-    """Return for each report the test ids and how they ended: "passed", "skipped", "failed" or "error". None when
-    there is no report, or anything else in its place."""
+def read(files: Mapping[str, bytes]) -> Told | None:
+    """Return what the reports say; None when there is none, or anything else in its place."""
     try:
-        found = [_results(data) for name, data in files.items() if name.endswith(".xml")]
-    except (ValueError, expat.ExpatError):
+        reports = [_lines(data) for name, data in files.items() if name.endswith(".jsonl")]
+        return _merged(reports) if reports else None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    return found or None
 
 
-def merged(reports: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Return the results of all reports. What a second one says of the same test is that of another."""
+def _lines(data: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in data.decode().splitlines()]
+
+
+def _merged(reports: Sequence[Sequence[Mapping[str, Any]]]) -> Told:
+    """Put reports together. What a second one says of the same test is that of another run."""
     ends: dict[str, list[str]] = {}
+    seconds: dict[str, float] = {}
+    files: dict[str, list[Statement]] | None = None
+    last = [report[-1] if report and "honest" in report[-1] else None for report in reports]
     for report in reports:
-        for test, how in report.items():
-            ends.setdefault(test, []).append(how)
-    return {
+        for line in report:
+            if "id" in line:
+                ends.setdefault(line["id"], []).append(_outcome(line))
+                seconds[line["id"]] = seconds.get(line["id"], 0.0) + float(line["seconds"])
+    for end in last:
+        if end and end["files"] is not None:
+            files = files or {}
+            for path, statements in end["files"].items():
+                files[path] = _joined(
+                    files.get(path, ()), [(int(a), int(b), list(map(str, c))) for a, b, c in statements]
+                )
+    results = {
         f"{test} (run {number})" if number > 1 else test: how
         for test, hows in ends.items()
         for number, how in enumerate(sorted(hows, key=WORSE.__getitem__), 1)
     }
+    known = max((int(end["known"]) for end in last if end), default=0)
+    honest = all(end["honest"] is True for end in last if end)
+    told = [report for report, end in zip(reports, last, strict=True) if not (end and end["worker"])]
+    fruitless = any(all(line.get("outcome") != "passed" for line in report) for report in told)
+    return Told(results, seconds, known, honest, all(last), fruitless, files)
+
+
+def _outcome(line: Mapping[str, Any]) -> str:
+    return line["outcome"] if line["outcome"] in WORSE else "error"
+
+
+def _joined(one: Sequence[Statement], other: Sequence[Statement]) -> list[Statement]:
+    """Return the statements of a file with the tests of both."""
+    found: dict[tuple[int, int], set[str]] = {}
+    for first, last, tests in (*one, *other):
+        found.setdefault((first, last), set()).update(tests)
+    return [(first, last, sorted(tests)) for (first, last), tests in sorted(found.items())]
 
 
 def _configured(ws: Workspace) -> bool:
@@ -66,28 +130,3 @@ def _configured(ws: Workspace) -> bool:
         if words is not None and words in (ws.data(path) or b"").decode(errors="replace"):
             return True
     return False
-
-
-def _results(data: bytes) -> dict[str, str]:
-    """Raises ExpatError, and ValueError for a document type: entities can make gigabytes of a few lines."""
-    results: dict[str, str] = {}
-    case, how = "", "passed"
-
-    def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal case, how
-        if tag == "testcase":
-            case, how = f"{attributes.get('classname')}::{attributes.get('name')}", "passed"
-        else:
-            how = max(how, _TAGS.get(tag, how), key=WORSE.__getitem__)
-
-    def end(tag: str) -> None:
-        if tag == "testcase":
-            results[case] = max(how, results.get(case, how), key=WORSE.__getitem__)
-
-    def refuse(*_: object) -> None:
-        raise ValueError("a report has no document type")
-
-    parser = expat.ParserCreate()
-    parser.StartElementHandler, parser.EndElementHandler, parser.StartDoctypeDeclHandler = start, end, refuse
-    parser.Parse(data, True)
-    return results

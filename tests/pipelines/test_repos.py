@@ -363,3 +363,18 @@ def test_a_repository_of_somebody_else(home: Path, checkout: MakeCheckout, tmp_p
     for path in [made.folder, *made.folder.rglob("*")]:
         os.chown(path, 4242, 4242)
     assert "belongs to another user" in refused("billing", home, tmp_path)
+
+
+@smartly
+def test_a_commit_that_is_not_the_last(home: Path, checkout: MakeCheckout, tmp_path: Path) -> None:
+    made = checkout({"a.py": "x = 1\n"})
+    first = made.git("rev-parse", "HEAD")
+    made.commit({"a.py": "x = 2\n"})
+    with host(smart(tmp_path)) as server:
+        for source in (Source(git=str(made.folder)), Source(git=f"{server.url}/billing/.git")):
+            repo = resolve(source, home, tmp_path, first)
+            assert repo.commit == first
+            assert text(repo, "a.py") == "x = 1\n"
+            assert text(resolve(source, home, tmp_path), "a.py") == "x = 2\n"
+            with pytest.raises(NoRepo, match=f"has no commit {'0' * 39}1"):
+                resolve(source, home, tmp_path, "0" * 39 + "1")
