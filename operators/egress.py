@@ -57,9 +57,8 @@ while True:
 
 def index_hosts() -> frozenset[str]:
     """Return the hosts that packages come from, by the settings of uv in our environment."""
-    named = [
-        urlsplit(word.rpartition("=")[2]).hostname for name in INDEXES for word in os.environ.get(name, "").split()
-    ]
+    words = [word for name in INDEXES for word in os.environ.get(name, "").split()]
+    named = [urlsplit(_NAMED.sub("", word)).hostname for word in words]
     more = os.environ.get(MORE, "").replace(",", " ").split()
     default = () if {"UV_DEFAULT_INDEX", "UV_INDEX_URL"} & os.environ.keys() else INDEX
     return frozenset([*default, *(host for host in named if host), *(host.lower() for host in more)])
