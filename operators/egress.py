@@ -1,0 +1,183 @@
+"""A way out of a sandbox to named hosts only: a forward proxy on a Unix socket, which is all that a sandbox sees of the
+network.
+
+What runs inside speaks to `INSIDE` (arguments: path of the socket, port), which listens on the sandbox's own loopback
+and hands everything on to that socket.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import socket
+import threading
+from base64 import b64encode
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingMixIn, UnixStreamServer
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+PORT = 3128  # on the loopback of the sandbox, where nobody else listens
+HEAD = 16_384  # bytes of a request's head
+IDLE = 120.0  # seconds without a byte after which a connection is given up
+INDEX = ("pypi.org", "files.pythonhosted.org")
+# Variables of uv and pip that hold URLs of package indexes; several are told apart by blanks.
+INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
+_NAMED = re.compile(r"^[\w-]+=")  # an index may have a name before its URL
+MORE = "UMBAU_INDEX_HOSTS"
+
+INSIDE = """\
+import socket, sys, threading
+
+def pump(one, other):
+    try:
+        while data := one.recv(65536):
+            other.sendall(data)
+    except OSError:
+        pass
+    for end in (one, other):
+        try:
+            end.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+server = socket.create_server(("127.0.0.1", int(sys.argv[2])), backlog=64)
+print("ready", flush=True)
+while True:
+    near = server.accept()[0]
+    far = socket.socket(socket.AF_UNIX)
+    far.connect(sys.argv[1])
+    for pair in ((near, far), (far, near)):
+        threading.Thread(target=pump, args=pair, daemon=True).start()
+"""
+
+
+def index_hosts() -> frozenset[str]:
+    """Return the hosts that packages come from, by the settings of uv in our environment."""
+    words = [word for name in INDEXES for word in os.environ.get(name, "").split()]
+    named = [urlsplit(_NAMED.sub("", word)).hostname for word in words]
+    more = os.environ.get(MORE, "").replace(",", " ").split()
+    default = () if {"UV_DEFAULT_INDEX", "UV_INDEX_URL"} & os.environ.keys() else INDEX
+    return frozenset([*default, *(host for host in named if host), *(host.lower() for host in more)])
+
+
+class Gate:
+    """Lets through what goes to `hosts`."""
+
+    def __init__(self, hosts: Collection[str]) -> None:
+        self.hosts = frozenset(hosts)
+        self.refused: set[str] = set()
+        """Hosts that were asked for in vain."""
+
+
+@contextmanager
+def gate(path: Path, hosts: Collection[str]) -> Iterator[Gate]:
+    """Listen on a Unix socket at `path`, which must not be there yet, as long as the `with` lasts."""
+    found = Gate(hosts)
+    server = _Server(str(path), _handler(found))
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        yield found
+    finally:
+        server.shutdown()
+        server.server_close()
+        path.unlink(missing_ok=True)
+
+
+class _Server(ThreadingMixIn, UnixStreamServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Whatever a sandbox sends or cuts off is its own affair."""
+
+
+def _handler(gate: Gate) -> type[StreamRequestHandler]:
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            self.connection.settimeout(IDLE)
+            _serve(gate, self.connection)
+
+    return Handler
+
+
+def _serve(gate: Gate, near: socket.socket) -> None:
+    head, rest = _head(near)
+    method, target, *_ = [*head.split(b"\r\n", 1)[0].decode("latin-1").split(" "), "", ""]
+    tunnel = method == "CONNECT"
+    url = urlsplit(f"//{target}" if tunnel else target)
+    try:
+        host, port = (url.hostname or "").lower(), url.port or (443 if tunnel else 80)
+    except ValueError:
+        return near.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+    if host not in gate.hosts or not (tunnel or url.scheme == "http"):
+        gate.refused.add(host[:200])
+        return near.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+    try:
+        far = _connected(host, port, tunnel=tunnel)
+    except OSError:
+        return near.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+    with far:
+        if tunnel:
+            near.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            far.sendall(rest)
+        else:
+            far.sendall(_once(head, url.netloc, f"{url.path or '/'}{'?' if url.query else ''}{url.query}") + rest)
+        _splice(near, far)
+    return None
+
+
+def _head(near: socket.socket) -> tuple[bytes, bytes]:
+    """Return a request's head, without the blank line, and what came behind it. Raises OSError."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = near.recv(4096)
+        data += more
+        if not more or len(data) > HEAD:
+            raise OSError("no request")
+    head, _, rest = data.partition(b"\r\n\r\n")
+    return head, rest
+
+
+def _once(head: bytes, netloc: str, path: str) -> bytes:
+    """Return the head of a plain request as the server itself wants it: one that is the last of its connection, lest
+    the next one go to another host."""
+    first, *fields = head.split(b"\r\n")
+    method, _, version = first.split(b" ")
+    hop = (b"proxy-", b"connection:", b"keep-alive:", b"host:")
+    kept = [field for field in fields if not field.lower().startswith(hop)]
+    own = [b"Host: " + netloc.rpartition("@")[2].encode("latin-1"), b"Connection: close"]
+    return b"\r\n".join([b" ".join([method, path.encode("latin-1"), version]), *own, *kept, b"", b""])
+
+
+def _connected(host: str, port: int, *, tunnel: bool) -> socket.socket:
+    """Connect to a host, by the proxy of our own environment where there is one. Raises OSError."""
+    scheme = "https" if tunnel else "http"
+    proxy = "" if proxy_bypass(host) else getproxies().get(scheme, "")
+    if not proxy:
+        return socket.create_connection((host, port), timeout=30)
+    via = urlsplit(proxy if "//" in proxy else f"//{proxy}")
+    far = socket.create_connection((via.hostname or "", via.port or 80), timeout=30)
+    secret = b64encode(unquote(f"{via.username}:{via.password or ''}").encode()).decode() if via.username else ""
+    asked = f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n"
+    far.sendall(f"{asked}{f'Proxy-Authorization: Basic {secret}' + chr(13) + chr(10) if secret else ''}\r\n".encode())
+    head, _ = _head(far)
+    if b" 200" not in head.split(b"\r\n", 1)[0]:
+        far.close()
+        raise OSError("the proxy refused")
+    return far
+
+
+def _splice(near: socket.socket, far: socket.socket) -> None:
+    """Hand on bytes both ways until either side is done or nothing has come for long."""
+    other = {near: far, far: near}
+    with suppress(OSError):
+        while ready := select.select([near, far], [], [], IDLE)[0]:
+            for one in ready:
+                data = one.recv(65_536)
+                if not data:
+                    return
+                other[one].sendall(data)
