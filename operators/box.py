@@ -78,15 +78,15 @@ def taken(folder: Path) -> dict[str, bytes] | None:
     try:
         paths = list(folder.iterdir())
         for path in paths if len(paths) <= MOST else ():
-            found[path.name] = _bytes(path, left)
+            found[path.name] = read(path, left)
             left -= len(found[path.name])
     except (OSError, ValueError):
         return None
     return found if len(found) == len(paths) else None
 
 
-def _bytes(path: Path, most: int) -> bytes:
-    """Read a regular file; a pipe would keep us waiting for ever. Raises OSError, ValueError beyond `most` bytes."""
+def read(path: Path, most: int) -> bytes:
+    """Return a regular file; a pipe would keep us waiting for ever. Raises OSError, ValueError beyond `most` bytes."""
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
         if not S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(f"{path} is no file")

@@ -76,7 +76,7 @@ class Tree:
             raise NotAFile(str(error.strerror)) from None
         found: dict[str, bytes | None] = {path: None for path in self._laid if path not in now}
         for path, mark in now.items():
-            if self._laid.get(path) != mark and (path in self._laid or not _cache(path)):
+            if self._laid.get(path) != mark and (path in self._laid or not by_product(path)):
                 found[path] = self._read(path)
         return found
 
@@ -135,7 +135,7 @@ def _home() -> Path:
     return own
 
 
-def _cache(path: str) -> bool:
+def by_product(path: str) -> bool:
     """Say whether a new file is a by-product that tools leave behind."""
     parts = path.split("/")
     return path.endswith(".pyc") or any(part == "__pycache__" or _HIDDEN.fullmatch(part) for part in parts)

@@ -168,6 +168,10 @@ class Base:
     """That interpreter again when its version, hence its syntax, is another than that of Umbau's own."""
     path: tuple[str, ...] = ("src", "")
     """Folders of the checkout that modules are imported from."""
+    needs: tuple[str, ...] = ()
+    """Folders of this machine that hold the interpreter."""
+    sandbox: str = "bubblewrap"
+    """What commands run in; "none" if the job says so."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What checks saw on the untouched commit, by the check's own name."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from operators.data import Trouble
 from operators.folders import alone, clear, seen
 from operators.proc import git, git_records
+from operators.stage import own
 
 MAX_FILES = 200_000
 MAX_BYTES = 4 << 30
@@ -22,8 +23,9 @@ class TooLarge(Trouble):
 
 
 def pristine(mirror: Path, commit: str) -> Path:
-    """Return the checkout that all trees of a commit are copied from. Nobody who runs in a tree can guess its path."""
-    bases = mirror.parents[1] / "bases" / mirror.stem
+    """Return the checkout that all trees of a commit are copied from, and that sandboxes are laid over. Nobody who runs
+    in a tree can guess its path."""
+    bases = mirror.parents[1] / "checkouts" / mirror.stem
     with alone(bases / "lock"):
         for one in bases.glob("*-*"):
             if not (one / "files").exists() or one.stat().st_mtime < time.time() - KEPT:
@@ -54,13 +56,23 @@ def _export(mirror: Path, commit: str, bases: Path) -> Path:
         env = {"GIT_INDEX_FILE": f"{folder}/index", "GIT_WORK_TREE": f"{folder}/new"}
         git(mirror, "read-tree", commit, env=env)
         git(mirror, "checkout-index", "--all", env=env)
-        for path in seen(folder / "new").files:
-            file = folder / "new" / path
-            file.chmod(file.stat().st_mode & 0o555)
+        _hand_over(folder / "new")
         return (folder / "new").rename(folder / "files")
     except BaseException:
         clear(folder)
         raise
+
+
+def _hand_over(folder: Path) -> None:
+    """Make all files those of whom commands in a sandbox run as: over others the kernel lays no layer (EOVERFLOW)."""
+    found = seen(folder)
+    for path in ("", *found.folders):
+        (folder / path).chmod(0o755)
+        own(folder / path)
+    for path in found.files:
+        file = folder / path
+        file.chmod(0o755 if file.stat().st_mode & 0o100 else 0o644)
+        own(file)
 
 
 def _measure(mirror: Path, commit: str) -> None:

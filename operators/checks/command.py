@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from operators.data import Edit, Finding, Ruling, Shard
-from operators.proc import ended
 from operators.workspace import Workspace, brief
 
 SHOWN = 4000  # characters of output in a finding, from its end
@@ -24,9 +23,7 @@ class Command:
         paths = tuple(path for path, text in edit.files.items() if text is not None)
         with ws.box() as box:
             done = ws.run(box, self.command, paths, self.timeout)
-        if done.timed_out:
-            return Ruling((Finding("command", f"{brief(self.command)} took more than {self.timeout:.0f} s."),))
         if done.code:
             said = done.out.strip()[-SHOWN:]
-            return Ruling((Finding("command", f"{brief(self.command)} ended with {ended(done.code)}:\n{said}"),))
+            return Ruling((Finding("command", f"{brief(self.command)} {done.how(self.timeout)}:\n{said}"),))
         return Ruling((), f"command: {brief(self.command)} passed")

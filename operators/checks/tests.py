@@ -73,7 +73,8 @@ class Tests:
         with ws.box() as box:
             given = shlex.join(options(ws, box))
             done = ws.run(box, self.command, (), self.timeout, PYTEST_ADDOPTS=given)
-            out = f"{done.out}\n(took more than {self.timeout:.0f} s)" if done.timed_out else done.out
+            cut = done.timed_out or done.outgrown
+            out = f"{done.out}\n({done.how(self.timeout)})" if cut else done.out
             reports = read(box.taken() or {})
         fruitless = any("passed" not in report.values() for report in reports or ())
         return Run(done.code, out, merged(reports) if reports else None, fruitless)

@@ -129,7 +129,7 @@ def test_many_may_remove_what_is_left_at_once(base: MakeBase, tmp_path: Path) ->
         done = list(pool.map(lambda _: elsewhere(made, TMPDIR=str(tmp_path)), range(6)))
     assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * 6
     assert [path.name for path in trees.iterdir()] == ["lock"]
-    assert len(list(Path(made.mirror).parents[1].glob("bases/billing/*/files"))) == 1, "it is checked out once"
+    assert len(list(Path(made.mirror).parents[1].glob("checkouts/billing/*/files"))) == 1, "it is checked out once"
 
 
 def test_checkouts_that_nobody_has_used_for_a_week_are_removed(base: MakeBase) -> None:

@@ -202,13 +202,16 @@ def test_a_command_sees_nothing_of_our_environment(workspace: MakeWorkspace, mon
 
 def test_a_command_runs_in_the_checkout_with_the_repositorys_python(workspace: MakeWorkspace, tmp_path: Path) -> None:
     ws = workspace({"a.py": "", "src/inner.py": "x = 7\n"})
-    assert sh(ws, "pwd")[1].strip() == str(ws.tree().folder)
-    assert sh(ws, "python -c 'import inner; print(inner.x)'") == (0, "7\n")
+    open_ = Workspace(replace(ws.base, sandbox="none"))
+    assert [sh(one, "pwd")[1].strip() for one in (ws, open_)] == ["/ws", str(ws.tree().folder)]
     own = tmp_path / "bin" / "python"
     own.parent.mkdir()
     own.write_text("#!/bin/sh\necho the repository\\'s own\n")
     own.chmod(0o755)
-    assert sh(Workspace(replace(ws.base, python=str(own))), "python") == (0, "the repository's own\n")
+    for one in (ws, open_):
+        assert sh(one, "python -c 'import inner; print(inner.x)'") == (0, "7\n")
+        theirs = Workspace(replace(one.base, python=str(own), needs=(str(own.parent),)))
+        assert sh(theirs, "python") == (0, "the repository's own\n")
 
 
 def test_a_commands_home_is_empty_and_goes_with_it(workspace: MakeWorkspace) -> None:

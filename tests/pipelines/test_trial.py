@@ -75,7 +75,7 @@ def test_what_is_no_path_within_a_repository(desk: Desk, name: str) -> None:
 
 def test_nothing_is_kept(desk: Desk) -> None:
     first, _, _ = desk.tries("app/b.py")
-    assert {path.name for path in desk.home.iterdir()} == {"mirrors", "bases"}
+    assert {path.name for path in desk.home.iterdir()} == {"mirrors", "checkouts"}
     assert desk.tries("app/b.py")[0].verdicts == first.verdicts
 
 

@@ -29,7 +29,7 @@ def test_a_command_is_given_the_files_of_the_edit(workspace: MakeWorkspace) -> N
     [
         ("echo wrong; exit 2", "`echo wrong; exit 2` ended with exit code 2:\nwrong"),
         ("python -c 'import a'", "ZeroDivisionError: division by zero"),
-        ("sleep 300", "`sleep 300` took more than 2 s."),
+        ("sleep 300", "`sleep 300` took more than 2 s:"),
         (
             "set -e\nfor name in a b c; do\n  echo $name\ndone\ncat /nowhere/to/be/found/at/all\n",
             "`set -e for name in a b c; do echo $name done cat /nowhere/to/be/found/at/all` ended with exit code 1",

@@ -107,7 +107,7 @@ def test_a_test_that_fails_now_and_then_has_a_second_chance(
     runs.write_text("")
     ws = workspace({"app.py": APP, "test_app.py": MOODY.format(runs=str(runs), bad=bad)})
     results = {"test_app::test_moody": "passed", "test_app::test_steady": "passed"}
-    ws = Workspace(replace(ws.base, facts={"pytest -q": {"code": 0, "results": results}}))
+    ws = Workspace(replace(ws.base, sandbox="none", facts={"pytest -q": {"code": 0, "results": results}}))
     ruling = judge(ws, {"app.py": APP + "\n"})
     assert len(runs.read_text()) == 2
     if passes:
@@ -303,7 +303,9 @@ def test_b(pytestconfig):
 def test_no_configuration_but_the_repositorys_own_is_used(
     workspace: MakeWorkspace, files: dict[str, str], rootdir: str, strict: bool
 ) -> None:
-    ws = workspace({"tests/test_a.py": TEST, "tests/test_b.py": SHOWN_CONFIG, **files})
+    walled = workspace({"tests/test_a.py": TEST, "tests/test_b.py": SHOWN_CONFIG, **files})
+    assert f"rootdir {Path('/ws', rootdir)} strict {strict}\n" in Check("pytest -q tests")._run(walled).out
+    ws = Workspace(replace(walled.base, sandbox="none"))
     folder = ws.tree().folder
     above = {folder.parent / "pytest.ini": "[pytest]\naddopts = -k nothing\n", folder.parent / "conftest.py": "1 / 0\n"}
     for path, text in above.items():
