@@ -30,7 +30,7 @@ class Box(Protocol):
     """For whatever else it writes; goes with the box."""
 
     def give(self, name: str, text: str) -> None:
-        """Put a file into `given`, before anything runs."""
+        """Put a file into `given`, or into a folder there, before anything runs."""
 
     def start(self, argv: Sequence[str], env: Mapping[str, str], timeout: float) -> Result:
         """Run a program in the checkout's root to its end, with all it started, and never raise for how it ends."""
@@ -58,7 +58,9 @@ class _Open:
             Path(path).mkdir()
 
     def give(self, name: str, text: str) -> None:
-        Path(self.given, name).write_text(text)
+        path = Path(self.given, name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
 
     def start(self, argv: Sequence[str], env: Mapping[str, str], timeout: float) -> Result:
         return run(argv, cwd=self._tree.folder, env=env, timeout=timeout, contain=True)

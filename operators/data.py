@@ -94,6 +94,8 @@ class Ruling:
 
     findings: tuple[Finding, ...] = ()
     proof: str = ""
+    sandbox: str = ""
+    """What the commands ran in that it is based on, if any did."""
 
 
 @dataclass(frozen=True, slots=True)

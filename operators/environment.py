@@ -1,36 +1,43 @@
 """Python environments of target repositories, built once with uv and found again by content.
 
-Building runs the repository's build backend and needs the package index: the only step with a network.
+Building runs the repository's build backend and needs the package index: the only step with a network. What was built
+is hostile from then on: nothing of it is run or written to but in a box.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
 import sys
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from operators.checkout import Tree
+from operators import takeout
+from operators.box import Box
 from operators.data import Base, Trouble
 from operators.folders import alone, seen
 from operators.pristine import MAX_FILES
-from operators.proc import ended, git_records, run
+from operators.proc import Result, git_records, run
+from operators.sandbox import Outside
+from operators.stage import own
 from operators.workspace import Workspace
 
 SECONDS = 1800.0
 LARGEST = 16 << 30  # bytes of the largest file in a wheel: libraries of torch take some
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-PASSED = ("HOME", "PATH", "LANG", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy")
+PASSED = ("LANG", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy")
 PREFIXES = ("UV_", "PIP_", "SSL_")
+OURS = ("UV_PUBLISH_",)  # of these, what a build has no use for
 MANIFESTS = (
     *("pyproject.toml", "setup.py", "setup.cfg", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock"),
     *("requirements*.txt", "*requirements.txt", "requirements/*.txt", "constraints*.txt"),
 )
+_ASKED = """\
+import json, os, sys
+print(json.dumps(['%d.%d' % sys.version_info[:2], os.path.realpath(sys.executable), sys.base_prefix]))
+"""
 
 
 class NotBuilt(Trouble):
@@ -45,32 +52,52 @@ class Environment:
     """What `uv pip install` is given, "." being the repository itself."""
 
     def build(self, base: Base) -> Base:
-        """Return `base` with its interpreter, building the environment unless it is there. Raises NotBuilt."""
+        """Return `base` with its interpreter, building the environment unless it is there. Raises NotBuilt,
+        NoSandbox."""
         version = self.python or VERSION
         key = hashlib.sha256(json.dumps([base.repo, version, self.install, _manifests(base)]).encode())
         folder = Path(base.mirror).parents[1] / "environments" / key.hexdigest()[:16]
-        made = folder / "made.json"
+        made = folder.with_suffix(".json")  # beside it, where no build can write
         with alone(folder.with_suffix(".lock")):
             if not made.exists():
                 made.with_suffix(".new").write_text(json.dumps(self._build(base, folder)))
                 made.with_suffix(".new").replace(made)
-        found, python = json.loads(made.read_text()), str(folder / "bin" / "python")
-        path = tuple(dict.fromkeys([*found["path"], *base.path]))
-        return replace(base, python=python, parser="" if found["version"] == VERSION else python, path=path)
+        found = json.loads(made.read_text())
+        return replace(
+            base,
+            python=str(folder / "bin" / "python"),
+            parser="" if found["version"] == VERSION else found["parser"],
+            path=tuple(dict.fromkeys([*found["path"], *base.path])),
+            needs=(str(folder), found["prefix"]),
+        )
 
     def _build(self, base: Base, folder: Path) -> dict[str, object]:
-        """Return the version of the environment's Python, and the folders of the checkout that hold what was installed
-        from there."""
-        own = Workspace(base).tree() if self.install else None
-        cwd = own.folder if own else folder.parent
-        # Always named: else the repository's .python-version or requires-python would choose, or have one downloaded.
-        _uv(["venv", "--quiet", "--clear", "--python", self.python or sys.executable, str(folder)], cwd)
-        python = str(folder / "bin" / "python")
+        """Return the version of the environment's Python, its interpreter and folder outside of the environment, and
+        the folders of the checkout that hold what was installed from there."""
+        version, parser, prefix = self._made(folder)
+        found: list[str] = []
         if self.install:
-            _uv(["pip", "install", "--quiet", "--python", python, *self.install], cwd)
-        asked = "import sys; print('%d.%d' % sys.version_info[:2])"
-        said = run([python, "-I", "-c", asked], cwd=folder, env={}, timeout=60).out
-        return {"version": said.strip(), "path": _taken_out(folder, own) if own else []}
+            ws = Workspace(replace(base, needs=(prefix,)))
+            _installed(ws, folder, self.install)
+            found = _taken_out(ws, folder)
+        return {"version": version, "parser": parser, "prefix": prefix, "path": found}
+
+    def _made(self, folder: Path) -> tuple[str, str, str]:
+        """Make an empty environment, with which nobody's code has anything to do yet."""
+        from uv import find_uv_bin
+
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # Always named: else a .python-version or requires-python above would choose, or have one downloaded.
+        python = self.python or sys.executable
+        argv = [find_uv_bin(), "venv", "--quiet", "--clear", "--no-project", "--python", python, str(folder)]
+        passed = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+        _well(run(argv, cwd=folder.parent, env={**_env(), **passed}, timeout=SECONDS), "uv venv")
+        said = run([str(folder / "bin" / "python"), "-I", "-c", _ASKED], cwd=folder, env={}, timeout=60)
+        version, parser, prefix = json.loads(_well(said, "python"))
+        below = seen(folder)
+        for path in ("", *below.folders, *below.files):
+            own(folder / path)
+        return version, parser, prefix
 
 
 def _manifests(base: Base) -> list[str]:
@@ -83,48 +110,54 @@ def _manifests(base: Base) -> list[str]:
     return [entry for entry in listed if wanted.match_file(entry.partition("\t")[2])]
 
 
-def _uv(args: Sequence[str], cwd: Path) -> None:
+def _installed(ws: Workspace, folder: Path, install: Sequence[str]) -> None:
+    """Install into an environment, with a network and with a cache that no other repository's build can write to."""
     from uv import find_uv_bin
 
-    cwd.mkdir(parents=True, exist_ok=True)
-    env = {name: value for name, value in os.environ.items() if name in PASSED or name.startswith(PREFIXES)}
-    env["UV_NO_EDITABLE"] = "1"  # the checkout that it is built in is neither everybody's nor there for long
-    done = run([find_uv_bin(), *args], cwd=cwd, env=env, timeout=SECONDS, largest=LARGEST, contain=True)
-    if done.code:
-        what = " ".join(args[: args.index("--quiet")])
-        raise NotBuilt(f"`uv {what}` ended with {ended(done.code)}:\n{done.out.strip()[-3000:]}")
+    uv, cache = find_uv_bin(), folder.parent / "cache" / Path(ws.base.mirror).stem
+    cache.mkdir(parents=True, exist_ok=True)
+    own(cache)
+    env, read = _env(), [str(Path(uv).parent)]
+    read += [place for place in env.get("UV_FIND_LINKS", "").replace(",", " ").split() if Path(place).is_dir()]
+    # Neither is the checkout that it is built in everybody's or there for long, nor the cache on the same mount.
+    env |= {"UV_NO_EDITABLE": "1", "UV_CACHE_DIR": str(cache), "UV_LINK_MODE": "copy", "PATH": os.defpath}
+    outside = Outside(network=True, kept=(str(folder), str(cache)), read=tuple(read), largest=LARGEST)
+    with ws.box(outside) as box:
+        env |= {"HOME": box.home, "TMPDIR": box.home, **_settings(box)}
+        python = str(folder / "bin" / "python")
+        argv = [uv, "pip", "install", "--quiet", "--python", python, *install]
+        _well(box.start(argv, env, SECONDS), "uv pip install")
 
 
-def _taken_out(environment: Path, own: Tree) -> list[str]:
-    """Remove the modules that were installed from the checkout: an edit would change nothing in them, and they may be
-    those of an older commit. Return the folders of the checkout where they are imported from instead."""
-    files: dict[str, list[str]] = defaultdict(list)
-    for path in seen(own.base).files:
-        files[path.rpartition("/")[2]].append(path)
-    missing: dict[str, set[str]] = {}
-    for site, module in _installed(environment, own.folder.as_uri()):
-        places = [path for path in files[module.rpartition("/")[2]] if f"/{path}".endswith(f"/{module}")]
-        data = (site / module).read_bytes()
-        same = [path for path in places if (own.base / path).read_bytes() == data]
-        missing[module] = {path.removesuffix(module).rstrip("/") for path in same or places}
-        (site / module).unlink()
-    found: list[str] = []
-    while counts := Counter(folder for folders in missing.values() for folder in folders):
-        most = max(counts.values())
-        found.append(
-            min((folder for folder, count in counts.items() if count == most), key=lambda one: (len(one), one))
-        )
-        missing = {module: folders for module, folders in missing.items() if found[-1] not in folders}
+def _taken_out(ws: Workspace, folder: Path) -> list[str]:
+    with ws.box(Outside(kept=(str(folder),))) as box:
+        box.give("takeout.py", Path(takeout.__file__).read_text())
+        argv = [sys.executable, "-I", "-S", f"{box.given}/takeout.py", str(folder), box.code]
+        found: list[str] = json.loads(_well(box.start(argv, {}, SECONDS), "python"))
     return found
 
 
-def _installed(environment: Path, url: str) -> Iterator[tuple[Path, str]]:
-    """Yield site-packages and path of each module that was installed from the folder at `url`, or one below it."""
-    for origin in environment.glob("lib/python*/site-packages/*.dist-info/direct_url.json"):
-        came = json.loads(origin.read_text())
-        if "dir_info" not in came or not f"{came['url']}/".startswith(f"{url}/"):
-            continue
-        with (origin.parent / "RECORD").open(newline="") as record:
-            for path, *_ in csv.reader(record):
-                if path.endswith(".py") and not path.startswith(("/", "..")):
-                    yield origin.parents[1], path
+def _well(done: Result, what: str) -> str:
+    if done.code:
+        raise NotBuilt(f"`{what}` {done.how(SECONDS)}:\n{done.out.strip()[-3000:]}")
+    return done.out
+
+
+def _env() -> dict[str, str]:
+    """Return of our environment what uv may see: where the index is, and how to get there."""
+    names = [name for name in os.environ if name in PASSED or name.startswith(PREFIXES)]
+    return {name: os.environ[name] for name in names if not name.startswith(OURS)}
+
+
+def _settings(box: Box) -> dict[str, str]:
+    """Give the user's settings of uv and certificates to a box, and return the variables that say where they are."""
+    found = {}
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    for variable, place, name in (
+        ("XDG_CONFIG_HOME", home / "uv" / "uv.toml", "uv/uv.toml"),
+        ("SSL_CERT_FILE", Path(os.environ.get("SSL_CERT_FILE") or "/nonexistent"), "certificates.pem"),
+    ):
+        if place.is_file():
+            box.give(name, place.read_text())
+            found[variable] = f"{box.given}/{name}".removesuffix("/uv/uv.toml")
+    return found

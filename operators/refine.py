@@ -40,10 +40,13 @@ def judged(ws: Workspace, shard: Shard, edit: Edit, checks: Sequence[Check]) -> 
         replied = edit.said or edit.tokens_in  # a model may answer with nothing
         return Verdict(edit, (Finding("reply" if replied else "step", edit.trouble),))
     proof: list[str] = []
+    sandboxes: dict[str, None] = {}
     if edit.files:
         for check in checks:
             ruling = check.judge(ws.over(edit), shard, edit)
             if ruling.findings:
                 return Verdict(edit, ruling.findings, tuple(proof))
             proof += [ruling.proof] if ruling.proof else []
+            sandboxes |= {ruling.sandbox: None} if ruling.sandbox else {}
+        proof += [f"sandbox: {sandbox}" for sandbox in sandboxes]
     return Verdict(edit, (), tuple(proof))

@@ -12,7 +12,7 @@ import resource
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from operators.box import Box, taken
@@ -28,7 +28,16 @@ PROFILE = 1  # counts up when what is walled off changes
 SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 ETC = (
     *("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "nsswitch.conf"),
-    *("os-release", "protocols", "services", "ssl/certs", "ssl/openssl.cnf", "pki/tls/certs", "timezone"),
+    *(
+        "os-release",
+        "pki/ca-trust/extracted",
+        "protocols",
+        "services",
+        "ssl/certs",
+        "ssl/openssl.cnf",
+        "pki/tls/certs",
+        "timezone",
+    ),
 )
 _WRITTEN = ("upper", "work", "left", "home", "tmp", "shm")
 _ETC = {
@@ -67,6 +76,8 @@ class Outside:
     """Folders that they may write to, and that stay."""
     read: tuple[str, ...] = ()
     """Folders that they may read."""
+    largest: int = 0
+    """Bytes of any one file, where it is more than elsewhere."""
 
 
 LIMITS = Limits()
@@ -83,7 +94,7 @@ def walled(
 ) -> Iterator[Box]:
     """Give a box over `checkout`, which stays as it is, with `files` laid over it (None: not there); `paths` are those
     of all files then. Raises NoSandbox, and ValueError for a path that leads out of the checkout."""
-    limits, program = LIMITS, bubblewrap()
+    limits, program = replace(LIMITS, largest=outside.largest or LIMITS.largest), bubblewrap()
     seen = (*shown(base), *outside.read)
     staged = [str(checkout), *program.folders, *seen, *outside.kept]
     stage = Stage(staged, limits.disk, limits.files)
@@ -113,6 +124,7 @@ def _options(stage: Stage, checkout: str, seen: Sequence[str], outside: Outside)
         options += ["--ro-bind", f"{top}/etc/{name}", f"/etc/{name}"]
     if outside.network:
         options += ["--share-net", "--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf"]
+        options += ["--ro-bind-try", "/etc/uv", "/etc/uv"]
     for folder in seen:
         options += ["--ro-bind", stage.sources[folder], folder]
     for link, target in links(sys.executable, seen):
@@ -141,7 +153,9 @@ class _Walled:
         self._stage, self._options, self._paths, self._limits = stage, options, paths, limits
 
     def give(self, name: str, text: str) -> None:
-        (self._stage.outside / "given" / name).write_text(text)
+        path = self._stage.outside / "given" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
 
     def start(self, argv: Sequence[str], env: Mapping[str, str], timeout: float) -> Result:
         limits = self._limits

@@ -20,6 +20,7 @@ from operators.checkout import Tree, tree
 from operators.data import Base, Edit, Skip, Span, Trouble
 from operators.hunks import diff, moved
 from operators.pristine import MAX_FILES, pristine
+from operators.probe import proven
 from operators.proc import FILE_LIMIT, GitError, Result, git_child, git_records, kill
 from operators.sandbox import INSIDE, Outside, walled
 from operators.source import Source, decode, split
@@ -107,6 +108,11 @@ class Workspace:
     def _laid(self) -> dict[str, bytes | None]:
         return {path: self._bytes(path, text) for path, text in self.files.items()}
 
+    @property
+    def sandbox(self) -> str:
+        """What commands run in here, in a few words; "" for none. Raises NoSandbox."""
+        return "" if self.base.sandbox == "none" else proven()
+
     @contextlib.contextmanager
     def box(self, outside: Outside = INSIDE) -> Iterator[Box]:
         """Give a place for commands, with the edits in its checkout. One at a time in each process without a sandbox.
@@ -115,6 +121,7 @@ class Workspace:
             with opened(self.tree()) as box:
                 yield box
             return
+        proven()
         checkout = pristine(Path(self.base.mirror), self.base.commit)
         with walled(self.base, checkout, self.paths(), self._laid(), outside) as box:
             yield box

@@ -51,7 +51,8 @@ def _sections(job: Job, change: Change) -> Iterator[str]:
     shards = f", in {len(change.parts)} parts" if len(change.parts) > 1 else ""
     yield f"## What changed\n\n{_listed([code(path) for path in sorted(change.whole)])}\n\n{_files(change)}{shards}."
     proof = list(change.proof)
-    if any(line.startswith(("tests:", "command:")) for line in proof) or any(step.shell for step in job.steps):
+    ran = any(line.startswith(("tests:", "command:")) for line in proof) or any(step.shell for step in job.steps)
+    if ran and job.sandbox == "none":
         proof.append(UNSANDBOXED)
     yield f"## Proof\n\n{_listed(proof)}"
     overcome = [part for part in change.parts if any(not verdict.passed for verdict in part.verdicts)]

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from operators.data import Edit, Outcome, Verdict
-from operators.environment import Environment
 from pipelines.comments import answer
 from pipelines.console import Watch
 from pipelines.data import Forge, Plan, Planned, Recipe, Task, digest
-from pipelines.errors import Refused
+from pipelines.errors import UNSAFE, Refused
 from pipelines.gather import Gathered, gather
 from pipelines.group import prefix
 from pipelines.job import Job
@@ -27,7 +26,7 @@ from pipelines.plan import plan
 from pipelines.report import counted
 from pipelines.store import Store
 from pipelines.tend import Action, Tended, tend
-from pipelines.work import Kit, needs_preparing
+from pipelines.work import Kit, kit_of, needs_preparing, wants_sandbox
 
 REPAIRS = 3  # times that one tick goes on with what its repairs brought
 
@@ -50,6 +49,8 @@ class Driver:
     """What checks saw on the untouched commits, by repository."""
     trouble: dict[str, str] = field(default_factory=dict)
     """Repository to the reason why nothing of it can be judged."""
+    safe: bool = False
+    """The sandbox has been tried, if the job's commands need one."""
     paused: str = ""
     """Why shards that need the model are left for another run; "" as long as it answers."""
 
@@ -209,10 +210,11 @@ class Driver:
         return Task(one.shard, past, go=go)
 
     def _kit(self, plan: Plan, lanes: Lanes, wanted: Iterable[str]) -> Kit:
-        """Return what workers need, the repositories `wanted` prepared."""
-        settings = self.job.environment
-        environment = Environment(settings.python, tuple(settings.install)) if settings else None
-        kit = Kit(self.recipe, environment, {repo.name: repo.base for repo in plan.repos})
+        """Return what workers need, the repositories `wanted` prepared. Raises Refused when there is no sandbox."""
+        kit = kit_of(self.job, self.recipe, [repo.base for repo in plan.repos])
+        if not self.safe and wants_sandbox(kit) and (why := lanes.without_sandbox()):
+            raise Refused(UNSAFE.format(why))
+        self.safe = True
         self._prepare(kit, lanes, [repo for repo in dict.fromkeys(wanted) if repo not in {*self.facts, *self.trouble}])
         bases = {name: replace(base, facts=self.facts.get(name, {})) for name, base in kit.bases.items()}
         return replace(kit, bases=bases)

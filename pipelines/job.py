@@ -276,6 +276,8 @@ class Job(Strict):
     """Judged once per merge request, on the sum of its edits."""
     attempts: int = Field(default=4, ge=1, le=100)
     environment: Environment | None = None
+    sandbox: Literal["bubblewrap", "none"] = "bubblewrap"
+    """What commands, tests and builds run in. none: nothing; they have your rights, and merge requests say so."""
     merge_request: MergeRequest = MergeRequest()
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from operators.data import Outage, Outcome, told
 from operators.model import Endpoint
 from pipelines.data import Task
-from pipelines.work import Kit, prepare, work
+from pipelines.work import Kit, prepare, without_sandbox, work
 
 Done = list[tuple[Task, Outcome]]
 Prepared = tuple[str, dict[str, Any] | Exception]
@@ -28,6 +28,9 @@ class Lanes(Protocol):
         """Carry out tasks, yielding outcomes as they come. `tasks` is drawn from as there is room. `tell` is told again
         and again, from any thread, which model endpoints do not answer."""
 
+    def without_sandbox(self) -> str:
+        """Say why nothing can be run in a sandbox where tasks are carried out, "" if it can."""
+
     def close(self) -> None: ...
 
 
@@ -42,6 +45,9 @@ class InProcess:
         with _looking(endpoints(kit), tell):
             for task in tasks:
                 yield [(task, work(kit, task))]
+
+    def without_sandbox(self) -> str:
+        return without_sandbox()
 
     def close(self) -> None: ...
 

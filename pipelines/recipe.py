@@ -190,7 +190,14 @@ def _fingerprint(job: spec.Job, home: str, steps: Sequence[Operator]) -> str:
     models += [step.fallback.revision for step in rewrites if step.fallback]
     said = job.model_dump(
         mode="json",
-        include={"select": {"contains"}, "steps": True, "checks": True, "final": True, "environment": True},
+        include={
+            "select": {"contains"},
+            "steps": True,
+            "checks": True,
+            "final": True,
+            "environment": True,
+            "sandbox": True,
+        },
         exclude={"steps": {"__all__": {"rewrite": {"model", "fallback"}}}},
     )
     versions = {name: version(name) for name in ("umbau", "libcst")}

@@ -10,15 +10,14 @@ from posixpath import normpath
 from pathspec import GitIgnoreSpec
 
 from operators.data import Base, Outcome
-from operators.environment import Environment
 from pipelines.console import Watch
 from pipelines.data import Plan, Task
-from pipelines.errors import Refused
+from pipelines.errors import UNSAFE, Refused
 from pipelines.job import Job, Select
 from pipelines.lanes import prepared
 from pipelines.plan import plan
 from pipelines.recipe import recipe
-from pipelines.work import Kit, needs_preparing, work
+from pipelines.work import kit_of, needs_preparing, wants_sandbox, without_sandbox, work
 
 LONGEST = 500  # characters of a path
 
@@ -46,14 +45,15 @@ def trial(job: Job, file: Path, name: str, home: Path, folder: Path, watch: Watc
         raise Refused(_why_not(found, path, symbol, [shard.name for shard in shards]))
     base = next(repo.base for repo in found.repos if repo.name == wanted[0].repo)
     others = [shard.name for shard in shards if shard.repo == base.repo and shard is not wanted[0]]
-    settings = job.environment
-    kit = Kit(built, Environment(settings.python, tuple(settings.install)) if settings else None, {base.repo: base})
+    kit = kit_of(job, built, [base])
+    if wants_sandbox(kit) and (why := without_sandbox()):
+        raise Refused(UNSAFE.format(why))
     if needs_preparing(kit):
         with watch.stage("prepare", None):
             _, facts = prepared(kit, base.repo)
         if isinstance(facts, Exception):
             raise Refused(f"{base.repo}: {facts}")
-        kit = replace(kit, bases={base.repo: replace(base, facts=facts)})
+        kit = replace(kit, bases={base.repo: replace(kit.bases[base.repo], facts=facts)})
     with watch.stage("try", None):
         outcome = work(kit, Task(wanted[0]))
     return outcome, base, others

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from operators.chain import Chain
+from operators.checks.command import Command
 from operators.checks.tests import Tests
 from operators.data import Base, Check, Edit, Model, Operator, Outcome, Shard, Verdict, told
 from operators.environment import Environment
 from operators.piecewise import ASKING
+from operators.probe import proven
 from operators.refine import Judge, judged, refine
 from operators.responses import Remembering
+from operators.shell import Shell
+from operators.stage import NoSandbox
 from operators.workspace import Workspace
 from pipelines.data import Recipe, Task
+from pipelines.job import Job
 
+RUNNING = (Shell, Command, Tests)
 Call = Callable[..., Any]
 """`call(function, ws, *args)` calls the function on a core elsewhere, with its own view of the same workspace, and
 returns what it gives."""
@@ -44,6 +50,29 @@ class Kit:
         return self.environment.build(base) if self.environment else base
 
 
+def kit_of(job: Job, recipe: Recipe, bases: Iterable[Base]) -> Kit:
+    """Return what the tasks of a job share."""
+    settings = job.environment
+    environment = Environment(settings.python, tuple(settings.install)) if settings else None
+    return Kit(recipe, environment, {base.repo: replace(base, sandbox=job.sandbox) for base in bases})
+
+
+def wants_sandbox(kit: Kit) -> bool:
+    """Say whether commands are to run in a sandbox. What plugins run is not known before they do."""
+    steps = kit.recipe.operator.steps if isinstance(kit.recipe.operator, Chain) else (kit.recipe.operator,)
+    commands = [one for one in (*steps, *kit.recipe.checks, *kit.recipe.final) if isinstance(one, RUNNING)]
+    return bool(commands or kit.environment) and any(base.sandbox != "none" for base in kit.bases.values())
+
+
+def without_sandbox() -> str:
+    """Say why nothing can be run in a sandbox here, "" if it can."""
+    try:
+        proven()
+    except NoSandbox as why:
+        return str(why)
+    return ""
+
+
 def needs_preparing(kit: Kit) -> bool:
     """Say whether there is anything to build or to look at before the first edit."""
     return bool(kit.environment) or any(_baselines(kit.recipe))
@@ -52,7 +81,7 @@ def needs_preparing(kit: Kit) -> bool:
 def prepare(kit: Kit, repo: str) -> dict[str, Any]:
     """Build the repository's environment and look at the untouched commit, before anything is tried on it.
 
-    Returns what each check saw, for Base.facts. Raises NotBuilt, BaseBroken, NoCommand, TooLarge, GitError.
+    Returns what each check saw, for Base.facts. Raises NotBuilt, BaseBroken, NoCommand, NoSandbox, TooLarge, GitError.
     """
     ws = Workspace(kit.base(repo))
     return {check.command: check.baseline(ws) for check in _baselines(kit.recipe)}

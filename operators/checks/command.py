@@ -26,4 +26,4 @@ class Command:
         if done.code:
             said = done.out.strip()[-SHOWN:]
             return Ruling((Finding("command", f"{brief(self.command)} {done.how(self.timeout)}:\n{said}"),))
-        return Ruling((), f"command: {brief(self.command)} passed")
+        return Ruling((), f"command: {brief(self.command)} passed", ws.sandbox)

@@ -67,7 +67,7 @@ class Tests:
         if findings:
             findings[-1] += f"\n{run.out.strip()[-SHOWN:]}"
             return Ruling(tuple(Finding("tests", f"{brief(self.command)}: {text}") for text in findings))
-        return Ruling((), f"tests: {brief(self.command)} {_told(before, run)}")
+        return Ruling((), f"tests: {brief(self.command)} {_told(before, run)}", ws.sandbox)
 
     def _run(self, ws: Workspace) -> Run:
         with ws.box() as box:

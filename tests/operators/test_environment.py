@@ -37,7 +37,7 @@ import zipfile
 from pathlib import Path
 
 INFO = "billing-1.dist-info"
-TOLD = Path(os.environ["UV_TOLD"])
+TOLD = Path(os.environ["UV_CACHE_DIR"])
 
 
 def build_wheel(folder, config_settings=None, metadata_directory=None):
@@ -58,19 +58,16 @@ ITSELF = Environment(install=(".",))
 
 
 @pytest.fixture(autouse=True)
-def told(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which the backend says what it does; uv has neither a network nor what it built before."""
-    folder = tmp_path / "told"
-    folder.mkdir()
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which the backend says what it does, uv's own for the repository; uv has no network."""
     settings = {
-        "UV_TOLD": folder,
-        "UV_CACHE_DIR": tmp_path_factory.getbasetemp() / "uv",
+        "UV_TOLD": 1,
         "UV_OFFLINE": 1,
         "UV_PYTHON_DOWNLOADS": "never",
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, str(value))
-    return folder
+    return tmp_path / "umbau" / "environments" / "cache" / "billing"
 
 
 def builds(told: Path) -> list[str]:
@@ -111,7 +108,8 @@ def test_it_stands_beside_the_mirrors_and_nothing_else_of_the_base_changes(base:
     before = base({"a.py": ""})
     built = Environment().build(before)
     assert Path(built.python).parents[3] == Path(before.mirror).parents[1]
-    assert replace(built, python="") == before
+    assert replace(built, python="", needs=()) == before
+    assert built.needs[0] == str(Path(built.python).parents[1])
 
 
 def test_it_is_built_once_and_found_again(base: MakeBase, told: Path) -> None:
@@ -171,6 +169,7 @@ def test_other_settings_and_other_repositories_have_their_own(base: MakeBase) ->
 
 def test_a_build_that_breaks_is_told_with_its_own_words_and_tried_again(base: MakeBase, told: Path) -> None:
     before = base(PROJECT)
+    told.mkdir(parents=True)
     (told / "broken").touch()
     for _ in range(2):
         with pytest.raises(NotBuilt, match=r"(?s)`uv pip install` ended with exit code 1:.*there is no compiler here"):
@@ -242,7 +241,7 @@ def test_another_python_has_a_syntax_of_its_own(base: MakeBase, monkeypatch: pyt
     before = base({"a.py": ""})
     for _ in range(2):
         built = Environment(version).build(before)
-        assert built.parser == built.python
+        assert built.parser == str(Path(built.python).resolve())
     assert says(built, "import sys; print('%d.%d' % sys.version_info[:2])") == version
 
 

@@ -85,6 +85,7 @@ def test_facts_are_told() -> None:
             dropped=(Dropped(part("app/c.py"), (Finding("tests", "newly failing: test_c"),)),),
         ),
         description="Greet by name.",
+        sandbox="none",
         merge_request={"labels": ["umbau"], "draft": True},
     )
     assert found.title == "greet: app"
@@ -106,7 +107,9 @@ def test_what_is_not_the_case_is_not_told() -> None:
 
 
 def test_a_command_that_ran_without_a_sandbox_is_told_of() -> None:
-    assert "without a sandbox" in text(change(part("a.py")), steps=[{"shell": "ruff format"}]).body
+    shell = [{"shell": "ruff format"}]
+    assert "without a sandbox" in text(change(part("a.py")), steps=shell, sandbox="none").body
+    assert "without a sandbox" not in text(change(part("a.py")), steps=shell).body
 
 
 def test_the_message_ends_with_trailers() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from operators.checks.command import Command
 from operators.data import Edit, Ruling
+from operators.probe import proven
 from operators.workspace import NoCommand, Workspace
 from tests.operators.conftest import MakeWorkspace, shard_of
 
@@ -14,7 +15,9 @@ def judge(ws: Workspace, command: str, edit: Edit, timeout: float = 30.0) -> Rul
 
 def test_a_command_that_succeeds_is_no_fault(workspace: MakeWorkspace) -> None:
     ws = workspace({"a.py": "x = 1\n"})
-    assert judge(ws, "grep -q 2 a.py", Edit({"a.py": "x = 2\n"})) == Ruling((), "command: `grep -q 2 a.py` passed")
+    assert judge(ws, "grep -q 2 a.py", Edit({"a.py": "x = 2\n"})) == Ruling(
+        (), "command: `grep -q 2 a.py` passed", proven()
+    )
 
 
 def test_a_command_is_given_the_files_of_the_edit(workspace: MakeWorkspace) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from operators.checks.tests import BaseBroken, Run, _findings
 from operators.checks.tests import Tests as Check
 from operators.data import Edit, Ruling
+from operators.probe import proven
 from operators.workspace import NoCommand, Workspace
 from tests.operators.conftest import MakeWorkspace, shard_of
 
@@ -71,7 +72,8 @@ def test_without_that_knowledge_it_is_looked_at_now(workspace: MakeWorkspace) ->
 def test_what_failed_before_may_fail_and_what_passed_must_pass(workspace: MakeWorkspace) -> None:
     ws = known(workspace(FILES))
     fine = judge(ws, {"app.py": APP.replace("2 * x", "x + x")})
-    assert fine == Ruling((), "tests: `pytest -q` 2 passed, 1 failing as on the untouched commit (untouched: 2 passed)")
+    proof = "tests: `pytest -q` 2 passed, 1 failing as on the untouched commit (untouched: 2 passed)"
+    assert fine == Ruling((), proof, proven())
     (broken,) = judge(ws, {"app.py": APP.replace("2 * x", "3 * x")}).findings
     assert (
         "`pytest -q`: 2 newly failing: tests.test_app::test_double[1], tests.test_app::test_double[2]\n"
@@ -140,7 +142,7 @@ def test_a_command_without_a_report_is_judged_by_its_exit_code(workspace: MakeWo
     command = "python -c 'import app; assert app.double(1) == 2'"
     ws = workspace(FILES)
     assert Check(command).baseline(ws) == {"code": 0, "results": None}
-    assert judge(ws, {"app.py": APP + "\n"}, command) == Ruling((), f"tests: `{command}` passed")
+    assert judge(ws, {"app.py": APP + "\n"}, command) == Ruling((), f"tests: `{command}` passed", proven())
     (finding,) = judge(ws, {"app.py": APP.replace("2 *", "3 *")}, command).findings
     assert "ended with exit code 1\n" in finding.message
     assert "AssertionError" in finding.message
