@@ -28,16 +28,8 @@ PROFILE = 1  # counts up when what is walled off changes
 SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 ETC = (
     *("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "nsswitch.conf"),
-    *(
-        "os-release",
-        "pki/ca-trust/extracted",
-        "protocols",
-        "services",
-        "ssl/certs",
-        "ssl/openssl.cnf",
-        "pki/tls/certs",
-        "timezone",
-    ),
+    *("os-release", "pki/ca-trust/extracted", "pki/tls/certs", "protocols", "services", "ssl/certs"),
+    *("ssl/openssl.cnf", "timezone"),
 )
 _WRITTEN = ("upper", "work", "left", "home", "tmp", "shm")
 _ETC = {

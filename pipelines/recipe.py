@@ -190,14 +190,7 @@ def _fingerprint(job: spec.Job, home: str, steps: Sequence[Operator]) -> str:
     models += [step.fallback.revision for step in rewrites if step.fallback]
     said = job.model_dump(
         mode="json",
-        include={
-            "select": {"contains"},
-            "steps": True,
-            "checks": True,
-            "final": True,
-            "environment": True,
-            "sandbox": True,
-        },
+        include={"select": {"contains"}, **dict.fromkeys(("steps", "checks", "final", "environment", "sandbox"), True)},
         exclude={"steps": {"__all__": {"rewrite": {"model", "fallback"}}}},
     )
     versions = {name: version(name) for name in ("umbau", "libcst")}

@@ -257,7 +257,8 @@ def test_what_is_no_shard_cannot_be_retried(strict: World) -> None:
 def test_what_is_left_out_of_its_merge_request_has_another_go_as_well(world: World) -> None:
     flag = world.folder / "flag"
     flag.touch()
-    world.settings = {"final": [{"command": f"test ! -e {flag} || ! grep -q '= 2' a/y.py"}]}
+    command = f"test ! -e {flag} || ! grep -q '= 2' a/y.py"
+    world.settings = {"final": [{"command": command}], "sandbox": "none"}
     first = world.tick()
     assert [one.part.shard.name for change in first.gathered.changes for one in change.dropped] == ["a/y.py"]
     flag.unlink()
@@ -387,7 +388,7 @@ def test_without_lanes_nothing_is_judged(world: World) -> None:
 
 def test_a_sum_that_could_not_be_judged_is_judged_again(world: World) -> None:
     tool = world.folder / "tool"
-    world.settings = {"final": [{"command": str(tool)}]}
+    world.settings = {"final": [{"command": str(tool)}], "sandbox": "none"}
     first = world.tick()
     assert ["cannot run" in why for why in first.gathered.trouble.values()] == [True, True]
     assert (first.tended, world.states()) == ([], {})
