@@ -91,11 +91,9 @@ def test_a_test_that_kills_what_runs_it_is_a_fault_and_no_more(node: Node, kille
 
 def test_the_first_process_shows_and_lends_nothing(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush-4711")
-    out = node.sh("cat /proc/*/environ /proc/*/cmdline /proc/*/mountinfo 2>&1; env; tr -d '\\0' < /proc/1/mem").out
+    out = node.sh("cat /proc/*/environ /proc/*/cmdline 2>&1; env; tr -d '\\0' < /proc/1/mem").out
     assert "hush-4711" not in out
-    assert str(Path.home() / ".") not in out.replace(sys.prefix, "").replace(sys.base_prefix, "").replace(
-        "/root/.pyenv", ""
-    )
+    assert str(Path(node.ws.base.mirror).parent) not in out
     tried(
         node,
         "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n\n\n"
@@ -137,9 +135,7 @@ def test_no_credential_can_be_read(node: Node, secrets_of_the_user: list[str]) -
     tried(node, "".join(f"tries(open, {path!r})\n" for path in secrets_of_the_user))
     program = "import os, socket\nprint('SSH_AUTH_SOCK' in os.environ, os.environ, os.listdir('/dev/shm'))\n"
     assert node.python(program).out.startswith("False")
-    assert (
-        "hush-4711" not in node.sh("env; grep -rs hush-4711 /home /root /etc /run /var /dev/shm /tmp /left /given").out
-    )
+    assert "hush-4711" not in node.sh("env; grep -rs hush-4711 /home /etc /run /var /dev/shm /tmp /left /given").out
 
 
 def listening(family: socket.AddressFamily, kind: socket.SocketKind, address: object) -> socket.socket:
@@ -249,7 +245,7 @@ def test_tests_that_work_on_their_own_sources_work_on_a_copy(node: Node) -> None
         "    who = ['-c', 'user.name=a', '-c', 'user.email=a']\n"
         "    for argv in (['init', '-q'], ['add', '-A'], [*who, 'commit', '-qm', 'x']):\n"
         "        subprocess.run(['git', *argv], check=True)\n"
-        "    pip = [sys.executable, '-m', 'pip', 'install', '--retries', '0', 'six']\n"
+        "    pip = [sys.executable, '-m', 'pip', 'install', '--retries', '0', 'left-pad']\n"
         "    assert subprocess.run(pip).returncode\n"
     )
     assert not node.judge(test, timeout=60.0).findings
