@@ -104,6 +104,8 @@ def _tried() -> list[str]:
         heard.listen()
         secret, checkout = Path(folder, "secret"), Path(folder, "checkout")
         secret.write_text("secret")
+        Path(folder).chmod(0o755)  # nothing but the walls keeps it
+        secret.chmod(0o644)
         checkout.mkdir()
         asked = {
             **{"secrets": [str(secret)], "listener": listener, "names": [*NAMES, *env]},

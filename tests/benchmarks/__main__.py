@@ -1,4 +1,4 @@
-from tests.benchmarks import fstrings, machinery, planning, protocols, slots
+from tests.benchmarks import fstrings, machinery, planning, protocols, sandbox, slots
 
-for benchmark in (fstrings, planning, machinery, slots, protocols):
+for benchmark in (fstrings, planning, machinery, slots, protocols, sandbox):
     benchmark.main()
