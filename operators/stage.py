@@ -25,15 +25,14 @@ UID, GID = (NOBODY, NOBODY) if _ROOT else (os.getuid(), os.getgid())  # whose fi
 _SCRIPT = """\
 exec 2>&1
 set -e
-options=$1 folder=$2 top=$3
-shift 3
+options=$1 folder=$2 top=$3 places=$4
+shift 4
 mount -t tmpfs -o "$options" umbau "$folder"
 cd "$folder"
-number=0
-for source; do
-    mkdir "$number"
-    mount --bind "$source" "$number"
-    number=$((number + 1))
+mkdir $places
+for place in $places; do
+    mount --bind "$1" "$place"
+    shift
 done
 mount --rbind . "$top"
 echo ready
@@ -54,8 +53,9 @@ class Stage:
         folder.mkdir(exist_ok=True)
         self._top = Path(*folder.parts[:2])
         own = () if _ROOT else ("--user", "--map-root-user")
+        places = " ".join(str(number) for number in range(len(sources)))
         options = f"size={size},nr_inodes={files},mode=755"
-        script = (tool("sh"), "-c", _SCRIPT, "sh", options, str(folder), str(self._top), *sources)
+        script = (tool("sh"), "-c", _SCRIPT, "sh", options, str(folder), str(self._top), places, *sources)
         self._child = spawn([tool("unshare"), *own, "--mount", *script], env={"PATH": os.defpath})
         assert self._child.stdout
         said = self._child.stdout.readline()

@@ -10,6 +10,7 @@ import statistics
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from operators.data import Base
@@ -18,6 +19,7 @@ from operators.workspace import Workspace
 from tests.benchmarks.setting import Clock, folder, repository
 
 ROUNDS = 30
+COMMANDS = ("true", "python -c pass")
 FILES = 5_000
 LINES = 300  # of 36 bytes: about 54 MB in all
 
@@ -35,8 +37,8 @@ def main() -> None:
         with Clock() as first:
             run(walled, "true")
         run(bare, "true")
-        plain = [median(lambda: run(bare, command)) for command in ("true", "python -c pass")]
-        boxed = [median(lambda: run(walled, command)) for command in ("true", "python -c pass")]
+        plain = [median(partial(run, bare, command)) for command in COMMANDS]
+        boxed = [median(partial(run, walled, command)) for command in COMMANDS]
         with walled.box() as box:
             again = median(lambda: walled.run(box, "true", (), 60.0))
         trees = iter(range(3))
@@ -44,8 +46,8 @@ def main() -> None:
     print(
         f"sandbox    first box of {FILES:,} files       {first.seconds * 1000:8.0f} ms  (checks out, tries the walls)"
     )
-    for name, ours, theirs in zip(("true", "python -c pass"), boxed, plain, strict=True):
-        print(f"           box and `{name}`{' ' * (18 - len(name))}{ours:8.1f} ms  without {theirs:8.1f} ms")
+    for name, ours, theirs in zip(COMMANDS, boxed, plain, strict=True):
+        print(f"           {f'box and `{name}`':26}{ours:8.1f} ms  without {theirs:8.1f} ms")
     print(f"           another command in a box   {again:8.1f} ms")
     print(f"           git worktree add           {worktrees:8.1f} ms  {worktrees / boxed[0]:8.0f} x a box")
 
