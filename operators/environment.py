@@ -152,10 +152,11 @@ def _env() -> dict[str, str]:
 def _settings(box: Box) -> dict[str, str]:
     """Give the user's settings of uv and certificates to a box, and return the variables that say where they are."""
     found = {}
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    set_, home = os.environ, Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     for variable, place, name in (
         ("XDG_CONFIG_HOME", home / "uv" / "uv.toml", "uv/uv.toml"),
-        ("SSL_CERT_FILE", Path(os.environ.get("SSL_CERT_FILE") or "/nonexistent"), "certificates.pem"),
+        ("UV_CONFIG_FILE", Path(set_.get("UV_CONFIG_FILE", "")), "uv.toml"),
+        ("SSL_CERT_FILE", Path(set_.get("SSL_CERT_FILE", "")), "certificates.pem"),
     ):
         if place.is_file():
             box.give(name, place.read_text())

@@ -54,13 +54,13 @@ class Result:
     out: str
     seconds: float
     timed_out: bool = False
-    outgrown: bool = False
-    """It was ended because it took more memory than it may."""
+    outgrown: int = 0
+    """The bytes of memory that it may take, if it was ended because it took more."""
 
     def how(self, timeout: float) -> str:
         """Say how it ended: `ended with exit code 3`, `took more than 600 s`."""
         if self.outgrown:
-            return "took more memory than it may"
+            return f"took more than {self.outgrown / 2**30:.1f} GB of memory"
         return f"took more than {timeout:.0f} s" if self.timed_out else f"ended with {ended(self.code)}"
 
 

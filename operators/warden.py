@@ -65,7 +65,7 @@ def guarded(
         if not why and b"exit-code" not in told.read():
             raise NoSandbox(ends(sink).strip() or "bubblewrap ended without a word")
         code = -signal.SIGKILL if why else child.returncode
-        return Result(code, ends(sink), time.monotonic() - start, why == "time", why == "memory")
+        return Result(code, ends(sink), time.monotonic() - start, why == "time", memory if why == "memory" else 0)
 
 
 def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[IO[bytes], IO[bytes]]:

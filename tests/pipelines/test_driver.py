@@ -199,6 +199,28 @@ def test_how_far_it_is(world: World) -> None:
     assert world.driver().latest() == plan
 
 
+class Unsafe(Lanes):
+    def without_sandbox(self) -> str:
+        return "user namespaces are forbidden"
+
+
+def test_without_a_sandbox_nothing_is_run_unless_the_job_says_so(world: World) -> None:
+    lanes = Unsafe()
+    with pytest.raises(Refused, match=r"(?s)user namespaces are forbidden.*`sandbox: none`"):
+        world.tick(lanes)
+    assert (lanes.ran, lanes.looked_at, world.states()) == ([], [], {})
+    world.settings = {"sandbox": "none"}
+    done = world.tick(Unsafe())
+    assert set(done.statuses.values()) == {"accepted"}
+    bodies = {record.body for record in world.forge.records()}
+    assert all("ran without a sandbox" in body for body in bodies) and bodies
+
+
+def test_a_job_that_runs_no_command_needs_no_sandbox(world: World) -> None:
+    world.settings = {"steps": [{"codemod": "convert_format_to_fstring.ConvertFormatStringCommand"}]}
+    assert set(world.tick(Unsafe()).statuses.values()) == {"unchanged"}
+
+
 def test_failed_shards_are_done_again(world: World) -> None:
     tool = world.folder / "tool"
     world.settings = {"steps": [{"shell": f"{tool} {{paths}}"}], "sandbox": "none"}
