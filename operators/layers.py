@@ -40,7 +40,8 @@ def lay(layer: Path, base: Path, files: Mapping[str, bytes | None]) -> None:
 def _folders(folder: Path) -> None:
     if not folder.exists():
         _folders(folder.parent)
-        folder.mkdir(mode=0o755)
+        folder.mkdir()
+        folder.chmod(0o755)
         own(folder)
 
 

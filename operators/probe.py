@@ -107,6 +107,7 @@ def _tried() -> list[str]:
         Path(folder).chmod(0o755)  # nothing but the walls keeps it
         secret.chmod(0o644)
         checkout.mkdir()
+        checkout.chmod(0o755)
         asked = {
             **{"secrets": [str(secret)], "listener": listener, "names": [*NAMES, *env]},
             **{"limits": {**limits, "CORE": 0}, "disk": LIMITS.disk, "files": LIMITS.files},

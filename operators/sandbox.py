@@ -21,7 +21,7 @@ from operators.data import Base
 from operators.interpreter import links, shown
 from operators.layers import changed, lay
 from operators.proc import FILE_LIMIT, Result, least
-from operators.stage import Stage, own, tool
+from operators.stage import Stage, tool
 from operators.warden import guarded
 
 PROFILE = 1  # counts up when what is walled off changes
@@ -91,12 +91,10 @@ def walled(
     staged = [str(checkout), *program.folders, *seen, *outside.kept]
     stage = Stage(staged, limits.disk, limits.files)
     try:
-        for name in (*_WRITTEN, "given", "laid", "etc"):
-            (stage.outside / name).mkdir(mode=0o755)
-        for name in _WRITTEN:
-            own(stage.outside / name)
+        for name in (*_WRITTEN, "given", "laid"):
+            stage.folder(name, written=name in _WRITTEN)
         for name, text in _ETC.items():
-            (stage.outside / "etc" / name).write_text(text)
+            stage.file(f"etc/{name}", text)
         lay(stage.outside / "laid", checkout, files)
         yield _Walled(stage, _options(stage, str(checkout), seen, outside), paths, limits)
     finally:
@@ -145,9 +143,7 @@ class _Walled:
         self._stage, self._options, self._paths, self._limits = stage, options, paths, limits
 
     def give(self, name: str, text: str) -> None:
-        path = self._stage.outside / "given" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
+        self._stage.file(f"given/{name}", text)
 
     def start(self, argv: Sequence[str], env: Mapping[str, str], timeout: float) -> Result:
         limits = self._limits

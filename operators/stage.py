@@ -23,8 +23,8 @@ UID, GID = (NOBODY, NOBODY) if _ROOT else (os.getuid(), os.getgid())  # whose fi
 # The folder is ours alone, so that nobody else can put anything in the way. For the sandbox's user to get there, the
 # file system in memory is laid, within its namespace, over the whole of the outermost folder as well.
 _SCRIPT = """\
-exec 2>&1
 set -e
+umask 022
 options=$1 folder=$2 top=$3 places=$4
 shift 4
 mount -t tmpfs -o "$options" umbau "$folder"
@@ -52,11 +52,12 @@ class Stage:
         folder = private() / "stage"
         folder.mkdir(exist_ok=True)
         self._top = Path(*folder.parts[:2])
-        own = () if _ROOT else ("--user", "--map-root-user")
+        user = () if _ROOT else ("--user", "--map-root-user")
         places = " ".join(str(number) for number in range(len(sources)))
         options = f"size={size},nr_inodes={files},mode=755"
+        told = (tool("sh"), "-c", 'exec "$@" 2>&1', "sh")  # what unshare says of itself as well
         script = (tool("sh"), "-c", _SCRIPT, "sh", options, str(folder), str(self._top), places, *sources)
-        self._child = spawn([tool("unshare"), *own, "--mount", *script], env={"PATH": os.defpath})
+        self._child = spawn([*told, tool("unshare"), *user, "--mount", *script], env={"PATH": os.defpath})
         assert self._child.stdout
         said = self._child.stdout.readline()
         if said != b"ready\n":
@@ -74,6 +75,22 @@ class Stage:
     def inside(self) -> Path:
         """The file system in memory, as what is entered sees it."""
         return self._top
+
+    def folder(self, name: str, *, written: bool = False) -> None:
+        """Make a folder there; `written`: commands may write to it."""
+        path = self.outside / name
+        path.mkdir()
+        path.chmod(0o755)
+        if written:
+            own(path)
+
+    def file(self, name: str, text: str) -> None:
+        """Write a file there that commands may read."""
+        path = self.outside / name
+        if not path.parent.exists():
+            self.folder(str(Path(name).parent))
+        path.write_text(text)
+        path.chmod(0o644)
 
     def entered(self) -> list[str]:
         """Return what a command is started with to see the stage, as nobody that this machine knows."""

@@ -257,3 +257,12 @@ def test_the_filter_is_a_program_for_each_machine_that_is_known() -> None:
 
 def test_the_probe_says_what_is_in_force() -> None:
     assert proven() == f"bubblewrap {finding.bubblewrap().version}, profile {sandbox.PROFILE}"
+
+
+def test_a_careful_umask_keeps_nothing_from_the_sandbox(workspace: MakeWorkspace) -> None:
+    before = os.umask(0o077)
+    try:
+        ws = workspace(FILES, "careful").over(Edit({"new/d.py": "d = 4\n"}))
+        assert changed(ws, "cat /etc/passwd new/d.py pkg/deep/c.py > x && rm x") == {}
+    finally:
+        os.umask(before)
