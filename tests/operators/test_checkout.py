@@ -18,6 +18,7 @@ from operators.data import Base
 from operators.folders import clear
 from operators.pristine import TooLarge
 from operators.proc import GitError, git
+from operators.stage import UID
 from tests.conftest import Checkout
 from tests.operators.conftest import MakeBase, base_of
 
@@ -101,8 +102,8 @@ def test_trees_stand_outside_of_any_project_and_out_of_sight_of_the_checkout(bas
     assert own.folder.parents[1] == ours / "trees"
     assert stat.S_IMODE(own.folder.parent.stat().st_mode) == 0o700
     assert own.base.is_relative_to(Path(made.mirror).parents[1])
-    assert not list(ours.glob("**/base*"))
-    assert {path.stat().st_mode & 0o222 for path in own.base.rglob("*.py")} == {0}
+    assert stat.S_IMODE(own.base.parent.stat().st_mode) == 0o700
+    assert {(path.stat().st_mode & 0o777, path.stat().st_uid) for path in own.base.rglob("*.py")} == {(0o644, UID)}
     assert {path.stat().st_mode & 0o222 for path in own.folder.rglob("*.py")} == {0o200}
 
 
