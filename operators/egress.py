@@ -1,8 +1,8 @@
 """A way out of a sandbox to named hosts only: a forward proxy on a Unix socket, which is all that a sandbox sees of the
 network.
 
-What runs inside speaks to `INSIDE` (arguments: path of the socket, port), which listens on the sandbox's own loopback
-and hands everything on to that socket.
+Inside, `INSIDE` (arguments: path of the socket, port, command) runs the command, and meanwhile hands on to that socket
+what the command says to the port of the sandbox's own loopback.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import select
 import socket
 import threading
 from base64 import b64encode
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingMixIn, UnixStreamServer
@@ -26,11 +26,12 @@ IDLE = 120.0  # seconds without a byte after which a connection is given up
 INDEX = ("pypi.org", "files.pythonhosted.org")
 # Variables of uv and pip that hold URLs of package indexes; several are told apart by blanks.
 INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
+_URL = re.compile(r"https?://[^\s\"']+")
 _NAMED = re.compile(r"^[\w-]+=")  # an index may have a name before its URL
 MORE = "UMBAU_INDEX_HOSTS"
 
 INSIDE = """\
-import socket, sys, threading
+import socket, subprocess, sys, threading
 
 def pump(one, other):
     try:
@@ -44,23 +45,28 @@ def pump(one, other):
         except OSError:
             pass
 
-server = socket.create_server(("127.0.0.1", int(sys.argv[2])), backlog=64)
-print("ready", flush=True)
-while True:
-    near = server.accept()[0]
-    far = socket.socket(socket.AF_UNIX)
-    far.connect(sys.argv[1])
-    for pair in ((near, far), (far, near)):
-        threading.Thread(target=pump, args=pair, daemon=True).start()
+def serve(server, path):
+    while True:
+        near = server.accept()[0]
+        far = socket.socket(socket.AF_UNIX)
+        far.connect(path)
+        for pair in ((near, far), (far, near)):
+            threading.Thread(target=pump, args=pair, daemon=True).start()
+
+path, port, *command = sys.argv[1:]
+server = socket.create_server(("127.0.0.1", int(port)), backlog=64)
+threading.Thread(target=serve, args=(server, path), daemon=True).start()
+sys.exit(subprocess.call(command))
 """
 
 
-def index_hosts() -> frozenset[str]:
-    """Return the hosts that packages come from, by the settings of uv in our environment."""
+def index_hosts(install: Iterable[str] = ()) -> frozenset[str]:
+    """Return the hosts that packages come from, by uv's variables in our environment and all URLs in `install`."""
     words = [word for name in INDEXES for word in os.environ.get(name, "").split()]
     named = [urlsplit(_NAMED.sub("", word)).hostname for word in words]
     more = os.environ.get(MORE, "").replace(",", " ").split()
     default = () if {"UV_DEFAULT_INDEX", "UV_INDEX_URL"} & os.environ.keys() else INDEX
+    named += [urlsplit(url).hostname for text in install for url in _URL.findall(text)]
     return frozenset([*default, *(host for host in named if host), *(host.lower() for host in more)])
 
 
@@ -72,12 +78,18 @@ class Gate:
         self.refused: set[str] = set()
         """Hosts that were asked for in vain."""
 
+    def told(self) -> str:
+        """Say which hosts were asked for in vain, and what to do."""
+        wanted, let = ", ".join(sorted(self.refused)), ", ".join(sorted(self.hosts))
+        return f"It wanted to reach {wanted}; a build reaches {let} only ({MORE} adds others)." if wanted else ""
+
 
 @contextmanager
 def gate(path: Path, hosts: Collection[str]) -> Iterator[Gate]:
     """Listen on a Unix socket at `path`, which must not be there yet, as long as the `with` lasts."""
     found = Gate(hosts)
     server = _Server(str(path), _handler(found))
+    path.chmod(0o666)  # a sandbox is another user
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     try:
         yield found

@@ -1,7 +1,7 @@
 """Python environments of target repositories, built once with uv and found again by content.
 
-Building runs the repository's build backend and needs the package index: the only step with a network. What was built
-is hostile from then on: nothing of it is run or written to but in a box.
+Building runs the repository's build backend and needs the package index, which is all of the network that it reaches.
+What was built is hostile from then on: nothing of it is run or written to but in a box.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from operators import takeout
-from operators.box import Box
 from operators.data import Base, Trouble
-from operators.folders import alone, seen
+from operators.egress import INSIDE, PORT, gate, index_hosts
+from operators.folders import alone, scratch, seen
 from operators.pristine import MAX_FILES
 from operators.proc import Result, git_records, run
 from operators.sandbox import Outside
@@ -29,8 +29,13 @@ SECONDS = 1800.0
 LARGEST = 16 << 30  # bytes of the largest file in a wheel: libraries of torch take some
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 PASSED = ("LANG", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy")
+PROXIES = {
+    **dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"), f"http://127.0.0.1:{PORT}"),
+    **dict.fromkeys(("NO_PROXY", "no_proxy"), ""),
+}
 PREFIXES = ("UV_", "PIP_", "SSL_")
 OURS = ("UV_PUBLISH_",)  # of these, what a build has no use for
+SETTINGS = {"XDG_CONFIG_HOME": "uv/uv.toml", "UV_CONFIG_FILE": "uv.toml"}  # of uv, by variable and name in a box
 TRACING = "umbau-tracing"  # folder within an environment
 MANIFESTS = (
     *("pyproject.toml", "setup.py", "setup.cfg", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock"),
@@ -119,7 +124,8 @@ def _manifests(base: Base) -> list[str]:
 
 
 def _installed(ws: Workspace, folder: Path, install: Sequence[str]) -> None:
-    """Install into an environment, with a network and with a cache that no other repository's build can write to."""
+    """Install into an environment, with a way to the package index and a cache that no other repository's build can
+    write to."""
     from uv import find_uv_bin
 
     uv, cache = find_uv_bin(), folder.parent / "cache" / Path(ws.base.mirror).stem
@@ -129,14 +135,26 @@ def _installed(ws: Workspace, folder: Path, install: Sequence[str]) -> None:
     read += [place for place in env.get("UV_FIND_LINKS", "").replace(",", " ").split() if Path(place).is_dir()]
     # Neither is the checkout that it is built in everybody's or there for long, nor the cache on the same mount.
     env |= {"UV_NO_EDITABLE": "1", "UV_CACHE_DIR": str(cache), "UV_LINK_MODE": "copy", "PATH": os.defpath}
-    outside = Outside(network=True, kept=(str(folder), str(cache)), read=tuple(read), largest=LARGEST)
-    with ws.box(outside) as box:
-        env |= {"HOME": box.home, "TMPDIR": box.home, **_settings(box)}
-        python = str(folder / "bin" / "python")
-        argv = [uv, "pip", "install", "--quiet", "--python", python, *install]
-        _well(box.start(argv, env, SECONDS), "uv pip install")
-        # For the map of what tests execute; where there is none to be had, all tests are run.
-        box.start([*argv[: -len(install)], "--target", str(folder / TRACING), "coverage"], env, SECONDS)
+    texts = {name: place.read_text() for name, place in _settings().items()}
+    hosts = index_hosts([*install, *(texts[name] for name in texts if name in SETTINGS)])
+    with scratch() as way, gate(way / "out", hosts) as found:
+        way.chmod(0o755)
+        outside = Outside(kept=(str(folder), str(cache)), read=(*read, str(way)), largest=LARGEST)
+        with ws.box(outside) as box:
+            env |= {"HOME": box.home, "TMPDIR": box.home}
+            for variable, text in texts.items():
+                name = SETTINGS.get(variable, "certificates.pem")
+                box.give(name, text)
+                env[variable] = f"{box.given}/{name}".removesuffix("/uv/uv.toml")
+            argv = [uv, "pip", "install", "--quiet", "--python", str(folder / "bin" / "python")]
+            if ws.sandbox:
+                box.give("way_out.py", INSIDE)
+                argv = [sys.executable, "-I", "-S", f"{box.given}/way_out.py", str(way / "out"), str(PORT), *argv]
+                env |= PROXIES
+            done = box.start([*argv, *install], env, SECONDS)
+            _well(replace(done, out=f"{done.out.strip()}\n{found.told()}"), "uv pip install")
+            # For the map of what tests execute; where there is none to be had, all tests are run.
+            box.start([*argv, "--target", str(folder / TRACING), "coverage"], env, SECONDS)
 
 
 def _taken_out(ws: Workspace, folder: Path) -> list[str]:
@@ -159,16 +177,11 @@ def _env() -> dict[str, str]:
     return {name: os.environ[name] for name in names if not name.startswith(OURS)}
 
 
-def _settings(box: Box) -> dict[str, str]:
-    """Give the user's settings of uv and certificates to a box, and return the variables that say where they are."""
-    found = {}
-    set_, home = os.environ, Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    for variable, place, name in (
-        ("XDG_CONFIG_HOME", home / "uv" / "uv.toml", "uv/uv.toml"),
-        ("UV_CONFIG_FILE", Path(set_.get("UV_CONFIG_FILE", "")), "uv.toml"),
-        ("SSL_CERT_FILE", Path(set_.get("SSL_CERT_FILE", "")), "certificates.pem"),
-    ):
-        if place.is_file():
-            box.give(name, place.read_text())
-            found[variable] = f"{box.given}/{name}".removesuffix("/uv/uv.toml")
-    return found
+def _settings() -> dict[str, Path]:
+    """Return the user's settings of uv, or else the machine's, and certificates: by the variable that says where they
+    are."""
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    own_settings = home / "uv" / "uv.toml"
+    found = {"XDG_CONFIG_HOME": own_settings if own_settings.is_file() else Path("/etc/uv/uv.toml")}
+    found |= {name: Path(os.environ.get(name, "")) for name in ("UV_CONFIG_FILE", "SSL_CERT_FILE")}
+    return {variable: place for variable, place in found.items() if place.is_file()}

@@ -63,7 +63,6 @@ class Limits:
 class Outside:
     """What the commands of a box have of this machine besides what all have: for building environments."""
 
-    network: bool = False
     kept: tuple[str, ...] = ()
     """Folders that they may write to, and that stay."""
     read: tuple[str, ...] = ()
@@ -112,9 +111,6 @@ def _options(stage: Stage, checkout: str, seen: Sequence[str], outside: Outside)
         options += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     for name in _ETC:
         options += ["--ro-bind", f"{top}/etc/{name}", f"/etc/{name}"]
-    if outside.network:
-        options += ["--share-net", "--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf"]
-        options += ["--ro-bind-try", "/etc/uv", "/etc/uv"]
     for folder in seen:
         options += ["--ro-bind", stage.sources[folder], folder]
     for link, target in links(sys.executable, seen):

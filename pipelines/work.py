@@ -184,7 +184,9 @@ def _judge_elsewhere(checks: Sequence[Check], call: Call, batches: Batches) -> J
                 verdict = ruled(verdict, batches.judge(check, ws, shard, edit, call))
             else:
                 found: Verdict = call(judged, ws, shard, edit, group)
-                verdict = replace(found, proof=(*verdict.proof, *found.proof))
+                verdict = replace(
+                    found, proof=(*verdict.proof, *found.proof), covered=(*verdict.covered, *found.covered)
+                )
             if not verdict.passed:
                 break
         return verdict if edit.files else judged(ws, shard, edit, ())
@@ -217,6 +219,6 @@ def _sum_judge(recipe: Recipe, task: Task) -> Judge:
         own = replace(shard, paths=task.merged, spans=tuple(span for span in shard.spans if span.path in task.merged))
         alone = judged(ws, own, merged, [check for check in recipe.checks if check.local])
         whole = judged(ws, shard, edit, beyond) if alone.passed else alone
-        return Verdict(edit, whole.findings, (*alone.proof, *(whole.proof if alone.passed else ())))
+        return Verdict(edit, whole.findings, (*alone.proof, *(whole.proof if alone.passed else ())), whole.covered)
 
     return judge

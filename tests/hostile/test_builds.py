@@ -1,12 +1,15 @@
-"""Build backends that mean harm: they have a network, an environment to fill and the wish for more."""
+"""Build backends that mean harm: they have a way to the package index, an environment to fill and the wish for more."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -120,3 +123,42 @@ def test_a_build_cannot_write_to_what_other_repositories_builds_use(build: Build
     with pytest.raises(NotBuilt, match=r"No such file|Read-only"):
         build(f"Path({str(other)!r}, 'poison').touch()")
     assert not list(other.iterdir())
+
+
+class Listens(BaseHTTPRequestHandler):
+    """A host that should not hear anything."""
+
+    heard: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.heard.append(self.path)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    monkeypatch.delenv("http_proxy", raising=False)
+    monkeypatch.delenv("HTTP_PROXY", raising=False)
+    Listens.heard.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Listens) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+ASKS = "import urllib.request; urllib.request.urlopen('http://localhost:{port}/hush-4711')"
+
+
+def test_a_build_reaches_the_index_and_nobody_else(build: Build, host: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NotBuilt, match="wanted to reach localhost; a build reaches files.pythonhosted.org, pypi.org"):
+        build(ASKS.format(port=host))
+    around = f"import socket; socket.create_connection(('127.0.0.1', {host}), 5)"
+    with pytest.raises(NotBuilt, match="Connection refused"):
+        build(around)
+    assert not Listens.heard
+    monkeypatch.setenv("UMBAU_INDEX_HOSTS", "localhost")
+    build(ASKS.format(port=host))
+    assert Listens.heard == ["/hush-4711"]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -51,12 +53,23 @@ def way(tmp_path: Path) -> Iterator[tuple[Gate, int]]:
         port = free.getsockname()[1]
     with gate(tmp_path / "gate", {"localhost"}) as found:
         inside = subprocess.Popen(
-            [sys.executable, "-c", INSIDE, str(tmp_path / "gate"), str(port)], stdout=subprocess.PIPE
+            [
+                sys.executable,
+                "-c",
+                INSIDE,
+                str(tmp_path / "gate"),
+                str(port),
+                "/bin/sh",
+                "-c",
+                "echo ready; exec sleep 600",
+            ],
+            stdout=subprocess.PIPE,
+            start_new_session=True,
         )
         assert inside.stdout
         inside.stdout.readline()
         yield found, port
-        inside.kill()
+        os.killpg(inside.pid, signal.SIGKILL)
         inside.communicate()
 
 
