@@ -110,7 +110,7 @@ class Ruling:
     covered: tuple[Covered, ...] = ()
     """Which changed statements a passing test executed, for each file that tests were traced in."""
     failing: frozenset[str] = frozenset()
-    """The tests that the findings are about; empty when it is more than tests."""
+    """The functions of tests that the findings are about; empty when it is more than tests."""
     sandbox: str = ""
     """What the commands ran in that it is based on, if any did."""
 

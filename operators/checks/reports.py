@@ -4,6 +4,7 @@ be anything by then."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ _CONFIGURE = {
     **dict.fromkeys(("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml"), ""),
     **{"pyproject.toml": "[tool.pytest", "tox.ini": "[pytest]", "setup.cfg": "[tool:pytest]"},
 }
+
+_RUN = re.compile(r" \(run \d+\)$")
 
 Statement = tuple[int, int, Sequence[str]]
 """First line, last line and the tests that executed it; "" for what ran outside of any."""
@@ -76,6 +79,16 @@ def read(files: Mapping[str, bytes]) -> Told | None:
         return _merged(reports) if reports else None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
+
+
+def once(test: str) -> str:
+    """Return the id of a test without the number of its run: a command may run it several times."""
+    return _RUN.sub("", test)
+
+
+def function(test: str) -> str:
+    """Return the id without its parameters: those change with names and clocks though no test is lost."""
+    return test.partition("[")[0]
 
 
 def _lines(data: bytes) -> list[dict[str, Any]]:

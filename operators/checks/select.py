@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from operators.checks.reports import Statement, Told
+from operators.checks.reports import Statement, Told, function, once
 from operators.data import Covered, Edit
 from operators.hunks import Hunk, diff
 from operators.source import split
@@ -34,7 +34,11 @@ class Chosen:
     files: frozenset[str] = frozenset()
 
     def __contains__(self, test: str) -> bool:
-        return test in self.tests or test.partition("::")[0] in self.files
+        return once(test) in self.tests or test.partition("::")[0] in self.files
+
+    def sees(self, name: str) -> bool:
+        """Say whether one of these tests is that of a function, whatever its parameters."""
+        return name.partition("::")[0] in self.files or any(function(test) == name for test in self.tests)
 
     def __bool__(self) -> bool:
         return bool(self.tests or self.files)

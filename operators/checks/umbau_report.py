@@ -1,7 +1,7 @@
 """What the runners of tests, `umbau_pytest` and `umbau_unittest`, say and how; it runs on the repository's Python and
 knows nothing of Umbau.
 
-Each process that runs tests leaves a file of JSON lines, each written as soon as it is known:
+Each process that runs tests leaves a file of JSON lines, written at its end:
 `{"id", "outcome": "passed" | "skipped" | "failed" | "error", "seconds"}` for each test, and as the last one
 `{"code", "honest", "known", "files", "worker"}`: how the run ended, whether a test that must fail did, how many tests
 there are, what was executed (see `Tracer.files`), and whether another process reports on its tests.
