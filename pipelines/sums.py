@@ -6,7 +6,7 @@ asks only for what was not judged yet.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from operators.data import Covered, Edit, Finding, Outcome, Shard
@@ -120,7 +120,7 @@ class Sums:
         """Return what was looked at: in the sum, or else in its only parts."""
         task = self.task(repo, parts) if parts else None
         outcome = self.known.get(task.shard.key) if isinstance(task, Task) else None
-        told = [line for part in parts for line in part.verdicts[-1].proof]
+        told = _brief([line for part in parts for line in part.verdicts[-1].proof])
         return tuple(dict.fromkeys([*told, *(outcome.verdicts[-1].proof if outcome else ())]))
 
     def covered(self, repo: Repo, parts: Parts) -> tuple[Covered, ...]:
@@ -158,3 +158,12 @@ def _sum(recipe: Recipe, repo: Repo, parts: Parts, goes: Mapping[str, int]) -> T
         tuple(span for part in parts for span in part.shard.spans),
     )
     return Task(shard, offered=Edit(files), merged=merged)
+
+
+def _brief(proof: Iterable[str]) -> Iterator[str]:
+    """Say once that tests were selected for the parts, and not for each which."""
+    for line in proof:
+        chosen = line.startswith("tests:") and "selected" in line
+        yield (
+            "tests: each part passed those that can see it (see `umbau show`), before all were run" if chosen else line
+        )

@@ -153,7 +153,7 @@ ASKS = "import urllib.request; urllib.request.urlopen('http://localhost:{port}/h
 
 
 def test_a_build_reaches_the_index_and_nobody_else(build: Build, host: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(NotBuilt, match="wanted to reach localhost; a build reaches files.pythonhosted.org, pypi.org"):
+    with pytest.raises(NotBuilt, match=r"reach localhost; a build reaches files\.pythonhosted\.org, pypi\.org"):
         build(ASKS.format(port=host))
     around = f"import socket; socket.create_connection(('127.0.0.1', {host}), 5)"
     with pytest.raises(NotBuilt, match="Connection refused"):
