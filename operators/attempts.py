@@ -13,6 +13,8 @@ KINDS = {
     "parses": "syntax",
     "inside": "scope",
     "scope": "scope",
+    "honest": "scope",
+    "api": "scope",
     "keeps": "scope",
     "idempotent": "scope",
     "command": "command",

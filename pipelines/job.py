@@ -191,6 +191,21 @@ class KeepsCheck(Strict):
     """Globs of names that may come and go; of an argument's name with the `=` behind it."""
 
 
+class HonestCheck(Strict):
+    """Tests find as much as before, and nothing came in that makes a green run worthless, stands for what was left out
+    or cannot be seen."""
+
+    allow: list[str] = Field(default=[])
+    """Rules that are not in force, by the names that findings tell."""
+
+
+class ApiCheck(Strict):
+    """Outside of tests public names stay, and functions are called as before."""
+
+    allow: list[str] = Field(default=[])
+    """Globs of qualified names that may change, with all below them: `Client.get`, `old_*`."""
+
+
 class Nothing(Strict):
     pass
 
@@ -215,12 +230,14 @@ class ScopeCheck(Strict):
 def _or_word(schema: dict[str, Any]) -> None:
     original = {**schema, "minProperties": 1, "maxProperties": 1}
     schema.clear()
-    schema["anyOf"] = [{"enum": ["inside", "parses", "keeps", "idempotent"]}, original]
+    schema["anyOf"] = [{"enum": ["inside", "parses", "honest", "api", "keeps", "idempotent"]}, original]
 
 
 class Check(OneOf):
     inside: InsideCheck | None = None
     parses: Nothing | None = None
+    honest: HonestCheck | None = None
+    api: ApiCheck | None = None
     scope: ScopeCheck | None = None
     keeps: KeepsCheck | None = None
     idempotent: Nothing | None = None
@@ -270,7 +287,13 @@ class Job(Strict):
     shard: Cut = Cut()
     steps: list[Step] = Field(min_length=1)
     checks: list[Check] = Field(
-        default=[Check(inside=InsideCheck()), Check(parses=Nothing()), Check(idempotent=Nothing())]
+        default=[
+            Check(inside=InsideCheck()),
+            Check(parses=Nothing()),
+            Check(honest=HonestCheck()),
+            Check(api=ApiCheck()),
+            Check(idempotent=Nothing()),
+        ]
     )
     final: list[Check] = Field(default=[])
     """Judged once per merge request, on the sum of its edits."""

@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 
 from operators import guard
 from operators.chain import Chain
+from operators.checks.api import Api
 from operators.checks.command import Command
+from operators.checks.honest import Honest
 from operators.checks.idempotent import Idempotent
 from operators.checks.inside import Inside
 from operators.checks.keeps import Keeps
@@ -149,6 +151,12 @@ def _check(check: spec.Check, still: Operator, home: str) -> Check:
         return Inside(tuple(check.inside.allow))
     if check.parses:
         return Parses()
+    if check.honest:
+        if why := guard.call("honest:unknown", allow=check.honest.allow):
+            raise ValueError(why)
+        return Honest(tuple(check.honest.allow))
+    if check.api:
+        return Api(tuple(check.api.allow))
     if check.scope:
         scope = check.scope
         if why := guard.call("scope:unknown", nodes=scope.nodes):

@@ -68,7 +68,13 @@ def test_schema_and_job_agree(more: dict[str, Any], good: bool, valid: Any) -> N
 def test_what_is_left_out_has_its_default() -> None:
     job = Job.model_validate(GOOD)
     assert job.select.files == ["**/*.py"]
-    assert [next(iter(check.model_fields_set)) for check in job.checks] == ["inside", "parses", "idempotent"]
+    assert [next(iter(check.model_fields_set)) for check in job.checks] == [
+        "inside",
+        "parses",
+        "honest",
+        "api",
+        "idempotent",
+    ]
     assert (job.attempts, job.merge_request.merge, job.merge_request.group.by) == (4, "never", "directory")
 
 
