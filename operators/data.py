@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from operators.workspace import Workspace
@@ -241,6 +241,26 @@ class Check(Protocol):
 
     def judge(self, ws: Workspace, shard: Shard, edit: Edit) -> Ruling:
         """`ws` shows the base with `edit` laid over it; `ws.base_text` still shows the base."""
+
+
+@runtime_checkable
+class Baselined(Check, Protocol):
+    """A check that compares with what it saw on the untouched commit."""
+
+    @property
+    def fact(self) -> str:
+        """Under which name of `Base.facts` that is kept."""
+
+    def baseline(self, ws: Workspace) -> dict[str, Any]:
+        """Look at the untouched commit, before anything is tried on it. Raise Trouble when no edit can be judged."""
+
+
+@runtime_checkable
+class Postcondition(Check, Protocol):
+    """A check of what must hold in the end, whoever saw to it: asked also when nothing was changed."""
+
+    @property
+    def postcondition(self) -> bool: ...
 
 
 class Model(Protocol):

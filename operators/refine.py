@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from operators.data import Away, Check, Edit, Finding, Operator, Outcome, Shard, Skip, Verdict, told
+from operators.data import Away, Check, Edit, Finding, Operator, Outcome, Postcondition, Shard, Skip, Verdict, told
 from operators.workspace import Workspace
 
 Judge = Callable[[Workspace, Shard, Edit], Verdict]
@@ -23,6 +23,8 @@ def refine(
         for _ in range(attempts):
             edit = operator.propose(ws, shard, verdicts)
             if edit is None:
+                untouched = Verdict(Edit({})) if verdicts else judge(ws, shard, Edit({}))
+                verdicts += [] if untouched.passed else [untouched]
                 break
             verdicts.append(judge(ws, shard, edit))
             if verdicts[-1].passed:
@@ -35,15 +37,16 @@ def refine(
 
 
 def judged(ws: Workspace, shard: Shard, edit: Edit, checks: Sequence[Check]) -> Verdict:
-    """Ask the checks in turn, cheapest first, until one finds fault."""
+    """Ask the checks in turn, cheapest first, until one finds fault: postconditions alone where nothing was changed."""
     if edit.trouble:
         replied = edit.said or edit.tokens_in  # a model may answer with nothing
         return Verdict(edit, (Finding("reply" if replied else "step", edit.trouble),))
     proof: list[str] = []
-    if edit.files:
-        for check in checks:
-            ruling = check.judge(ws.over(edit), shard, edit)
-            if ruling.findings:
-                return Verdict(edit, ruling.findings, tuple(proof))
-            proof += [ruling.proof] if ruling.proof else []
+    for check in checks:
+        if not edit.files and not isinstance(check, Postcondition):
+            continue
+        ruling = check.judge(ws.over(edit), shard, edit)
+        if ruling.findings:
+            return Verdict(edit, ruling.findings, tuple(proof))
+        proof += [ruling.proof] if ruling.proof else []
     return Verdict(edit, (), tuple(proof))

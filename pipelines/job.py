@@ -206,6 +206,51 @@ class ApiCheck(Strict):
     """Globs of qualified names that may change, with all below them: `Client.get`, `old_*`."""
 
 
+def _or_names(schema: dict[str, Any]) -> None:
+    original = dict(schema)
+    schema.clear()
+    schema["anyOf"] = [{"type": "array", "items": {"type": "string"}, "minItems": 1}, original]
+
+
+class GoneCheck(Strict):
+    """What must not stand in the shard's code any more, also when nothing was changed."""
+
+    model_config = ConfigDict(json_schema_extra=_or_names)
+
+    names: list[str] = Field(default=[])
+    """Such as `iteritems` or `np.int`, each as a whole."""
+    pattern: Regex = ""
+    """Looked for line by line."""
+    text: bool = False
+    """Whether comments and strings count as well."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _long(cls, data: Any) -> Any:
+        return {"names": data} if isinstance(data, list) else data
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not (self.names or self.pattern):
+            raise PydanticCustomError("gone", "one of names, pattern must say what is to be gone")
+        odd = [name for name in self.names if not all(part.isidentifier() for part in name.split("."))]
+        if odd:
+            raise PydanticCustomError("gone", "`{name}` is no name: write `pattern` for more", {"name": odd[0]})
+        return self
+
+
+class Complaining(Run):
+    @model_validator(mode="after")
+    def _same_files(self) -> Self:
+        if "{paths}" in self.run:
+            why = "the same files are looked at before and after: name them instead of `{paths}`"
+            raise PydanticCustomError("complaints", why)
+        return self
+
+
+Ruled = Annotated[str, Field(pattern=r"^ruff:[A-Z]+[0-9]{1,4}$")]
+
+
 class Nothing(Strict):
     pass
 
@@ -241,7 +286,12 @@ class Check(OneOf):
     scope: ScopeCheck | None = None
     keeps: KeepsCheck | None = None
     idempotent: Nothing | None = None
+    gone: GoneCheck | None = None
+    rule: Ruled | None = None
+    """A rule of ruff that finds nothing more in the shard's lines: `ruff:UP031`."""
     command: Run | None = None
+    complaints: Complaining | None = None
+    """A linter or type checker that says nothing that it did not say of the untouched commit: `mypy src`."""
     tests: Tests | None = None
     use: Plugin | None = None
 

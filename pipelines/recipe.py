@@ -16,11 +16,14 @@ from operators import guard
 from operators.chain import Chain
 from operators.checks.api import Api
 from operators.checks.command import Command
+from operators.checks.complaints import Complaints
+from operators.checks.gone import Gone
 from operators.checks.honest import Honest
 from operators.checks.idempotent import Idempotent
 from operators.checks.inside import Inside
 from operators.checks.keeps import Keeps
 from operators.checks.parses import Parses
+from operators.checks.rule import Rule
 from operators.checks.scope import Scope
 from operators.checks.tests import Tests
 from operators.codemod import Codemod
@@ -166,12 +169,24 @@ def _check(check: spec.Check, still: Operator, home: str) -> Check:
         return Keeps(tuple(check.keeps.free))
     if check.idempotent:
         return Idempotent(still)
+    if check.use:
+        plugin: Check = _plugin(check.use, home, "judge", "local")
+        return plugin
+    return _proof(check)
+
+
+def _proof(check: spec.Check) -> Check:
+    """Build a check of what an edit leads to, rather than of how it looks."""
+    if check.gone:
+        return Gone(tuple(check.gone.names), check.gone.pattern, check.gone.text)
+    if check.rule:
+        return Rule(check.rule.removeprefix("ruff:"))
+    if check.complaints:
+        return Complaints(check.complaints.run, check.complaints.timeout)
     if check.command:
         return Command(check.command.run, check.command.timeout)
-    if check.tests:
-        return Tests(check.tests.run, check.tests.timeout)
-    plugin: Check = _plugin(check.use, home, "judge", "local")
-    return plugin
+    assert check.tests, "OneOf has checked that one key is there"
+    return Tests(check.tests.run, check.tests.timeout)
 
 
 def _plugin(plugin: spec.Plugin | None, home: str, *needs: str) -> Any:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from operators.chain import Chain
-from operators.checks.tests import Tests
-from operators.data import Base, Check, Edit, Model, Operator, Outcome, Shard, Verdict, told
+from operators.data import Base, Baselined, Check, Edit, Model, Operator, Outcome, Shard, Verdict, told
 from operators.environment import Environment
 from operators.piecewise import ASKING
 from operators.refine import Judge, judged, refine
@@ -55,11 +54,11 @@ def prepare(kit: Kit, repo: str) -> dict[str, Any]:
     Returns what each check saw, for Base.facts. Raises NotBuilt, BaseBroken, NoCommand, TooLarge, GitError.
     """
     ws = Workspace(kit.base(repo))
-    return {check.command: check.baseline(ws) for check in _baselines(kit.recipe)}
+    return {check.fact: check.baseline(ws) for check in _baselines(kit.recipe)}
 
 
-def _baselines(recipe: Recipe) -> list[Tests]:
-    found = [check for check in (*recipe.checks, *recipe.final) if isinstance(check, Tests)]
+def _baselines(recipe: Recipe) -> list[Baselined]:
+    found = [check for check in (*recipe.checks, *recipe.final) if isinstance(check, Baselined)]
     return [check for number, check in enumerate(found) if check not in found[:number]]
 
 

@@ -50,15 +50,19 @@ class Tests:
 
     local = False
 
+    @property
+    def fact(self) -> str:
+        return self.command
+
     def baseline(self, ws: Workspace) -> dict[str, Any]:
-        """Test the untouched commit; kept as `Base.facts[command]`. Raises BaseBroken, NoCommand."""
+        """Test the untouched commit. Raises BaseBroken, NoCommand."""
         run = self._run(ws)
         if why := _unfit(run, bool(PYTEST.search(self.command))):
             raise BaseBroken(f"{brief(self.command)} {why}:\n{run.out.strip()[-SHOWN:]}")
         return {"code": run.code, "results": run.results}
 
     def judge(self, ws: Workspace, shard: Shard, edit: Edit) -> Ruling:
-        before = ws.base.facts.get(self.command) or self.baseline(Workspace(ws.base))
+        before = ws.base.facts.get(self.fact) or self.baseline(Workspace(ws.base))
         run = self._run(ws)
         findings = _findings(before, run)
         if findings and 0 < sum(map(len, _worse(before, run))) <= FEW:
