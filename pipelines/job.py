@@ -180,7 +180,7 @@ class Step(OneOf):
 
 class InsideCheck(Strict):
     allow: list[Glob] = Field(default=[])
-    """CI files that the job may change."""
+    """Files that steer CI, builds or test runs and that the job may change."""
 
 
 class KeepsCheck(Strict):

@@ -56,7 +56,7 @@ def recipe(job: spec.Job, file: Path) -> Recipe:
     still = Chain(tuple(step for step in steps if not (step.waits or isinstance(step, ASKING))))
     checks, final = (_checks(job, name, still, file) for name in ("checks", "final"))
     if not any(isinstance(check, Inside) for check in checks):
-        checks = (Inside(), *checks)  # no job can do without
+        checks = (_inside([], job), *checks)  # no job can do without
     learns = any(step.waits and not (isinstance(step, ASKING) and step.model and step.model.bare) for step in steps)
     reply, teachers = None, 0
     for said, built in zip(job.steps, steps, strict=True):
@@ -81,7 +81,7 @@ def _checks(job: spec.Job, name: str, still: Operator, file: Path) -> tuple[Chec
     built: list[Check] = []
     for number, check in enumerate(getattr(job, name)):
         with _at(file, name, number):
-            built.append(_check(check, still, str(file.resolve().parent)))
+            built.append(_check(check, job, still, str(file.resolve().parent)))
     return tuple(built)
 
 
@@ -149,9 +149,9 @@ def _model(settings: spec.ModelSettings | None, home: str) -> Model | None:
     )
 
 
-def _check(check: spec.Check, still: Operator, home: str) -> Check:
+def _check(check: spec.Check, job: spec.Job, still: Operator, home: str) -> Check:
     if check.inside:
-        return Inside(tuple(check.inside.allow))
+        return _inside(check.inside.allow, job)
     if check.parses:
         return Parses()
     if check.honest:
@@ -173,6 +173,11 @@ def _check(check: spec.Check, still: Operator, home: str) -> Check:
         plugin: Check = _plugin(check.use, home, "judge", "local")
         return plugin
     return _proof(check)
+
+
+def _inside(allow: Sequence[str], job: spec.Job) -> Inside:
+    names = [glob.rpartition("/")[2] for glob in job.select.files]
+    return Inside(tuple(allow), tuple(name for name in names if name and not set(name) & set("*?[")))
 
 
 def _proof(check: spec.Check) -> Check:

@@ -7,8 +7,8 @@ from difflib import get_close_matches
 
 from operators.data import Skip
 from operators.syntax import standins, tricks, weaker
-from operators.syntax.outline import parse
 from operators.syntax.marks import Code, Mark, imported, newly
+from operators.syntax.outline import parse
 
 WHY = {**tricks.WHY, **weaker.WHY, **standins.WHY}
 """Rule to what is wrong with it."""

@@ -11,8 +11,8 @@ from io import StringIO
 from operators.data import Skip
 from operators.source import split
 from operators.syntax.atoms import names
-from operators.syntax.outline import parse
 from operators.syntax.marks import Code
+from operators.syntax.outline import parse
 
 Found = tuple[int, str]  # line, what stands there
 

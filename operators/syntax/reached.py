@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from operators.syntax.cases import FUNCTIONS
 from operators.syntax.claims import condition
-from operators.syntax.trivial import never, trivial
 from operators.syntax.marks import Code
+from operators.syntax.trivial import never, trivial
 
 _ASSERTS = re.compile(r"assert\w*|fail|fail(If|Unless)\w*|raises|warns|deprecated_call|ok_|eq_")
 _ENDS = re.compile(r"skip|skipTest|exit|_exit|xfail")

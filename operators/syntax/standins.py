@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from io import StringIO
 
 from operators.syntax.cases import FUNCTIONS, functions
-from operators.syntax.reached import BROAD, broad
 from operators.syntax.marks import Code, Mark
+from operators.syntax.reached import BROAD, broad
 
 WHY = {
     "placeholder": "write the code itself; what is not to be changed stays as it is",
     "hidden": "a reader of the code cannot see it",
     "swallow": "it hides that something failed",
+    "silenced": "it hides what a checker would say",
 }
 _ELIDED = re.compile(
     r"""(?ix) ^\#+\s* (
@@ -30,6 +31,7 @@ _ELIDED = re.compile(
     | .*\b(your|actual)\s+(code|implementation)\s+(goes\s+)?here.* ) $"""
 )
 _LATER = re.compile(r"#.*\b(TODO|FIXME|XXX)\b")
+_SILENCES = re.compile(r"#\s*(noqa|type:\s*ignore|pyright:|mypy:|pylint:|nosec|pragma:\s*no\s*(cover|branch))", re.I)
 # Bidirectional controls (CVE-2021-42574), what has no width, tags, and controls that a terminal obeys.
 _UNSEEN = re.compile(
     "[\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\u00ad\ufeff\U000e0000-\U000e007f\x00-\x08\x0b\x0e-\x1f\x7f]"
@@ -112,6 +114,8 @@ def _comments(text: str) -> Iterator[Mark]:
             yield Mark("placeholder", "comment", "", token.start[0], token.string)
         elif token.type == tokenize.COMMENT and _LATER.search(token.string):
             yield Mark("placeholder", "later", "", token.start[0], token.string)
+        elif token.type == tokenize.COMMENT and (found := _SILENCES.search(token.string)):
+            yield Mark("silenced", found[1].lower(), "", token.start[0], token.string)
         elif token.type == tokenize.NAME and not token.string.isascii() and _deceives(token.string):
             yield Mark(
                 "hidden", token.string, "", token.start[0], token.string.encode("ascii", "backslashreplace").decode()

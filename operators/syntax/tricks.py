@@ -6,8 +6,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-from operators.syntax.trivial import trivial
 from operators.syntax.marks import Code, Mark, Spot, uses
+from operators.syntax.trivial import trivial
 
 NAMED: dict[str, tuple[str, tuple[str, ...]]] = {
     "sys.exit": ("can end a test run early", ("sys.exit", "exit", "quit", "unittest.main")),

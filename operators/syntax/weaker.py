@@ -6,9 +6,9 @@ import ast
 from collections.abc import Iterator
 
 from operators.syntax.cases import collected, functions, parameters
+from operators.syntax.marks import Code, Mark, Spot, uses, within
 from operators.syntax.reached import asserted, broad, empty, last, swallows
 from operators.syntax.trivial import trivial
-from operators.syntax.marks import Code, Mark, Spot, uses, within
 
 SKIPS = (
     *("pytest.skip", "pytest.importorskip", "pytest.mark.skip", "pytest.mark.skipif", "pytest.exit"),

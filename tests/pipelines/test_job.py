@@ -50,6 +50,13 @@ def test_shipped_jobs_are_good_and_the_schema_says_so(file: Path, valid: Any) ->
         ({"steps": [{"rewrite": {"prompt": "x", "examples": [{"before": "a"}]}}]}, False),
         ({"checks": ["inside", "parses", {"command": "ruff check"}]}, True),
         ({"checks": ["command"]}, False),
+        ({"checks": ["honest", "api", {"api": {"allow": ["x"]}}, {"gone": ["x"]}, {"gone": {"pattern": "x"}}]}, True),
+        (
+            {"checks": [{"rule": "ruff:UP031"}, {"complaints": "mypy ."}, {"complaints": {"run": "x", "timeout": 5}}]},
+            True,
+        ),
+        ({"checks": [{"rule": "flake8:E501"}]}, False),
+        ({"checks": [{"gone": []}]}, False),
         ({"checks": [{"inside": {}, "parses": {}}]}, False),
         ({"environment": {"python": "3.12", "install": ["."]}}, True),
         ({"environment": {"python": "2.7"}}, False),

@@ -259,6 +259,8 @@ FAKED: dict[str, tuple[str, str, str]] = {
     "the rest": ("placeholder", "    # look it up\n", "    # rest of the function unchanged\n"),
     "as before": ("placeholder", "    # look it up\n", "    # same as before\n"),
     "a later day": ("placeholder", "    # look it up\n", "    # TODO: look it up\n"),
+    "a checker silenced": ("silenced", '"PRICES"])\n', '"PRICES"])  # type: ignore\n'),
+    "coverage silenced": ("silenced", "def main():\n", "def main():  # pragma: no cover\n"),
     "an ellipsis": ("placeholder", "    # look it up\n", "    ...\n"),
     "swallowed errors": (
         "swallow",
