@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 
 from operators.data import Skip
 from operators.syntax import standins, tricks, weaker
@@ -36,12 +37,12 @@ def faults(before: str, after: str, test: bool, allow: Sequence[str]) -> list[Fa
     if before == after:
         return []
     try:
-        old = Code(parse(before))
+        old, was = _seen(before, test)
     except Skip:
         found = newly(standins.unseen(before), standins.unseen(after), frozenset(), frozenset())
         return _told(((mark.line, mark.rule, _new(mark)) for mark in found), allow)
-    new, was = Code(parse(after)), [*_marks(old, before, test)]
-    marks = newly(was, _marks(new, after, test), old.functions, new.functions)
+    new, becomes = _seen(after, test)
+    marks = newly(was, becomes, old.functions, new.functions)
     told = [(mark.line, mark.rule, _new(mark)) for mark in marks]
     told += _imports(old, new, test, {mark.rule for mark in (*was, *marks)})
     told += [(line, rule, f"{what}: {WHY[rule]}") for line, rule, what in _less(old, new, test)]
@@ -52,11 +53,12 @@ def _told(found: Iterable[tuple[int, str, str]], allow: Sequence[str]) -> list[F
     return [(line, f"{words} (rule `{rule}`)") for line, rule, words in sorted(found) if rule not in allow]
 
 
-def _marks(code: Code, text: str, test: bool) -> Iterator[Mark]:
-    yield from tricks.tricks(code, test)
-    yield from standins.marks(code, text, test)
-    if test:
-        yield from weaker.marks(code)
+@lru_cache(maxsize=4)  # shards of one file have the same text before
+def _seen(text: str, test: bool) -> tuple[Code, tuple[Mark, ...]]:
+    """Parse a text and mark what the rules are about. Raises Skip."""
+    code = Code(parse(text))
+    everywhere = (*tricks.tricks(code, test), *standins.marks(code, text, test))
+    return code, (*everywhere, *(weaker.marks(code) if test else ()))
 
 
 def _less(old: Code, new: Code, test: bool) -> Iterator[tuple[int, str, str]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 MAIN = "__main__"  # where the code below `if __name__ == "__main__"` stands
 _FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 _NAMED = _FUNCTIONS | ast.ClassDef
+_NAMING = ast.Name | ast.Attribute | ast.Call | ast.Subscript
 _BUILTINS = frozenset(dir(builtins)) | {"__builtins__"}
 
 
@@ -61,6 +62,8 @@ class Code:
     """Those of the names that stand for modules for certain."""
     functions: frozenset[str] = field(init=False)
     """The own names of all functions and classes."""
+    named: Sequence[tuple[Spot, str]] = field(init=False)
+    """Each expression that names something, the whole of `a.b.c` only, with what it names."""
 
     def __post_init__(self) -> None:
         spots = list(_walk(Spot(self.tree)))
@@ -69,6 +72,11 @@ class Code:
         values = {"spots": spots, "imports": imports, "modules": modules, "functions": named}
         for name, value in values.items():
             object.__setattr__(self, name, value)
+        whole = [
+            spot for spot in spots if isinstance(spot.node, _NAMING) and not isinstance(spot.parent, ast.Attribute)
+        ]
+        found = [(spot, name) for spot in whole if (name := self.dotted(spot.node, spot.own))]
+        object.__setattr__(self, "named", found)
 
     def dotted(self, node: ast.AST, own: frozenset[str] = frozenset()) -> str:
         """Return what an expression names, such as `os.path.join` for `p.join` after `import os.path as p`; "" when it
@@ -88,14 +96,6 @@ class Code:
                 return name
         return ""
 
-    def named(self) -> Iterator[tuple[Spot, str]]:
-        """Yield each expression that names something, the whole of `a.b.c` only."""
-        for spot in self.spots:
-            if isinstance(spot.parent, ast.Attribute):
-                continue
-            if name := self.dotted(spot.node, spot.own):
-                yield spot, name
-
 
 _IMPORTING = ("__import__", "importlib.import_module")
 
@@ -107,7 +107,7 @@ def within(name: str, prefixes: Iterable[str]) -> bool:
 
 def uses(code: Code, rule: str, prefixes: Sequence[str]) -> Iterator[Mark]:
     """Yield a mark for each use of what stands below `prefixes`: a call, or a name that is no class's or constant's."""
-    for spot, name in code.named():
+    for spot, name in code.named:
         if within(name, prefixes) and (spot.called or spot.decorates or name.rpartition(".")[2].islower()):
             yield spot.mark(rule, rule, name)
 

@@ -34,7 +34,7 @@ WHY = {
 def marks(code: Code) -> Iterator[Mark]:
     """Yield what must not be new in a file of tests."""
     yield from uses(code, "mock", MOCKS)
-    for spot, name in code.named():
+    for spot, name in code.named:
         if within(name, SKIPS):
             yield spot.mark("skip", _condition(spot, name), name)
         elif within(name, XFAILS):
