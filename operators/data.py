@@ -276,6 +276,26 @@ class Sharing(Check, Protocol):
         told, and it has to be judged with fewer others. `ws` shows the base with `edit` laid over it."""
 
 
+@runtime_checkable
+class Baselined(Check, Protocol):
+    """A check that compares with what it saw on the untouched commit."""
+
+    @property
+    def fact(self) -> str:
+        """Under which name of `Base.facts` that is kept."""
+
+    def baseline(self, ws: Workspace) -> dict[str, Any]:
+        """Look at the untouched commit, before anything is tried on it. Raise Trouble when no edit can be judged."""
+
+
+@runtime_checkable
+class Postcondition(Check, Protocol):
+    """A check of what must hold in the end, whoever saw to it: asked also when nothing was changed."""
+
+    @property
+    def postcondition(self) -> bool: ...
+
+
 class Model(Protocol):
     """An OpenAI-compatible endpoint, or a checkpoint that runs here."""
 

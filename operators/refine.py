@@ -6,7 +6,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from operators.data import Away, Check, Edit, Finding, Operator, Outcome, Ruling, Shard, Skip, Verdict, told
+from operators.data import (
+    Away,
+    Check,
+    Edit,
+    Finding,
+    Operator,
+    Outcome,
+    Postcondition,
+    Ruling,
+    Shard,
+    Skip,
+    Verdict,
+    told,
+)
 from operators.workspace import Workspace
 
 Judge = Callable[[Workspace, Shard, Edit], Verdict]
@@ -24,6 +37,8 @@ def refine(
         for _ in range(attempts):
             edit = operator.propose(ws, shard, verdicts)
             if edit is None:
+                untouched = Verdict(Edit({})) if verdicts else judge(ws, shard, Edit({}))
+                verdicts += [] if untouched.passed else [untouched]
                 break
             verdicts.append(judge(ws, shard, edit))
             if verdicts[-1].passed:
@@ -36,12 +51,14 @@ def refine(
 
 
 def judged(ws: Workspace, shard: Shard, edit: Edit, checks: Sequence[Check]) -> Verdict:
-    """Ask the checks in turn, cheapest first, until one finds fault."""
+    """Ask the checks in turn, cheapest first, until one finds fault: postconditions alone where nothing was changed."""
     if edit.trouble:
         replied = edit.said or edit.tokens_in  # a model may answer with nothing
         return Verdict(edit, (Finding("reply" if replied else "step", edit.trouble),))
     verdict = Verdict(edit)
-    for check in checks if edit.files else ():
+    for check in checks:
+        if not edit.files and not isinstance(check, Postcondition):
+            continue
         verdict = ruled(verdict, check.judge(ws.over(edit), shard, edit))
         if not verdict.passed:
             break

@@ -72,7 +72,8 @@ def validate(job: JobArgument, json: Json = False) -> None:
 
         spec, file = job_of(job, None)
         reply = recipe(spec, file).reply
-        good = f"{file} is good: {len(spec.steps)} steps, {len(spec.checks)} checks"
+        left = "" if any(check.honest for check in spec.checks) else ", without `honest`: edits may weaken tests"
+        good = f"{file} is good: {len(spec.steps)} steps, {len(spec.checks)} checks{left}"
         told_so = [good, *([f"reply: {reply.protocol} ({reply.why})"] if reply else [])]
         out({**spec.model_dump(mode="json"), "reply": reply} if json else told_so, json)
 

@@ -182,7 +182,7 @@ class Step(OneOf):
 
 class InsideCheck(Strict):
     allow: list[Glob] = Field(default=[])
-    """CI files that the job may change."""
+    """Files that steer CI, builds or test runs and that the job may change."""
 
 
 class KeepsCheck(Strict):
@@ -191,6 +191,66 @@ class KeepsCheck(Strict):
 
     free: list[str] = Field(default=[])
     """Globs of names that may come and go; of an argument's name with the `=` behind it."""
+
+
+class HonestCheck(Strict):
+    """Tests find as much as before, and nothing came in that makes a green run worthless, stands for what was left out
+    or cannot be seen."""
+
+    allow: list[str] = Field(default=[])
+    """Rules that are not in force, by the names that findings tell."""
+
+
+class ApiCheck(Strict):
+    """Outside of tests public names stay, and functions are called as before."""
+
+    allow: list[str] = Field(default=[])
+    """Globs of qualified names that may change, with all below them: `Client.get`, `old_*`."""
+
+
+def _or_names(schema: dict[str, Any]) -> None:
+    original = dict(schema)
+    schema.clear()
+    schema["anyOf"] = [{"type": "array", "items": {"type": "string"}, "minItems": 1}, original]
+
+
+class GoneCheck(Strict):
+    """What must not stand in the shard's code any more, also when nothing was changed."""
+
+    model_config = ConfigDict(json_schema_extra=_or_names)
+
+    names: list[str] = Field(default=[])
+    """Such as `iteritems` or `np.int`, each as a whole."""
+    pattern: Regex = ""
+    """Looked for line by line."""
+    text: bool = False
+    """Whether comments and strings count as well."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _long(cls, data: Any) -> Any:
+        return {"names": data} if isinstance(data, list) else data
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not (self.names or self.pattern):
+            raise PydanticCustomError("gone", "one of names, pattern must say what is to be gone")
+        odd = [name for name in self.names if not all(part.isidentifier() for part in name.split("."))]
+        if odd:
+            raise PydanticCustomError("gone", "`{name}` is no name: write `pattern` for more", {"name": odd[0]})
+        return self
+
+
+class Complaining(Run):
+    @model_validator(mode="after")
+    def _same_files(self) -> Self:
+        if "{paths}" in self.run:
+            why = "the same files are looked at before and after: name them instead of `{paths}`"
+            raise PydanticCustomError("complaints", why)
+        return self
+
+
+Ruled = Annotated[str, Field(pattern=r"^ruff:[A-Z]+[0-9]{1,4}$")]
 
 
 class Nothing(Strict):
@@ -217,16 +277,23 @@ class ScopeCheck(Strict):
 def _or_word(schema: dict[str, Any]) -> None:
     original = {**schema, "minProperties": 1, "maxProperties": 1}
     schema.clear()
-    schema["anyOf"] = [{"enum": ["inside", "parses", "keeps", "idempotent"]}, original]
+    schema["anyOf"] = [{"enum": ["inside", "parses", "honest", "api", "keeps", "idempotent"]}, original]
 
 
 class Check(OneOf):
     inside: InsideCheck | None = None
     parses: Nothing | None = None
+    honest: HonestCheck | None = None
+    api: ApiCheck | None = None
     scope: ScopeCheck | None = None
     keeps: KeepsCheck | None = None
     idempotent: Nothing | None = None
+    gone: GoneCheck | None = None
+    rule: Ruled | None = None
+    """A rule of ruff that finds nothing more in the shard's lines: `ruff:UP031`."""
     command: Run | None = None
+    complaints: Complaining | None = None
+    """A linter or type checker that says nothing that it did not say of the untouched commit: `mypy src`."""
     tests: Tests | None = None
     use: Plugin | None = None
 
@@ -272,7 +339,13 @@ class Job(Strict):
     shard: Cut = Cut()
     steps: list[Step] = Field(min_length=1)
     checks: list[Check] = Field(
-        default=[Check(inside=InsideCheck()), Check(parses=Nothing()), Check(idempotent=Nothing())]
+        default=[
+            Check(inside=InsideCheck()),
+            Check(parses=Nothing()),
+            Check(honest=HonestCheck()),
+            Check(api=ApiCheck()),
+            Check(idempotent=Nothing()),
+        ]
     )
     final: list[Check] = Field(default=[])
     """Judged once per merge request, on the sum of its edits."""

@@ -36,6 +36,7 @@ _FORMS = {
     "name": "lower-case letters, digits, `.`, `_` and `-` are needed here, at most 80",
     "url": "an http or https URL is needed here",
     "key_from": "the name of an environment variable is needed here, such as `UMBAU_MODEL_KEY`",
+    "rule": "a rule of ruff is needed here, such as `ruff:UP031`",
     "path": "a dotted path is needed here, such as `package.module.Class`",
     "python": 'a version of Python 3 is needed here, such as "3.11"',
 }

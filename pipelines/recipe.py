@@ -15,11 +15,16 @@ from urllib.parse import urlsplit
 
 from operators import guard
 from operators.chain import Chain
+from operators.checks.api import Api
 from operators.checks.command import Command
+from operators.checks.complaints import Complaints
+from operators.checks.gone import Gone
+from operators.checks.honest import Honest
 from operators.checks.idempotent import Idempotent
 from operators.checks.inside import Inside
 from operators.checks.keeps import Keeps
 from operators.checks.parses import Parses
+from operators.checks.rule import Rule
 from operators.checks.scope import Scope
 from operators.checks.tests import Tests
 from operators.codemod import Codemod
@@ -53,7 +58,7 @@ def recipe(job: spec.Job, file: Path) -> Recipe:
     checks, final = (_checks(job, name, still, file) for name in ("checks", "final"))
     final = tuple(dict.fromkeys([*map(_whole, final), *(_whole(one) for one in checks if isinstance(one, Sharing))]))
     if not any(isinstance(check, Inside) for check in checks):
-        checks = (Inside(), *checks)  # no job can do without
+        checks = (_inside([], job), *checks)  # no job can do without
     learns = any(step.waits and not (isinstance(step, ASKING) and step.model and step.model.bare) for step in steps)
     reply, teachers = None, 0
     for said, built in zip(job.steps, steps, strict=True):
@@ -78,7 +83,7 @@ def _checks(job: spec.Job, name: str, still: Operator, file: Path) -> tuple[Chec
     built: list[Check] = []
     for number, check in enumerate(getattr(job, name)):
         with _at(file, name, number):
-            built.append(_check(check, still, str(file.resolve().parent)))
+            built.append(_check(check, job, still, str(file.resolve().parent)))
     return tuple(built)
 
 
@@ -146,11 +151,17 @@ def _model(settings: spec.ModelSettings | None, home: str) -> Model | None:
     )
 
 
-def _check(check: spec.Check, still: Operator, home: str) -> Check:
+def _check(check: spec.Check, job: spec.Job, still: Operator, home: str) -> Check:
     if check.inside:
-        return Inside(tuple(check.inside.allow))
+        return _inside(check.inside.allow, job)
     if check.parses:
         return Parses()
+    if check.honest:
+        if why := guard.call("honest:unknown", allow=check.honest.allow):
+            raise ValueError(why)
+        return Honest(tuple(check.honest.allow))
+    if check.api:
+        return Api(tuple(check.api.allow))
     if check.scope:
         scope = check.scope
         if why := guard.call("scope:unknown", nodes=scope.nodes):
@@ -160,12 +171,29 @@ def _check(check: spec.Check, still: Operator, home: str) -> Check:
         return Keeps(tuple(check.keeps.free))
     if check.idempotent:
         return Idempotent(still)
+    if check.use:
+        plugin: Check = _plugin(check.use, home, "judge", "local")
+        return plugin
+    return _proof(check)
+
+
+def _inside(allow: Sequence[str], job: spec.Job) -> Inside:
+    names = [glob.rpartition("/")[2] for glob in job.select.files]
+    return Inside(tuple(allow), tuple(name for name in names if name and not set(name) & set("*?[")))
+
+
+def _proof(check: spec.Check) -> Check:
+    """Build a check of what an edit leads to, rather than of how it looks."""
+    if check.gone:
+        return Gone(tuple(check.gone.names), check.gone.pattern, check.gone.text)
+    if check.rule:
+        return Rule(check.rule.removeprefix("ruff:"))
+    if check.complaints:
+        return Complaints(check.complaints.run, check.complaints.timeout)
     if check.command:
         return Command(check.command.run, check.command.timeout)
-    if check.tests:
-        return Tests(check.tests.run, check.tests.timeout, check.tests.covered)
-    plugin: Check = _plugin(check.use, home, "judge", "local")
-    return plugin
+    assert check.tests, "OneOf has checked that one key is there"
+    return Tests(check.tests.run, check.tests.timeout, check.tests.covered)
 
 
 def _whole(check: Check) -> Check:

@@ -10,8 +10,22 @@ from typing import Any
 
 from operators.chain import Chain
 from operators.checks.command import Command
+from operators.checks.complaints import Complaints
 from operators.checks.tests import Tests
-from operators.data import Base, Check, Edit, Model, Operator, Outcome, Shard, Sharing, Verdict, told
+from operators.data import (
+    Base,
+    Baselined,
+    Check,
+    Edit,
+    Model,
+    Operator,
+    Outcome,
+    Postcondition,
+    Shard,
+    Sharing,
+    Verdict,
+    told,
+)
 from operators.environment import Environment
 from operators.piecewise import ASKING
 from operators.probe import proven
@@ -26,7 +40,7 @@ from pipelines.data import Recipe, Task, digest
 from pipelines.job import Job
 
 FACTS = 2  # counts up when what is noted of an untouched commit changes
-RUNNING = (Shell, Command, Tests)
+RUNNING = (Shell, Command, Complaints, Tests)
 Call = Callable[..., Any]
 """`call(function, ws, *args)` calls the function on a core elsewhere, with its own view of the same workspace, and
 returns what it gives."""
@@ -88,21 +102,21 @@ def prepare(kit: Kit, repo: str) -> dict[str, Any]:
     Returns what each check saw, for Base.facts. Raises NotBuilt, BaseBroken, NoCommand, NoSandbox, TooLarge, GitError.
     """
     ws = Workspace(kit.base(repo))
-    return {check.command: check.baseline(ws) for check in _baselines(kit.recipe)}
+    return {check.fact: check.baseline(ws) for check in _baselines(kit.recipe)}
 
 
 def facts_name(kit: Kit, base: Base) -> str:
     """Return what the facts of a repository are kept by: its files, what tests them, and in what."""
     tree = git(Path(base.mirror), "rev-parse", f"{base.commit}^{{tree}}").decode().strip()
-    commands = [[check.command, check.timeout] for check in _baselines(kit.recipe)]
+    commands = [[type(check).__name__, check.fact] for check in _baselines(kit.recipe)]
     environment = kit.environment and [kit.environment.python, kit.environment.install]
     return digest(["facts", version("umbau"), FACTS, tree, commands, environment, base.sandbox])
 
 
-def _baselines(recipe: Recipe) -> list[Tests]:
-    """Return the checks of which each test command is to be run on the untouched commit."""
-    found = [check for check in (*recipe.checks, *recipe.final) if isinstance(check, Tests)]
-    return [*{check.command: check for check in found}.values()]
+def _baselines(recipe: Recipe) -> list[Baselined]:
+    """Return the checks that look at the untouched commit, one for each thing to be seen."""
+    found = [check for check in (*recipe.checks, *recipe.final) if isinstance(check, Baselined)]
+    return [*{check.fact: check for check in found}.values()]
 
 
 def shares(recipe: Recipe) -> bool:
@@ -178,18 +192,21 @@ def _judge(checks: Sequence[Check]) -> Judge:
 
 def _judge_elsewhere(checks: Sequence[Check], call: Call, batches: Batches) -> Judge:
     def judge(ws: Workspace, shard: Shard, edit: Edit) -> Verdict:
+        if edit.trouble or not edit.files:
+            found: Verdict = call(judged, ws, shard, edit, [one for one in checks if isinstance(one, Postcondition)])
+            return found
         verdict = Verdict(edit)
-        for check, group in _grouped(checks if edit.files else ()):
+        for check, group in _grouped(checks):
             if check:
                 verdict = ruled(verdict, batches.judge(check, ws, shard, edit, call))
             else:
-                found: Verdict = call(judged, ws, shard, edit, group)
+                found = call(judged, ws, shard, edit, group)
                 verdict = replace(
                     found, proof=(*verdict.proof, *found.proof), covered=(*verdict.covered, *found.covered)
                 )
             if not verdict.passed:
                 break
-        return verdict if edit.files else judged(ws, shard, edit, ())
+        return verdict
 
     return judge
 

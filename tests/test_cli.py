@@ -77,6 +77,13 @@ def test_validate_tells_how_the_model_is_to_answer_and_why(tmp_path: Path, home:
     assert json.loads(umbau("validate", "modernise-typing", "--json").stdout)["reply"] is None
 
 
+def test_validate_says_when_edits_may_weaken_tests(tmp_path: Path, home: Path) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text("name: x\nrepos: [{git: .}]\nsteps: [{shell: x}]\nchecks: [parses]\n")
+    assert "1 checks, without `honest`: edits may weaken tests" in umbau("validate", str(file)).stdout
+    assert "without" not in umbau("validate", "modernise-typing").stdout
+
+
 def test_bad_job_is_told_by_line(tmp_path: Path, home: Path) -> None:
     file = tmp_path / "job.yaml"
     file.write_text("name: x\nrepos: [{git: .}]\nsteps:\n  - codmod: a.B\n")

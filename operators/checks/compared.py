@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from operators import guard
@@ -10,6 +11,8 @@ from operators.data import Edit, Finding, Skip
 from operators.workspace import Workspace
 
 SHOWN = 5  # findings per file
+# Where pytest and unittest look for tests, and what lies about there.
+_TESTS = re.compile(r"(?:^|/)(?:tests?|testing)/|(?:^|/)(?:test[^/]*|[^/]*_tests?|conftest)\.pyi?$")
 
 
 def faults(ws: Workspace, edit: Edit, judge: str, function: str, **arguments: Any) -> tuple[Finding, ...]:
@@ -30,3 +33,19 @@ def compared(ws: Workspace, edit: Edit, function: str, **arguments: Any) -> Iter
                 yield path, guard.call(function, before=ws.base_text(path) or "", after=text, **arguments)
             except Skip as why:
                 yield path, f"the file cannot be compared: {why}"
+
+
+def faulty(judge: str, found: Iterable[tuple[str, list[Any] | str]], words: str) -> tuple[Finding, ...]:
+    """Make findings of what `compared` yields for a function that gives lines (0: none) and faults. `words` says what a
+    fault is, which it shows as `{}`."""
+    findings = []
+    for path, faults in found:
+        for line, fault in [(0, faults)] if isinstance(faults, str) else faults[:SHOWN]:
+            told = words.format(fault)
+            findings.append(Finding(judge, f"{told[:1].upper()}{told[1:]}", f"{path}:{line}" if line else path))
+    return tuple(findings)
+
+
+def of_tests(path: str) -> bool:
+    """Say whether a file holds tests, or what they share."""
+    return bool(_TESTS.search(path))

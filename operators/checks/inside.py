@@ -17,15 +17,23 @@ PROTECTED = (
     *("/Jenkinsfile", "/bitbucket-pipelines.yml", "/.drone.yml", "/.woodpecker*", "/.forgejo/", "/.gitea/"),
     *("CODEOWNERS", ".gitattributes", ".gitmodules", ".git/", ".pre-commit-config.yaml"),
 )
+# What decides how tests are run, what is installed for them and what Python does before it runs anything.
+RUNNING = (
+    *("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "setup.cfg", "pyproject.toml"),
+    *("*.lock", "*-lock.*", ".coveragerc", "sitecustomize.py", "usercustomize.py", "*.pth"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Inside:
     """Only the shard's files and, where it is cut to symbols, only those (imports may be added); nothing deleted or
-    emptied; each text one that the file's encoding can hold; no file that steers a forge."""
+    emptied; each text one that the file's encoding can hold; no file that steers a forge, an installation or how tests
+    are run."""
 
     allow: tuple[str, ...] = ()
-    """Globs, as in .gitignore, of CI files that the job may change all the same."""
+    """Globs, as in .gitignore, of such files that the job may change all the same."""
+    named: tuple[str, ...] = ()
+    """File names that the job is about by name: these may steer installations and test runs."""
 
     local = True
 
@@ -39,6 +47,9 @@ class Inside:
             return [Finding("inside", f"This file is not yours to change. Yours: {', '.join(shard.paths)}.", path)]
         if _matches(PROTECTED, path) and not _matches(self.allow, path):
             return [Finding("inside", "Files that steer CI and reviews must stay as they are.", path)]
+        own = _matches(self.allow, path) or path.rpartition("/")[2] in self.named
+        if _matches(RUNNING, path) and not own:
+            return [Finding("inside", "Files that steer builds and test runs must stay as they are.", path)]
         source = ws.source(path) or Source("")
         if text is None or (source.text.strip() and not text.strip()):
             return [Finding("inside", "The file must not be deleted or emptied.", path)]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from operators.checks.compared import compared
-from operators.data import Edit, Finding, Ruling, Shard
+from operators.checks.compared import compared, faulty
+from operators.data import Edit, Ruling, Shard
 from operators.workspace import Workspace
-
-SHOWN = 5  # findings per file
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +24,6 @@ class Scope:
     local = True
 
     def judge(self, ws: Workspace, shard: Shard, edit: Edit) -> Ruling:
-        findings = []
-        for path, found in compared(ws, edit, "scope:outside", allowed=asdict(self)):
-            faults = [(0, found)] if isinstance(found, str) else found[:SHOWN]
-            findings += [
-                Finding("scope", f"Outside of what this job may change: {message}.", f"{path}:{line}" if line else path)
-                for line, message in faults
-            ]
-        return Ruling(tuple(findings), "scope: nothing else changed in the syntax tree")
+        found = compared(ws, edit, "scope:outside", allowed=asdict(self))
+        findings = faulty("scope", found, "Outside of what this job may change: {}.")
+        return Ruling(findings, "scope: nothing else changed in the syntax tree")

@@ -42,6 +42,10 @@ class Tests:
 
     local = False
 
+    @property
+    def fact(self) -> str:
+        return self.command
+
     def baseline(self, ws: Workspace) -> dict[str, Any]:
         """Test the untouched commit; kept as `Base.facts[command]`. Twice: what differs is flaky, and the second time
         it is noted what each test executes. Raises BaseBroken, NoCommand."""
@@ -91,7 +95,7 @@ class Tests:
         return Ruling((), passed, sandbox=ws.sandbox)
 
     def _before(self, ws: Workspace) -> Mapping[str, Any]:
-        return ws.base.facts.get(self.command) or self.baseline(Workspace(ws.base))
+        return ws.base.facts.get(self.fact) or self.baseline(Workspace(ws.base))
 
     def _chosen(self, before: Mapping[str, Any], ws: Workspace, edit: Edit) -> Chosen | None:
         return chosen(before.get("map"), (before["results"] or {}).keys(), ws, edit)

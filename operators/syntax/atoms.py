@@ -45,7 +45,7 @@ def _told(atom: Atom) -> str:
 
 
 def _atoms(node: ast.AST, where: str, free: Sequence[str]) -> Iterator[Atom]:
-    for name in _names(node):
+    for name in names(node):
         if not any(fnmatchcase(name, glob) for glob in free):
             yield where, name
     yield from ((where, what) for what in _others(node))
@@ -54,7 +54,8 @@ def _atoms(node: ast.AST, where: str, free: Sequence[str]) -> Iterator[Atom]:
         yield from _atoms(child, inner, free)
 
 
-def _names(node: ast.AST) -> Iterator[str]:
+def names(node: ast.AST) -> Iterator[str]:
+    """Yield the names that stand in a node itself; those of arguments in calls and of class patterns with a `=`."""
     match node:
         case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name):
             yield name
@@ -66,10 +67,10 @@ def _names(node: ast.AST) -> Iterator[str]:
             yield name
         case ast.MatchMapping(rest=str(name)):
             yield name
-        case ast.MatchClass(kwd_attrs=names):
-            yield from (f"{name}=" for name in names)
-        case ast.Global(names=names) | ast.Nonlocal(names=names):
-            yield from names
+        case ast.MatchClass(kwd_attrs=every):
+            yield from (f"{name}=" for name in every)
+        case ast.Global(names=every) | ast.Nonlocal(names=every):
+            yield from every
 
 
 def _others(node: ast.AST) -> Iterator[str]:

@@ -103,6 +103,16 @@ def differences(before: str, after: str) -> list[str]:
     return [_told(*one, "is gone") for one in gone.elements()] + [_told(*one, "is new") for one in new.elements()]
 
 
+def condition(call: ast.Call) -> ast.expr | None:
+    """Return what has to hold for an assertion method of unittest; None for other calls, and where it is open."""
+    match call.func:
+        case ast.Attribute(ast.Name("self"), name) if method := _METHODS.get(ALIASES.get(name, name)):
+            given = _bound(call, (*method.operands, *method.options))
+            if method.condition and given is not None and given.keys() >= {*method.operands}:
+                return method.condition(*(given[operand] for operand in method.operands))
+    return None
+
+
 def _caught(tree: ast.Module) -> ast.Module:
     """Write `caught.exception` of unittest's context as pytest's has it: `caught.value`."""
     names = {

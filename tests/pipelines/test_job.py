@@ -50,6 +50,13 @@ def test_shipped_jobs_are_good_and_the_schema_says_so(file: Path, valid: Any) ->
         ({"steps": [{"rewrite": {"prompt": "x", "examples": [{"before": "a"}]}}]}, False),
         ({"checks": ["inside", "parses", {"command": "ruff check"}]}, True),
         ({"checks": ["command"]}, False),
+        ({"checks": ["honest", "api", {"api": {"allow": ["x"]}}, {"gone": ["x"]}, {"gone": {"pattern": "x"}}]}, True),
+        (
+            {"checks": [{"rule": "ruff:UP031"}, {"complaints": "mypy ."}, {"complaints": {"run": "x", "timeout": 5}}]},
+            True,
+        ),
+        ({"checks": [{"rule": "flake8:E501"}]}, False),
+        ({"checks": [{"gone": []}]}, False),
         ({"checks": [{"inside": {}, "parses": {}}]}, False),
         ({"environment": {"python": "3.12", "install": ["."]}}, True),
         ({"environment": {"python": "2.7"}}, False),
@@ -68,7 +75,13 @@ def test_schema_and_job_agree(more: dict[str, Any], good: bool, valid: Any) -> N
 def test_what_is_left_out_has_its_default() -> None:
     job = Job.model_validate(GOOD)
     assert job.select.files == ["**/*.py"]
-    assert [next(iter(check.model_fields_set)) for check in job.checks] == ["inside", "parses", "idempotent"]
+    assert [next(iter(check.model_fields_set)) for check in job.checks] == [
+        "inside",
+        "parses",
+        "honest",
+        "api",
+        "idempotent",
+    ]
     assert (job.attempts, job.merge_request.merge, job.merge_request.group.by) == (4, "never", "directory")
 
 

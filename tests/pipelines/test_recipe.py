@@ -9,8 +9,13 @@ from typing import Any
 import pytest
 
 from operators import guard
+from operators.checks.api import Api
+from operators.checks.complaints import Complaints
+from operators.checks.gone import Gone
+from operators.checks.honest import Honest
 from operators.checks.inside import Inside
 from operators.checks.keeps import Keeps
+from operators.checks.rule import Rule
 from operators.checks.scope import Scope
 from operators.checks.tests import Tests as NewlyFailing
 from operators.codemod import Codemod
@@ -103,6 +108,47 @@ def test_steps_and_checks_are_built_in_order(make: Make) -> None:
 def test_no_job_can_do_without_inside(make: Make) -> None:
     assert make(checks=[]).checks == (Inside(),)
     assert make(checks=["parses", {"inside": {"allow": ["*.yml"]}}]).checks[1] == Inside(("*.yml",))
+
+
+def test_what_the_job_names_it_may_change(make: Make) -> None:
+    select = {"files": ["**/pyproject.toml", "*.cfg", "setup.py", "src/"]}
+    assert make(select=select).checks[0] == Inside((), ("pyproject.toml", "setup.py"))
+    assert make(select=select, checks=["parses"]).checks[0] == Inside((), ("pyproject.toml", "setup.py"))
+
+
+def test_checks_of_what_an_edit_leads_to(make: Make) -> None:
+    checks = [
+        {"gone": ["np.int", "old"]},
+        {"gone": {"pattern": "a+", "text": True}},
+        {"rule": "ruff:UP031"},
+        {"complaints": "mypy src"},
+        {"honest": {"allow": ["subprocess"]}},
+        {"api": {"allow": ["old_*"]}},
+    ]
+    assert make(checks=checks).checks[1:] == (
+        Gone(("np.int", "old")),
+        Gone((), "a+", True),
+        Rule("UP031"),
+        Complaints("mypy src"),
+        Honest(("subprocess",)),
+        Api(("old_*",)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("check", "why"),
+    [
+        ({"honest": {"allow": ["subproces"]}}, "no rule is called `subproces`; did you mean `subprocess`?"),
+        ({"gone": []}, "one of names, pattern must say what is to be gone"),
+        ({"gone": ["a b"]}, "`a b` is no name: write `pattern` for more"),
+        ({"complaints": "ruff check {paths}"}, "name them instead of `{paths}`"),
+        ({"rule": "UP031"}, "String should match pattern"),
+    ],
+)
+def test_checks_that_cannot_be_built(check: dict[str, Any], why: str, make: Make) -> None:
+    with pytest.raises((BadJob, ValueError)) as caught:
+        make(checks=[check])
+    assert why in str(caught.value)
 
 
 def test_what_the_job_leaves_out_of_the_model_comes_from_the_environment(

@@ -12,6 +12,17 @@ from operators.workspace import Workspace
 from tests.operators.conftest import MakeWorkspace, shard_of
 
 TEXT = "import os\n\n\ndef f():\n    return 1\n\n\ndef g():\n    return 2\n"
+RUNNING = [
+    "pytest.ini",
+    "pyproject.toml",
+    "app/setup.cfg",
+    "tox.ini",
+    "uv.lock",
+    "package-lock.json",
+    "sitecustomize.py",
+    "src/usercustomize.py",
+    "evil.pth",
+]
 STEERING = [
     ".github/workflows/ci.yml",
     ".gitlab-ci.yml",
@@ -59,8 +70,26 @@ def test_what_steers_a_forge_may_not_even_if_it_is_the_shards(workspace: MakeWor
     assert judge(ws, edit, path, check=Inside(allow=("*.nothing",))).findings == (found,)
 
 
+@pytest.mark.parametrize("path", RUNNING)
+def test_what_steers_builds_and_tests_may_only_if_the_job_names_it(workspace: MakeWorkspace, path: str) -> None:
+    ws, edit, name = workspace({"a.py": TEXT}), Edit({path: "x\n"}), path.rpartition("/")[2]
+    found = Finding("inside", "Files that steer builds and test runs must stay as they are.", path)
+    assert judge(ws, edit, path).findings == (found,)
+    assert judge(ws, edit, path, check=Inside(named=("a.py",))).findings == (found,)
+    assert judge(ws, edit, path, check=Inside(named=(name,))).findings == ()
+    assert judge(ws, edit, path, check=Inside(allow=(name,))).findings == ()
+
+
+def test_naming_a_file_that_steers_a_forge_is_not_enough(workspace: MakeWorkspace) -> None:
+    ws, path = workspace({"a.py": TEXT}), ".gitlab-ci.yml"
+    assert judge(ws, Edit({path: "x\n"}), path, check=Inside(named=(path,))).findings
+
+
 def test_files_with_like_names_steer_nothing(workspace: MakeWorkspace) -> None:
-    ws, paths = workspace({"a.py": TEXT}), ("app/.github/x.py", "app/Jenkinsfile.py", "gitlab/a.py", "codeowners.py")
+    ws, paths = (
+        workspace({"a.py": TEXT}),
+        ("app/.github/x.py", "app/Jenkinsfile.py", "gitlab/a.py", "codeowners.py", "block.py"),
+    )
     assert judge(ws, Edit(dict.fromkeys(paths, "x\n")), *paths).findings == ()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from operators.checks.scope import SHOWN, Scope
+from operators.checks.compared import SHOWN
+from operators.checks.scope import Scope
 from operators.data import Edit, Finding, Ruling
 from operators.workspace import Workspace
 from tests.operators.conftest import MakeWorkspace, shard_of
