@@ -7,6 +7,7 @@ import pytest
 from operators.checks.complaints import SHOWN, Complaints
 from operators.checks.tests import BaseBroken
 from operators.data import Baselined, Edit, Finding, Ruling
+from operators.probe import proven
 from operators.workspace import Workspace, brief
 from tests.operators.conftest import MakeWorkspace, shard_of
 
@@ -23,7 +24,7 @@ def judge(ws: Workspace, text: str, command: str = GREP, timeout: float = 60.0) 
 def test_what_was_said_before_does_not_count_wherever_it_stands_now(workspace: MakeWorkspace) -> None:
     ws = workspace({"a.py": TEXT})
     proof = f"complaints: {brief(GREP)} says nothing new (1 known)"
-    assert judge(ws, "\n\n" + TEXT) == Ruling((), proof)
+    assert judge(ws, "\n\n" + TEXT) == Ruling((), proof, sandbox=proven())
     assert judge(ws, "y = 'fine'\n").findings == ()
 
 
