@@ -22,12 +22,7 @@ from tests.test_cli import umbau
 
 JOB = Path(__file__).parents[1] / "models" / "migration.yaml"
 # Code under test shares the runner's process, and its environment: it can make them say what it likes.
-FORGED = frozenset(
-    {
-        *("report written", "runners patched", "reports patched", "site-packages edited"),
-        *("always equal", "always equal, runners patched", "always equal, reports patched"),
-    }
-)
+FORGED = frozenset({"report written", "always equal"})
 
 
 @pytest.fixture
@@ -70,7 +65,7 @@ def test_the_model_is_told_what_moved_and_which_tests_fail(mini: Miniature, home
     done = asked(mini, endpoint)
     system = endpoint.requests[0]["messages"][0]["content"]
     assert "hello has moved from 1.0 to 2.0." in system
-    assert "2 newly failing: tests.test_welcome.TestWelcome::test_each" in system
+    assert "2 newly failing: tests/test_welcome.py::TestWelcome::test_each" in system
     assert "missing 1 required positional argument" in system
     assert done["outcome"]["verdicts"][0]["edit"]["said"] == "NO CHANGE NEEDED"
 

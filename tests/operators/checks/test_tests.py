@@ -11,10 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.checks.tests import BaseBroken, Run, _findings
+from operators.checks.reports import Told
+from operators.checks.runs import Run, findings
+from operators.checks.tests import BaseBroken
 from operators.checks.tests import Tests as Check
-from operators.data import Edit, Ruling
+from operators.data import Covered, Edit, Ruling
 from operators.probe import proven
+from operators.proc import git
 from operators.workspace import NoCommand, Workspace
 from tests.operators.conftest import MakeWorkspace, shard_of
 
@@ -48,10 +51,10 @@ TEST = "def test_a(): ...\n"
 KNOWN = {
     "code": 1,
     "results": {
-        "tests.test_app::test_double[1]": "passed",
-        "tests.test_app::test_double[2]": "passed",
-        "tests.test_app::test_known_to_fail": "failed",
-        "tests.test_app::test_skipped": "skipped",
+        "tests/test_app.py::test_double[1]": "passed",
+        "tests/test_app.py::test_double[2]": "passed",
+        "tests/test_app.py::test_known_to_fail": "failed",
+        "tests/test_app.py::test_skipped": "skipped",
     },
 }
 
@@ -62,27 +65,33 @@ def known(ws: Workspace, command: str = "pytest -q") -> Workspace:
 
 
 def test_the_untouched_commit_is_looked_at_first(workspace: MakeWorkspace) -> None:
-    assert Check("pytest -q").baseline(workspace(FILES)) == KNOWN
+    ws = workspace(FILES)
+    found = Check("pytest -q").baseline(ws)
+    assert {name: found[name] for name in KNOWN} == KNOWN
+    assert (found["flaky"], found["honest"], found["whole"]) == ([], True, True)
+    assert found["tree"] == git(Path(ws.base.mirror), "rev-parse", "HEAD^{tree}").decode().strip()
+    assert found["map"]["tests"] == [test for test in KNOWN["results"] if "skipped" not in test]
+    assert found["map"]["files"]["app.py"] == [(1, 1, [-1]), (2, 2, [0, 1, 2])]
 
 
 def test_without_that_knowledge_it_is_looked_at_now(workspace: MakeWorkspace) -> None:
-    assert "1 failing as on the untouched commit" in judge(workspace(FILES), {"app.py": APP + "\n"}).proof
+    assert "(untouched: 2 passed, 1 failing)" in judge(workspace(FILES), {"app.py": APP + "A = 1\n"}).proof
 
 
 def test_what_failed_before_may_fail_and_what_passed_must_pass(workspace: MakeWorkspace) -> None:
     ws = known(workspace(FILES))
     fine = judge(ws, {"app.py": APP.replace("2 * x", "x + x")})
-    proof = "tests: `pytest -q` 2 passed, 1 failing as on the untouched commit (untouched: 2 passed)"
-    assert fine == Ruling((), proof, proven())
+    proof = "tests: `pytest -q` 2 passed (untouched: 2 passed, 1 failing)"
+    assert fine == Ruling((), proof, (Covered("app.py", ((2, 2, True),)),), sandbox=proven())
     (broken,) = judge(ws, {"app.py": APP.replace("2 * x", "3 * x")}).findings
     assert (
-        "`pytest -q`: 2 newly failing: tests.test_app::test_double[1], tests.test_app::test_double[2]\n"
+        "`pytest -q`: 2 newly failing: tests/test_app.py::test_double[1], tests/test_app.py::test_double[2]\n"
         in broken.message
     )
     assert "test_known_to_fail" not in broken.message.splitlines()[0]
     new, lost = judge(ws, {"app.py": "import nowhere\n"}).findings
     assert "newly failing" in new.message
-    assert "2 passed before and did not pass or run now: tests.test_app::test_double" in lost.message
+    assert "2 passed before and did not pass or run now: tests/test_app.py::test_double" in lost.message
     assert "No module named 'nowhere'" in lost.message
 
 
@@ -101,21 +110,23 @@ def test_steady(): ...
 """
 
 
-@pytest.mark.parametrize(("bad", "passes"), [({1}, True), ({1, 2}, False)])
+@pytest.mark.parametrize(("bad", "runs", "passes"), [({1}, 3, True), ({1, 2}, 2, False), ({1, 3}, 3, False)])
 def test_a_test_that_fails_now_and_then_has_a_second_chance(
-    workspace: MakeWorkspace, tmp_path: Path, bad: set[int], passes: bool
+    workspace: MakeWorkspace, tmp_path: Path, bad: set[int], runs: int, passes: bool
 ) -> None:
-    runs = tmp_path / "runs"
-    runs.write_text("")
-    ws = workspace({"app.py": APP, "test_app.py": MOODY.format(runs=str(runs), bad=bad)})
-    results = {"test_app::test_moody": "passed", "test_app::test_steady": "passed"}
+    """Alone, and if it passes there, with the tests around it."""
+    counter = tmp_path / "runs"
+    counter.write_text("")
+    ws = workspace({"app.py": APP, "test_app.py": MOODY.format(runs=str(counter), bad=bad)})
+    results = {"test_app.py::test_moody": "passed", "test_app.py::test_steady": "passed"}
     ws = Workspace(replace(ws.base, sandbox="none", facts={"pytest -q": {"code": 0, "results": results}}))
     ruling = judge(ws, {"app.py": APP + "\n"})
-    assert len(runs.read_text()) == 2
+    assert len(counter.read_text()) == runs
     if passes:
         assert ruling.proof == "tests: `pytest -q` 2 passed, 1 of them not every time (untouched: 2 passed)"
     else:
-        assert "1 newly failing: test_app::test_moody" in ruling.findings[0].message
+        assert "1 newly failing: test_app.py::test_moody" in ruling.findings[0].message
+        assert ruling.failing == {"test_app.py::test_moody"}
 
 
 @pytest.mark.parametrize(
@@ -135,14 +146,16 @@ def test_tests_may_not_get_lost(workspace: MakeWorkspace, cheat: str) -> None:
     ruling = judge(ws, {"tests/test_app.py": cheat})
     assert ruling.findings
     messages = " ".join(finding.message for finding in ruling.findings)
-    assert re.search(r"passed before and did not pass or run now|without a report", messages)
+    assert re.search(
+        r"passed before and did not pass or run now|before all tests were reported on|without a report", messages
+    )
 
 
 def test_a_command_without_a_report_is_judged_by_its_exit_code(workspace: MakeWorkspace) -> None:
     command = "python -c 'import app; assert app.double(1) == 2'"
     ws = workspace(FILES)
     assert Check(command).baseline(ws) == {"code": 0, "results": None}
-    assert judge(ws, {"app.py": APP + "\n"}, command) == Ruling((), f"tests: `{command}` passed", proven())
+    assert judge(ws, {"app.py": APP + "\n"}, command) == Ruling((), f"tests: `{command}` passed", sandbox=proven())
     (finding,) = judge(ws, {"app.py": APP.replace("2 *", "3 *")}, command).findings
     assert "ended with exit code 1\n" in finding.message
     assert "AssertionError" in finding.message
@@ -151,7 +164,7 @@ def test_a_command_without_a_report_is_judged_by_its_exit_code(workspace: MakeWo
 def test_pytest_behind_another_command_is_read_all_the_same(workspace: MakeWorkspace) -> None:
     command = "sh run-tests.sh"
     ws = workspace({**FILES, "run-tests.sh": "exec python -m pytest -q\n"})
-    assert Check(command).baseline(ws) == KNOWN
+    assert Check(command).baseline(ws)["results"] == KNOWN["results"]
     ws = known(ws, command)
     assert "2 newly failing" in judge(ws, {"app.py": APP.replace("2 *", "3 *")}, command).findings[0].message
 
@@ -189,7 +202,7 @@ def test_pytest_behind_another_command_is_read_all_the_same(workspace: MakeWorks
             "pytest -q",
             "in which no test passes",
         ),
-        ({"test_a.py": TEST}, "pytest -q -p no:junitxml", "writes no report on the untouched commit"),
+        ({"test_a.py": TEST}, "PYTEST_ADDOPTS= pytest -q", "writes no report on the untouched commit"),
     ],
 )
 def test_a_base_that_cannot_be_tested_is_an_error_of_ours(
@@ -208,7 +221,8 @@ def test_a_runner_that_is_not_installed_is_an_error_of_ours(workspace: MakeWorks
 def test_a_file_that_cannot_be_collected_does_not_hide_the_others(workspace: MakeWorkspace) -> None:
     ws = workspace({"app.py": APP, "tests/test_a.py": TEST, "tests/test_b.py": "import nowhere\n"})
     found = Check("pytest -q --continue-on-collection-errors").baseline(ws)
-    assert found == {"code": 1, "results": {"tests.test_a::test_a": "passed", "::tests.test_b": "error"}}
+    assert found["code"] == 1
+    assert found["results"] == {"tests/test_a.py::test_a": "passed", "tests/test_b.py": "error"}
 
 
 TWICE = {"app.py": APP, "a/test_a.py": SUITE, "b/test_b.py": "from app import double\n\n\ndef test_b(): ...\n"}
@@ -220,14 +234,14 @@ TWICE = {"app.py": APP, "a/test_a.py": SUITE, "b/test_b.py": "from app import do
 def test_every_pytest_of_a_command_is_read(workspace: MakeWorkspace, command: str) -> None:
     found = Check(command).baseline(workspace(TWICE))
     assert Counter(found["results"].values()) == {"passed": 3, "failed": 1, "skipped": 1}
-    assert found["results"]["b.test_b::test_b"] == "passed"
+    assert found["results"]["b/test_b.py::test_b"] == "passed"
 
 
 def test_a_run_that_gets_lost_is_noticed_though_another_runs_the_same_tests(workspace: MakeWorkspace) -> None:
     files = {"app.py": "", "test_a.py": "import app\n\n\ndef test_a(): ...\n"}
     twice = "ONCE=1 pytest -q; pytest -q"
     ruling = judge(workspace(files), {"app.py": "import os\nif 'ONCE' in os.environ: os._exit(1)\n"}, twice)
-    assert "1 passed before and did not pass or run now: test_a::test_a (run 2)" in ruling.findings[0].message
+    assert "before all tests were reported on" in ruling.findings[0].message
 
 
 PYTEST_BY_A_TEST = """\
@@ -251,14 +265,15 @@ def test_a(tmp_path):
 @pytest.mark.parametrize("inner", [PYTEST_BY_A_TEST, PYTEST_IN_A_TEST])
 def test_what_tests_themselves_test_is_not_reported(workspace: MakeWorkspace, inner: str) -> None:
     found = Check("pytest -q").baseline(workspace({"test_a.py": inner}))
-    assert found == {"code": 0, "results": {"test_a::test_a": "passed"}}
+    assert (found["code"], found["results"], found["flaky"]) == (0, {"test_a.py::test_a": "passed"}, [])
 
 
 INSTEAD = """\
 import os
 
 def pytest_unconfigure(config):
-    path = config.option.xmlpath
+    from umbau_pytest import REPORT
+    path = REPORT._file.name
     os.remove(path)
     {}
 """
@@ -271,17 +286,20 @@ def pytest_unconfigure(config):
         "os.symlink('/dev/zero', path)",
         "os.mkdir(path)",
         "os.mknod(path)",
-        "open(path, 'w').write('<a>' * 10)",
-        "open(path, 'w').write('<!DOCTYPE a [<!ENTITY b \"c\">]><testsuite><testcase name=\"&b;\"/></testsuite>')",
-        "open(path, 'w').write('<t>' + '<testcase/>' * 4_000_000 + '</t>')",
-        "[open(os.path.dirname(path) + f'/{number}.xml', 'w') for number in range(1001)]",
+        "open(path, 'w').write('{' * 10)",
+        "open(path, 'w').write('[' * 1_000_000)",
+        "open(path, 'w').write('{}')",
+        "open(path, 'wb').write(bytes(range(256)))",
+        'open(path, \'w\').write(\'{"id": "a", "outcome": [], "seconds": 1}\')',
+        'open(path, \'w\').write(\'{"id": "a", "outcome": "passed", "seconds": 0}\\n\' * 1_000_000)',
+        "[open(os.path.dirname(path) + f'/{number}.jsonl', 'w') for number in range(1001)]",
     ],
 )
 def test_what_stands_in_the_place_of_a_report_is_not_taken_for_one(workspace: MakeWorkspace, code: str) -> None:
     ws = known(workspace(FILES))
     start = time.monotonic()
-    (finding,) = judge(ws, {"conftest.py": INSTEAD.format(code), "app.py": APP + "\n"}).findings
-    assert "ended with exit code 1 and without a report" in finding.message
+    (finding,) = judge(ws, {"conftest.py": INSTEAD.replace("{}", code), "app.py": APP + "\n"}).findings
+    assert re.search("ended with exit code 1 (and without a report|before all tests were reported on)", finding.message)
     assert time.monotonic() - start < 20
 
 
@@ -317,13 +335,14 @@ def test_no_configuration_but_the_repositorys_own_is_used(
     finally:
         for path in above:
             path.unlink()
-    assert (run.results or {})["test_a::test_a" if rootdir else "tests.test_a::test_a"] == "passed"
+    assert run.told
+    assert run.told.results["test_a.py::test_a" if rootdir else "tests/test_a.py::test_a"] == "passed"
     assert f"rootdir {folder / rootdir} strict {strict}\n" in run.out
 
 
 def test_tests_that_take_too_long_are_a_fault(workspace: MakeWorkspace) -> None:
     ws = workspace(FILES)
-    known_ws = Workspace(replace(ws.base, facts={"pytest -q": {"code": 0, "results": {"a::b": "passed"}}}))
+    known_ws = Workspace(replace(ws.base, facts={"pytest -q": {"code": 0, "results": {"a.py::b": "passed"}}}))
     (finding,) = judge(known_ws, {"app.py": "import time\ntime.sleep(300)\n"}, timeout=3.0).findings
     assert "ended with SIGKILL and without a report" in finding.message
     assert "(took more than 3 s)" in finding.message
@@ -337,21 +356,21 @@ def test_the_projects_own_options_are_kept(
     monkeypatch.setenv("TMPDIR", str(spaced))
     monkeypatch.setattr("tempfile.tempdir", None)
     ws = workspace({**FILES, "pytest.ini": "[pytest]\naddopts = --lf -p no:randomly\njunit_family = legacy\n"})
-    assert Check("pytest -q").baseline(ws)["results"]["tests.test_app::test_double[1]"] == "passed"
+    assert Check("pytest -q").baseline(ws)["results"]["tests/test_app.py::test_double[1]"] == "passed"
     left = {path.name for path in ws.tree().folder.iterdir()}
     assert left == {"app.py", "tests", "pytest.ini"}
 
 
 def test_the_tests_of_a_src_layout_find_their_package(workspace: MakeWorkspace) -> None:
     ws = workspace({"src/app.py": APP, "tests/test_app.py": SUITE})
-    assert Check("pytest -q").baseline(ws)["results"]["tests.test_app::test_double[1]"] == "passed"
+    assert Check("pytest -q").baseline(ws)["results"]["tests/test_app.py::test_double[1]"] == "passed"
 
 
 WORSE = "ended with {} though no test in its report is worse than before"
 
 
 def found(before: dict[str, str], after: dict[str, str] | None, codes: Sequence[int] = (0, 0)) -> list[str]:
-    return _findings({"code": codes[0], "results": before}, Run(codes[1], "", after))
+    return findings({"code": codes[0], "results": before}, Run(codes[1], "", None if after is None else Told(after)))[0]
 
 
 @pytest.mark.parametrize(
