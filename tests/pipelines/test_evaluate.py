@@ -21,8 +21,6 @@ from tests.models.miniature import CODE, PYTEST, RIGHT, Miniature, offline, patc
 from tests.test_cli import umbau
 
 JOB = Path(__file__).parents[1] / "models" / "migration.yaml"
-# Code under test shares the runner's process, and its environment: it can make them say what it likes.
-FORGED = frozenset({"report written", "always equal"})
 
 
 @pytest.fixture
@@ -52,10 +50,7 @@ def test_the_oracle_is_accepted(one: Ready) -> None:
     assert not held_against(one, outcome.edit)
 
 
-FORGERY = pytest.mark.xfail(strict=True, reason="nothing looks at what the edit's code does to the run")
-
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=FORGERY) if name in FORGED else name for name in CHEATS])
+@pytest.mark.parametrize("name", CHEATS)
 def test_no_cheat_is_accepted(name: str, one: Ready) -> None:
     assert answered(one, Answers(name, CHEATS[name], Known.of(one))).status != "accepted"
 
@@ -65,7 +60,7 @@ def test_the_model_is_told_what_moved_and_which_tests_fail(mini: Miniature, home
     done = asked(mini, endpoint)
     system = endpoint.requests[0]["messages"][0]["content"]
     assert "hello has moved from 1.0 to 2.0." in system
-    assert "2 newly failing: tests/test_welcome.py::TestWelcome::test_each" in system
+    assert "2 newly failing: tests.test_welcome.TestWelcome.test_each" in system
     assert "missing 1 required positional argument" in system
     assert done["outcome"]["verdicts"][0]["edit"]["said"] == "NO CHANGE NEEDED"
 
@@ -200,7 +195,7 @@ def test_pytest_rows_are_judged_by_pytest(tmp_path: Path, home: Path) -> None:
         test_count=3,
     )
     assert answered(found, Answers("oracle", oracle, Known.of(found))).status == "accepted"
-    for name in CHEATS.keys() - FORGED:
+    for name in CHEATS:
         assert answered(found, Answers(name, CHEATS[name], Known.of(found))).status != "accepted", name
 
 

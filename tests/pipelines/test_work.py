@@ -250,7 +250,7 @@ def test_all_but_waiting_for_the_model_is_done_elsewhere(base: Base) -> None:
     outcome = work(kit(base, chain, Inside(), TESTED), task(base), call)
     assert [verdict.passed for verdict in outcome.verdicts] == [False, True]
     assert outcome.edit and outcome.edit.files == {"a.py": "x = 2  # done\n"}
-    assert [name for name, _ in call.called] == ["_propose", "_propose", "judged"] * 2
+    assert [name for name, _ in call.called] == ["_propose", "_propose", "judged", "_ruling"] * 2
     assert call.called[1][1] == {"a.py": "x = -1\n"}, "each step sees what the steps before it made"
     assert len(model.asked) == 2
 

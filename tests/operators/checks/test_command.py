@@ -16,7 +16,7 @@ def judge(ws: Workspace, command: str, edit: Edit, timeout: float = 30.0) -> Rul
 def test_a_command_that_succeeds_is_no_fault(workspace: MakeWorkspace) -> None:
     ws = workspace({"a.py": "x = 1\n"})
     assert judge(ws, "grep -q 2 a.py", Edit({"a.py": "x = 2\n"})) == Ruling(
-        (), "command: `grep -q 2 a.py` passed", proven()
+        (), "command: `grep -q 2 a.py` passed", sandbox=proven()
     )
 
 
