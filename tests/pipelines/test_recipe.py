@@ -96,7 +96,7 @@ def test_steps_and_checks_are_built_in_order(make: Make) -> None:
     assert codemod.hits == rewrite.hits == "hello"
     assert [type(check).__name__ for check in found.checks] == ["Inside", "Parses", "Scope", "Tests"]
     assert found.checks[2] == Scope(("Call",))
-    assert found.final == (NewlyFailing("pytest"),)
+    assert found.final == (NewlyFailing("pytest", full=True), NewlyFailing("pytest -q", full=True)), "all of them"
 
 
 def test_no_job_can_do_without_inside(make: Make) -> None:

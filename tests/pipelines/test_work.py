@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -20,7 +21,7 @@ from operators.rewrite import Rewrite
 from operators.shell import Shell
 from operators.workspace import NoCommand, Workspace
 from pipelines.data import Recipe, Task
-from pipelines.work import Kit, needs_preparing, prepare, work
+from pipelines.work import Kit, facts_name, needs_preparing, prepare, work
 from tests.conftest import Checkout
 from tests.operators.conftest import base_of, shard_of
 from tests.operators.scripted import Does, Finds, Proposes, Talks
@@ -72,6 +73,7 @@ def test_only_tests_and_environments_need_preparing(
 
 def test_preparing_tests_the_untouched_commit_once_for_each_command(base: Base, tmp_path: Path) -> None:
     tests, runs = counting(tmp_path)
+    base = replace(base, sandbox="none")
     found = prepare(kit(base, UPPER, tests, Inside(), final=(tests, Suite("true"))), "billing")
     assert found == {tests.command: {"code": 0, "results": None}, "true": {"code": 0, "results": None}}
     assert runs() == 1
@@ -79,10 +81,31 @@ def test_preparing_tests_the_untouched_commit_once_for_each_command(base: Base, 
 
 def test_what_was_seen_before_the_first_edit_is_not_looked_at_again(base: Base, tmp_path: Path) -> None:
     tests, runs = counting(tmp_path)
+    base = replace(base, sandbox="none")
     ready = kit(base, Proposes([EDIT]), tests)
     ready = replace(ready, bases={"billing": replace(base, facts=prepare(ready, "billing"))})
     assert work(ready, task(base)).status == "accepted"
     assert runs() == 2, "one run of the untouched commit, one of the edit"
+
+
+def test_what_was_seen_is_kept_by_files_and_tests_and_what_they_run_in(
+    checkout: Callable[..., Checkout], tmp_path: Path
+) -> None:
+    made = checkout({**FILES, "test_a.py": "from a import x\n\n\ndef test_a():\n    assert x\n"})
+    base = base_of(made, tmp_path)
+    suite = Suite("pytest -q")
+    facts = json.loads(json.dumps(prepare(kit(base, UPPER, suite), "billing")))
+    made.commit({}, "another commit of the same files")
+    moved = replace(base_of(made, tmp_path / "moved"), facts=facts)
+    name = facts_name(kit(base, UPPER, suite), base)
+    assert facts_name(kit(moved, Proposes([EDIT]), Suite("pytest -q", covered=0.5), attempts=1), moved) == name
+    judged = work(kit(moved, Proposes([EDIT]), suite), task(moved))
+    assert judged.verdicts[-1].proof[0] == "tests: `pytest -q` 1 passed (untouched: 1 passed)"
+    made.commit({"a.py": "x = 3\n"})
+    others = [base_of(made, tmp_path / "changed"), replace(base, sandbox="none")]
+    names = {facts_name(kit(one, UPPER, suite), one) for one in others}
+    names |= {facts_name(kit(base, UPPER, Suite("pytest", 60)), base)}
+    assert len(names - {name}) == 3
 
 
 @pytest.mark.parametrize(
@@ -250,7 +273,7 @@ def test_all_but_waiting_for_the_model_is_done_elsewhere(base: Base) -> None:
     outcome = work(kit(base, chain, Inside(), TESTED), task(base), call)
     assert [verdict.passed for verdict in outcome.verdicts] == [False, True]
     assert outcome.edit and outcome.edit.files == {"a.py": "x = 2  # done\n"}
-    assert [name for name, _ in call.called] == ["_propose", "_propose", "judged"] * 2
+    assert [name for name, _ in call.called] == ["_propose", "_propose", "judged", "_ruling"] * 2
     assert call.called[1][1] == {"a.py": "x = -1\n"}, "each step sees what the steps before it made"
     assert len(model.asked) == 2
 
