@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 
 from operators.checks.tests import Tests as Check
-from operators.data import Edit, Ruling
+from operators.data import Covered, Edit, Ruling
+from operators.environment import Environment, NotBuilt
 from operators.workspace import Workspace
-from tests.operators.conftest import MakeWorkspace, shard_of
+from tests.operators.conftest import MakeBase, MakeWorkspace, shard_of
 
 APP = """\
 LIMIT = 3
@@ -200,3 +201,20 @@ def test_options_of_the_repositorys_own_hide_nothing(workspace: MakeWorkspace, o
     ws = looked_at(workspace({**FILES, "pytest.ini": f"[pytest]\naddopts = {options}\n"}))
     assert len(ws.base.facts["pytest -q"]["results"]) == 5
     assert "tests/test_app.py::test_double[1]" in said(judge(ws, {"app.py": WRONG}))
+
+
+@pytest.mark.parametrize("options", ["-n 2", "--cov=app --cov-fail-under=100", "-n 2 --cov=app -x"])
+def test_other_plugins_are_no_obstacle(base: MakeBase, options: str) -> None:
+    """pytest-xdist runs tests elsewhere; pytest-cov would trace in our place."""
+    made = base({**FILES, "pytest.ini": f"[pytest]\naddopts = {options}\n"})
+    try:
+        made = Environment(install=("pytest", "pytest-xdist", "pytest-cov")).build(made)
+    except NotBuilt as why:
+        pytest.skip(f"no package index: {why}")
+    ws = looked_at(Workspace(made))
+    facts = ws.base.facts["pytest -q"]
+    assert (len(facts["results"]), facts["flaky"], facts["honest"], facts["whole"]) == (5, [], True, True)
+    assert said(judge(ws, {"app.py": WRONG})).endswith("1 newly failing: tests/test_app.py::test_double[1]")
+    good = judge(ws, {"app.py": APP.replace("2 * x", "x * 2")})
+    assert "1 passed of those selected, 5 in all" in good.proof
+    assert good.covered == (Covered("app.py", ((7, 7, True),)),)
