@@ -65,7 +65,7 @@ def test_the_model_is_told_what_moved_and_which_tests_fail(mini: Miniature, home
     done = asked(mini, endpoint)
     system = endpoint.requests[0]["messages"][0]["content"]
     assert "hello has moved from 1.0 to 2.0." in system
-    assert "2 newly failing: tests/test_welcome.py::TestWelcome::test_each" in system
+    assert "2 newly failing: tests.test_welcome.TestWelcome.test_each" in system
     assert "missing 1 required positional argument" in system
     assert done["outcome"]["verdicts"][0]["edit"]["said"] == "NO CHANGE NEEDED"
 
