@@ -77,7 +77,7 @@ def read(files: Mapping[str, bytes]) -> Told | None:
     try:
         reports = [_lines(data) for name, data in files.items() if name.endswith(".jsonl")]
         return _merged(reports) if reports else None
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return None
 
 

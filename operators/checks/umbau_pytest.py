@@ -19,10 +19,18 @@ WORSE = ["passed", "skipped", "failed", "error"]
 _ends: dict[str, tuple[str, float]] = {}
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_load_initial_conftests(early_config: Any) -> Any:
+    early_config.known_args_namespace.no_cov = True  # pytest-cov starts here, and would take our place
+    yield
+
+
 def pytest_cmdline_main(config: Any) -> None:
-    os.environ.pop("PYTEST_ADDOPTS", None)  # what a test starts is on its own: it may be pytest on tests that must fail
+    if getattr(config.option, "dist", "no") == "no":  # else pytest-xdist starts those that run the tests, with us
+        # What a test starts is on its own: it may be pytest on tests that must fail.
+        os.environ.pop("PYTEST_ADDOPTS", None)
     config.option.maxfail = 0
-    config.option.no_cov = True  # of pytest-cov
+    config.option.no_cov = True
 
 
 @pytest.hookimpl(trylast=True)

@@ -20,7 +20,7 @@ from tests.conftest import Checkout
 from tests.operators.conftest import base_of, shard_of
 
 GOOD = "def test_good(): ...\n"
-FACTS = {"pytest -q": {"code": 0, "results": {"test_good::test_good": "passed", "test_bad::test_bad": "passed"}}}
+FACTS = {"pytest -q": {"code": 0, "results": {"test_good.py::test_good": "passed", "test_bad.py::test_bad": "passed"}}}
 SMALL = replace(sandbox.LIMITS, memory=400 << 20, disk=64 << 20, files=2000, processes=64, largest=32 << 20)
 
 
