@@ -4,7 +4,8 @@ passing tests executed.
 What an edit changes within functions is seen by the tests that executed those statements; what it changes in a file of
 tests by these, and by the tests that executed anything of that file. All tests are needed where that cannot be told:
 files that are new, gone, no Python or conftest.py; statements that run when a module is imported, or in a fixture for
-several tests; new functions, classes and decorators; statements that no test executed, at least not in this process.
+several tests; new functions, classes and decorators; statements that no test executed. Tests that start processes of
+their own may execute anything there.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from operators.source import split
 from operators.workspace import Workspace
 
 LARGEST = 8 << 20  # bytes of a map: beyond that, all tests are run
+ELSEWHERE = ""  # in a map, the file of what ran in processes that tests started
 OUTSIDE = -1  # in a map, the number of what ran outside of any test
 _DEFINES = re.compile(r"\s*(?:@|def\b|class\b|async\s+def\b)")
 
@@ -75,7 +77,8 @@ def chosen(known: Mapping[str, Any] | None, tests: Collection[str], ws: Workspac
             executed = _executed(statements or (), hunk, split(before))
             if executed is None:
                 return None
-            ids |= executed
+            if executed:
+                ids |= executed.union(*(numbers for _, _, numbers in known["files"].get(ELSEWHERE, ())))
     ids.discard(OUTSIDE)
     return Chosen(frozenset(known["tests"][number] for number in ids), frozenset(files))
 

@@ -42,11 +42,15 @@ def wanted(test: str) -> bool:
 _WANTED = frozenset(ASKED["tests"] or ())
 
 
+STARTS = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "os.spawn"})
+
+
 class Tracer:
     """Tells which statements each test executed. Does nothing unless asked."""
 
     def __init__(self) -> None:
         self._coverage: Any = None
+        self._test, self._starting = "", set[str]()
         if not ASKED["trace"]:
             return
         try:
@@ -61,9 +65,15 @@ class Tracer:
         where = {"source": [code]} if trace == "all" else {"include": [f"{code}/{path}" for path in trace]}
         self._coverage = coverage.Coverage(data_file=None, config_file=False, messages=False, **where)
         self._coverage.start()
+        sys.addaudithook(self._heard)
+
+    def _heard(self, event: str, _: object) -> None:
+        if event in STARTS and self._test:
+            self._starting.add(self._test)
 
     def within(self, test: str) -> None:
         """Say which test runs from now on; "" for none."""
+        self._test = test
         if self._coverage:
             try:
                 self._coverage.switch_context(test)
@@ -72,12 +82,13 @@ class Tracer:
 
     def files(self) -> dict[str, Any] | None:
         """Return, for each file by its path, its statements: first line, last line (of a compound one those of its
-        header) and the tests that executed it, "" for what ran outside of any."""
+        header) and the tests that executed it, "" for what ran outside of any. Under "" itself: the tests that started
+        other processes, of which nobody knows what they executed."""
         if not self._coverage:
             return None
         self._coverage.stop()
         data = self._coverage.get_data()
-        found = {}
+        found: dict[str, Any] = {"": [(0, 0, sorted(self._starting))]}
         for path in data.measured_files():
             name = os.path.relpath(path, ASKED["code"])
             if not name.startswith(".."):

@@ -218,3 +218,18 @@ def test_other_plugins_are_no_obstacle(base: MakeBase, options: str) -> None:
     good = judge(ws, {"app.py": APP.replace("2 * x", "x * 2")})
     assert "1 passed of those selected, 5 in all" in good.proof
     assert good.covered == (Covered("app.py", ((7, 7, True),)),)
+
+
+def test_a_test_that_starts_processes_sees_every_edit_of_code(workspace: MakeWorkspace) -> None:
+    """Nobody knows what is executed there."""
+    app = "def double(x):\n    return 2 * x\n\n\nif __name__ == '__main__':\n    print(double(4))\n"
+    suite = (
+        "import subprocess, sys\nfrom app import double\n\n\ndef test_double():\n    assert double(1) == 2\n\n\n"
+        "def test_main():\n    assert subprocess.run([sys.executable, 'app.py'], capture_output=True).stdout == b'8\\n'\n"
+    )
+    ws = workspace({"app.py": app, "test_app.py": suite})
+    check = Check("pytest -q")
+    ws = Workspace(replace(ws.base, facts={"pytest -q": check.baseline(ws)}))
+    edit = Edit({"app.py": app.replace("2 * x", "2 * x if x < 3 else 9")})
+    (finding,) = check.judge(ws.over(edit), shard_of(ws.base, "app.py"), edit).findings
+    assert "1 newly failing: test_app.py::test_main" in finding.message
