@@ -106,7 +106,7 @@ def test_story(tmp_path: Path, home: Path, checkout: Callable[..., Checkout]) ->
         assert "There is no SEARCH/REPLACE block in the reply" in shown
         assert "comments or blank lines above `# keep me return hello()` were added or removed" in shown
         assert "+    return hello(name)" in shown
-        assert "newly failing: tests.test_app::test_all" in umbau("show", "app/odd.py::greet").stdout
+        assert "newly failing: tests/test_app.py::test_all" in umbau("show", "app/odd.py::greet").stdout
 
         opened = forge_of(home)
         assert [request["state"] for request in opened] == ["open"]

@@ -133,7 +133,7 @@ def test_a_fault_of_ours_costs_one_file(
     planned: Callable[..., Plan], checkout: MakeCheckout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks(function: str, **arguments: Any) -> Any:
-        if "bad" in arguments["text"]:
+        if "bad" in arguments.get("text", ""):
             raise guard.Broken("ValueError: no luck\nTraceback:\n  ...\n")
         return real(function, **arguments)
 
