@@ -225,7 +225,8 @@ def test_a_test_that_starts_processes_sees_every_edit_of_code(workspace: MakeWor
     app = "def double(x):\n    return 2 * x\n\n\nif __name__ == '__main__':\n    print(double(4))\n"
     suite = (
         "import subprocess, sys\nfrom app import double\n\n\ndef test_double():\n    assert double(1) == 2\n\n\n"
-        "def test_main():\n    assert subprocess.run([sys.executable, 'app.py'], capture_output=True).stdout == b'8\\n'\n"
+        "def test_main():\n    done = subprocess.run([sys.executable, 'app.py'], capture_output=True)\n"
+        "    assert done.stdout == b'8\\n'\n"
     )
     ws = workspace({"app.py": app, "test_app.py": suite})
     check = Check("pytest -q")
