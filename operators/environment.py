@@ -36,6 +36,7 @@ PROXIES = {
 PREFIXES = ("UV_", "PIP_", "SSL_")
 OURS = ("UV_PUBLISH_",)  # of these, what a build has no use for
 SETTINGS = {"XDG_CONFIG_HOME": "uv/uv.toml", "UV_CONFIG_FILE": "uv.toml"}  # of uv, by variable and name in a box
+MADE = 2  # counts up when an environment is made in another way
 TRACING = "umbau-tracing"  # folder within an environment
 MANIFESTS = (
     *("pyproject.toml", "setup.py", "setup.cfg", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock"),
@@ -62,7 +63,7 @@ class Environment:
         """Return `base` with its interpreter, building the environment unless it is there. Raises NotBuilt,
         NoSandbox."""
         version = self.python or VERSION
-        key = hashlib.sha256(json.dumps([base.repo, version, self.install, _manifests(base)]).encode())
+        key = hashlib.sha256(json.dumps([MADE, base.repo, version, self.install, _manifests(base)]).encode())
         folder = Path(base.mirror).parents[1] / "environments" / key.hexdigest()[:16]
         made = folder.with_suffix(".json")  # beside it, where no build can write
         with alone(folder.with_suffix(".lock")):

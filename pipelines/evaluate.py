@@ -27,6 +27,7 @@ from pipelines.report import counted
 from pipelines.repos import NoRepo, resolve
 from pipelines.work import Kit, work
 
+GREENS = 2  # looks at the tests with the gold edit: some fail on a busy machine
 SHOWN = 4000  # characters of what the tests say that a model is told
 
 
@@ -110,7 +111,7 @@ def ready(case: Case, recipe: Recipe, python: str, repos: Path | None, home: Pat
     own = replace(
         recipe,
         operator=_asking(recipe.operator, f"{case.task}\n\nThe tests now:\n{_first(red)[-SHOWN:]}"),
-        checks=tuple(dict.fromkeys(tests if isinstance(check, Tests) else check for check in checks)),
+        checks=tuple(dict.fromkeys(_own(check, tests) for check in checks)),
         final=(),
     )
     shard = replace(shard, key=digest([recipe.fingerprint, base.repo, base.commit, shard.paths]))
@@ -120,14 +121,21 @@ def ready(case: Case, recipe: Recipe, python: str, repos: Path | None, home: Pat
 
 def _green(case: Case, tests: Tests, gold: Workspace) -> Mapping[str, Any]:
     """Return what the tests say with the gold edit. Raises NotRun unless as many pass as the case says."""
-    try:
-        facts = tests.baseline(gold)
-    except BaseBroken as why:
-        raise NotRun(f"the tests do not run with the gold edit:\n{str(why).partition(chr(10))[2]}") from None
-    passed = sum(how == "passed" for how in (facts["results"] or {}).values())
-    if passed != case.test_count:
-        raise NotRun(f"with the gold edit {counted(passed, 'test')} of {case.test_count} pass")
-    return facts
+    passed = 0
+    for _ in range(GREENS):
+        try:
+            facts = tests.baseline(gold)
+        except BaseBroken as why:
+            raise NotRun(f"the tests do not run with the gold edit:\n{str(why).partition(chr(10))[2]}") from None
+        passed = sum(how == "passed" for how in (facts["results"] or {}).values())
+        if passed == case.test_count:
+            return facts
+    raise NotRun(f"with the gold edit {counted(passed, 'test')} of {case.test_count} pass")
+
+
+def _own(check: Check, tests: Tests) -> Check:
+    """Return the job's check of tests with the case's command, and any other as it is."""
+    return replace(tests, covered=check.covered) if isinstance(check, Tests) else check
 
 
 def score(ready: Ready) -> Score:
