@@ -108,11 +108,12 @@ def ready(case: Case, recipe: Recipe, python: str, repos: Path | None, home: Pat
         raise NotRun(told(why) if isinstance(why, Trouble) else str(why)) from None
     if not red:
         raise NotRun("no test fails without the gold edit")
+    judges = tuple(dict.fromkeys(_own(check, tests) for check in checks))
     own = replace(
         recipe,
         operator=_asking(recipe.operator, f"{case.task}\n\nThe tests now:\n{_first(red)[-SHOWN:]}"),
-        checks=tuple(dict.fromkeys(_own(check, tests) for check in checks)),
-        final=(),
+        checks=judges,
+        final=tuple(check for check in judges if isinstance(check, Tests)),
     )
     shard = replace(shard, key=digest([recipe.fingerprint, base.repo, base.commit, shard.paths]))
     outside = (tests, plain) if steady else (tests,)
