@@ -1,8 +1,7 @@
 """Edits of many shards, judged together: a batch is split only where its sum does not hold.
 
 An edit gets the same verdict as alone, but for what edits do to each other: that is seen when the sum of a merge
-request is judged. (Batch and bisect, as merge queues do it: D. Gruber and others at Google, "Taming Google-Scale
-Continuous Testing", 2017.)
+request is judged.
 """
 
 from __future__ import annotations

@@ -59,6 +59,7 @@ class Tests:
         return {
             "code": run.code,
             "results": run.told.results,
+            "seconds": run.told.seconds,
             "flaky": sorted(test for test in ends if run.told.results.get(test) != again.results.get(test)),
             "map": packed(again.files),
             "honest": run.told.honest and again.honest,
@@ -85,7 +86,7 @@ class Tests:
 
     def share(self, ws: Workspace, shard: Shard, edit: Edit, whole: Workspace, ruling: Ruling) -> Ruling | None:
         """What the tests say of a sum they say of an edit in it, unless it can be seen by one that fails."""
-        if not ruling.findings:
+        if ruling.proof:  # they passed; at most too little is tested of the sum
             seen = own(ws, edit, whole, ruling.covered)
             return replace(ruling, findings=self._bare(seen), covered=seen)
         only = self._chosen(self._before(ws), ws, edit)

@@ -20,6 +20,7 @@ WHY = {
     "swallow": "it hides that something failed",
     "silenced": "it hides what a checker would say",
 }
+LONG = 4  # statements of a body, inner ones counted, that nobody makes a constant of by accident
 _ELIDED = re.compile(
     r"""(?ix) ^\#+\s* (
       (\.{3}|…) .*
@@ -65,14 +66,19 @@ def unseen(text: str) -> Iterator[Mark]:
 
 
 def emptied(old: Code, new: Code) -> Iterator[tuple[int, str, str]]:
-    """Yield line, rule and words for functions that had a body and have none."""
+    """Yield line, rule and words for functions that had a body and have none, or had a long one and return a
+    constant."""
     had = Counter(name for name, node in functions(old.tree.body) if _empty(node))
-    known = {name for name, _ in functions(old.tree.body)}
+    known: Counter[str] = Counter()
+    for name, node in functions(old.tree.body):
+        known[name] = max(known[name], sum(isinstance(inner, ast.stmt) for inner in ast.walk(node)) - 1)
     for name, node in functions(new.tree.body):
         if name in known and _empty(node):
             if had[name] <= 0:
                 yield node.lineno, "placeholder", f"the body of `{name}` is gone"
             had[name] -= 1
+        elif known[name] >= LONG and _constant(node):
+            yield node.lineno, "placeholder", f"of the body of `{name}` only a constant is left"
 
 
 def _empty(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
@@ -84,6 +90,14 @@ def _empty(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
                 continue
         return False
     return True
+
+
+def _constant(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Say whether a function does nothing but return a constant."""
+    match [node for node in function.body if not _words(node)]:
+        case [ast.Return(ast.Constant())]:
+            return True
+    return False
 
 
 def _words(node: ast.stmt) -> bool:

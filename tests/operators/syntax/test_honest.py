@@ -384,6 +384,23 @@ def test_honest_edits_of_code(name: str) -> None:
     assert found(CODE, after, False) == set()
 
 
+LONG = "def total(items):\n    found = 0\n    for item in items:\n        found += item\n    return found\n"
+
+
+@pytest.mark.parametrize("constant", ["True", "0", "''", "None"])
+@pytest.mark.parametrize("docstring", ["", '    """Add up."""\n'])
+def test_of_a_long_body_more_than_a_constant_must_be_left(constant: str, docstring: str) -> None:
+    hollow = f"def total(items):\n{docstring}    return {constant}\n"
+    assert found(LONG, hollow, False) == {"placeholder"}
+    assert found(hollow, LONG, False) == set()
+
+
+def test_what_was_short_may_become_a_constant_or_shorter() -> None:
+    short = "def usable(item):\n    if old(item):\n        return False\n    return True\n"
+    assert found(short, "def usable(item):\n    return True\n", False) == set()
+    assert found(LONG, "def total(items):\n    return sum(items)\n", False) == set()
+
+
 # One to one into the other words: as many as before.
 PAIRS = {
     "skip": (
