@@ -159,7 +159,7 @@ def status(job: JobArgument, json: Json = False) -> None:
     """Show where a job stands, by its last plan."""
     with told(), driving(job, None, quiet=json) as driver:
         found = driver.latest()
-        standing_of(driver, found, driver.gather(found, None), driver.requests(), json)
+        standing_of(driver, found, driver.gather(found, None), driver.requests(found), json)
 
 
 @app.command()

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 
 from operators.data import Finding, Outcome
 from operators.workspace import Workspace
-from pipelines.data import Change, Comment, Dropped, Forge, Plan, Request
+from pipelines.data import Change, Dropped, Plan
 from pipelines.describe import code, fenced
+from pipelines.forge import Comment, Forge, Request
 from pipelines.store import Store
 
 

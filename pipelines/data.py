@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
 
 from operators.data import Base, Check, Covered, Edit, Finding, Operator, Outcome, Shard, Verdict
 from operators.density import Chosen
-
-State = Literal["open", "merged", "closed"]
-Place = tuple[str, str]
-"""Repository and branch: where a merge request is found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,77 +129,6 @@ class Change:
     def digest(self) -> str:
         """Tells one content from another; where the base stands does not matter."""
         return digest(sorted(self.whole.items()))[:16]
-
-
-@dataclass(frozen=True, slots=True)
-class Description:
-    """What a merge request says of a change."""
-
-    title: str
-    body: str
-    """Markdown."""
-    message: str
-    """Of the commit."""
-    labels: tuple[str, ...] = ()
-    draft: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Comment:
-    """What somebody said on a merge request. `path` is empty when no file is meant."""
-
-    id: str
-    author: str
-    text: str
-    path: str = ""
-    line: int = 0
-    settled: bool = False
-    """Somebody approved the request after this was said."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the forge says of a merge request at one moment."""
-
-    repo: str
-    branch: str
-    digest: str
-    state: State
-    url: str
-    ci: Literal["none", "pending", "passed", "failed"] = "none"
-    approved: bool = False
-    conflicts: bool = False
-    touched: bool = False
-    """Somebody else pushed to the branch."""
-    comments: tuple[Comment, ...] = ()
-    """Those of people, not Umbau's own."""
-    title: str = ""
-
-
-class NotPushed(Exception):
-    """The branch holds what somebody else put there; it stays as it is."""
-
-
-class Forge(Protocol):
-    """Where merge requests live: local, GitLab, GitHub."""
-
-    @property
-    def overview(self) -> str:
-        """URL or path of the page on which a person sees all requests."""
-
-    def requests(self, prefix: str) -> Iterable[Request]:
-        """Return the requests, in any state, whose branch begins with `prefix`."""
-
-    def push(self, change: Change, commit: str, text: Description) -> Request:
-        """Make branch and open request hold `commit`; twice is once. Raises NotPushed, GitError."""
-
-    def merge(self, request: Request) -> None:
-        """Raises GitError."""
-
-    def close(self, request: Request, why: str) -> None: ...
-
-    def comment(self, request: Request, text: str, key: str) -> None:
-        """Say something on the request; under the same key it is said once."""
 
 
 def digest(value: object) -> str:

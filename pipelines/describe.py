@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 
 from operators.data import Covered, Finding, Outcome
-from pipelines.data import Change, Description, Dropped
+from pipelines.data import Change, Dropped
+from pipelines.forge import Description
 from pipelines.job import Job
 from pipelines.text import BadTemplate, render
 

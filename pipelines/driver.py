@@ -15,8 +15,9 @@ from pathlib import Path
 from operators.data import Edit, Outcome, Verdict
 from pipelines.comments import answer
 from pipelines.console import Watch
-from pipelines.data import Forge, Plan, Planned, Recipe, Task
+from pipelines.data import Plan, Planned, Recipe, Task
 from pipelines.errors import UNSAFE, Refused
+from pipelines.forge import Forge
 from pipelines.gather import Gathered, gather
 from pipelines.group import prefix
 from pipelines.job import Job
@@ -86,11 +87,11 @@ class Driver:
         keys = [one.shard.key for one in self.latest().planned]
         return len(keys) - len(self.store.missing(keys)), len(keys)
 
-    def requests(self) -> list[Tended]:
+    def requests(self, plan: Plan) -> list[Tended]:
         """Return the job's merge requests as the forge has them, nothing done about them."""
         return [
             Tended(request.repo, request.branch, Action("wait", request.state), request.url, title=request.title)
-            for request in self.forge.requests(prefix(self.job))
+            for request in self.forge.requests(prefix(self.job), plan.repos)
         ]
 
     def retry(self, plan: Plan, names: Sequence[str]) -> int:
@@ -184,7 +185,7 @@ class Driver:
             with self.watch.stage("tend", None):
                 now = tend(self.job, plan, gathered, self.forge, self.store, self.recipe.learns)
                 dropped = [one for change in gathered.changes for one in change.dropped]
-                answer(plan, dropped, list(self.forge.requests(prefix(self.job))), self.forge, self.store)
+                answer(plan, dropped, list(self.forge.requests(prefix(self.job), plan.repos)), self.forge, self.store)
             done = [one for one in done if one.action.verb != "wait"] + now
             if not any(one.reopened for one in now):
                 break

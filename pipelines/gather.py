@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from operators.data import Outcome
-from pipelines.data import Change, Dropped, Place, Plan, Planned, Recipe, Repo, Task
+from pipelines.data import Change, Dropped, Plan, Planned, Recipe, Repo, Task
+from pipelines.forge import Place
 from pipelines.sums import Parts, Sums
 
 Judge = Callable[[Sequence[Task]], Mapping[str, Outcome]]

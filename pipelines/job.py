@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from operators.accepted import BUDGET
 from operators.density import Protocol
+from pipelines.publishing import GitHub, GitHubQuery, GitLab, GitLabQuery, MergeRequest, Rollout
 from pipelines.strict import Glob, OneOf, Regex, Short, Strict
 
 FOR_ANOTHER = 6  # attempts: twice two with the first model, then two with the other
@@ -24,13 +25,19 @@ class Source(Strict):
     """https URL, or path of a local repository (its last commit counts)."""
     pypi: str = ""
     """`name==version`: the source distribution as a repository of one commit."""
+    gitlab: GitLabQuery | None = None
+    """All repositories that the job's `forge: gitlab` finds."""
+    github: GitHubQuery | None = None
+    list: str = ""
+    """A file with one repository in a line, written as `git` is; `#` begins a comment. A relative path starts at the job
+    file's folder."""
     branch: str = ""
     """For git; the default branch when not given."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if bool(self.git) == bool(self.pypi):
-            raise PydanticCustomError("one_of", "one key is needed here, of git, pypi")
+        if sum(map(bool, (self.git, self.pypi, self.gitlab, self.github, self.list))) != 1:
+            raise PydanticCustomError("one_of", "one key is needed here, of git, pypi, gitlab, github, list")
         if re.search(r"[\0-\x20\x7f~^:?*\[\\]|\.\.|@\{|^-", self.branch):
             raise PydanticCustomError("branch", "`branch` is the name of one branch, such as `main`")
         if self.pypi and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.!+_-]+", self.pypi):
@@ -257,6 +264,28 @@ class Nothing(Strict):
     pass
 
 
+def _or_place(schema: dict[str, Any]) -> None:
+    original = {**schema, "minProperties": 1, "maxProperties": 1}
+    schema.clear()
+    schema["anyOf"] = [{"enum": ["local", "gitlab", "github"]}, original]
+
+
+class ForgeSettings(OneOf):
+    """May be written as a word: `forge: gitlab`."""
+
+    local: Nothing | None = None
+    """Branches in repositories of Umbau's own, and a page for each merge request."""
+    gitlab: GitLab | None = None
+    github: GitHub | None = None
+
+    model_config = ConfigDict(json_schema_extra=_or_place)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _long(cls, data: Any) -> Any:
+        return {data: {}} if isinstance(data, str) else data
+
+
 class ScopeCheck(Strict):
     """What may change in the syntax tree; everything else stays the same, comments and whitespace included."""
 
@@ -312,23 +341,6 @@ class Environment(Strict):
     """What `uv pip install` is given; "." is the repository itself."""
 
 
-class Group(Strict):
-    by: Literal["repository", "directory", "owner", "file", "symbol"] = "directory"
-    max_files: int = Field(default=25, ge=1, le=10_000)
-
-
-class MergeRequest(Strict):
-    group: Group = Group()
-    branch: str = "umbau/{{ job }}/{{ group }}"
-    title: str = "{{ job }}: {{ group }}"
-    body: str = ""
-    """Template of what stands above the facts; `description` when not given."""
-    labels: list[str] = Field(default=[])
-    draft: bool = False
-    merge: Literal["never", "approved"] = "never"
-    """Whether Umbau merges what is approved and green."""
-
-
 class Job(Strict):
     """One migration: which repositories, which files, what change, what proof."""
 
@@ -353,7 +365,10 @@ class Job(Strict):
     environment: Environment | None = None
     sandbox: Literal["bubblewrap", "none"] = "bubblewrap"
     """What commands, tests and builds run in. none: nothing; they have your rights, and merge requests say so."""
+    forge: ForgeSettings = ForgeSettings(local=Nothing())
+    """Where merge requests are opened."""
     merge_request: MergeRequest = MergeRequest()
+    rollout: Rollout = Rollout()
 
     @model_validator(mode="after")
     def _one_conversation(self) -> Self:

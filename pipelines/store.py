@@ -29,6 +29,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    update,
 )
 from sqlalchemy.exc import IntegrityError
 
@@ -67,6 +68,7 @@ _reopened = _table(
     UniqueConstraint("key", "cause"),
 )
 _facts = _table("facts", Column("key", String, unique=True), Column("body", LargeBinary))
+_memories = _table("memories", Column("key", String, unique=True), Column("body", LargeBinary))
 
 
 class Store:
@@ -209,6 +211,20 @@ class Store:
     def keep(self, key: str, value: Any) -> None:
         """Keep something that JSON can hold; the first value stays."""
         self._append(_facts, {"key": key, "body": _packed(_ANY, value)})
+
+    def recall(self, key: str) -> Any:
+        """Return what was remembered last under `key`, None when nothing was."""
+        with self._engine.connect() as connection:
+            body = connection.scalar(select(_memories.c.body).where(_memories.c.key == key))
+        return None if body is None else _unpacked(_ANY, body)
+
+    def remember(self, key: str, value: Any) -> None:
+        """Remember something that JSON can hold instead of what was remembered before: no fact, but what can be asked
+        for again."""
+        body = _packed(_ANY, value)
+        if not self._append(_memories, {"key": key, "body": body}):
+            with self._engine.begin() as connection:
+                connection.execute(update(_memories).where(_memories.c.key == key).values(body=body))
 
     def _append(self, table: Table, row: dict[str, Any]) -> bool:
         try:

@@ -11,8 +11,9 @@ from typing import Literal
 from operators.proc import GitError
 from pipelines.comments import hear, unheard
 from pipelines.commit import commit
-from pipelines.data import Change, Comment, Forge, NotPushed, Place, Plan, Request
+from pipelines.data import Change, Plan
 from pipelines.describe import describe
+from pipelines.forge import Comment, Forge, NotPushed, Place, Request
 from pipelines.gather import Gathered
 from pipelines.group import prefix
 from pipelines.job import Job
@@ -112,7 +113,7 @@ def tend(job: Job, plan: Plan, gathered: Gathered, forge: Forge, store: Store, l
     A repair only asks for another go at the shards; once that is done, the next tick sees another change. What goes
     wrong with one request is told, and the others are tended.
     """
-    requests = {(request.repo, request.branch): request for request in forge.requests(prefix(job))}
+    requests = {(request.repo, request.branch): request for request in forge.requests(prefix(job), plan.repos)}
     closed = {place for place, request in requests.items() if request.state == "closed" and store.fact(_closed(place))}
     done = []
     for change, request in (current(change, requests, closed) for change in gathered.changes):

@@ -30,6 +30,15 @@ def push(repo: Path, mirror: Path, commit: str, branch: str, held: str) -> None:
     _push(repo, mirror, f"{checked(commit.encode())}:refs/heads/{branch}", lease)
 
 
+def fetch(repo: Path, mirror: Path, branch: str) -> str:
+    """Bring what a branch holds into the mirror and return that commit. Raises GitError."""
+    ref = "refs/umbau/fetched"
+    git(
+        mirror, *_ALLOW_FILE, "fetch", "--quiet", "--no-tags", "--", str(repo), f"+refs/heads/{branch}:{ref}", env=_FILE
+    )
+    return checked(git(mirror, "rev-parse", "--verify", ref))
+
+
 def origin(repo: Path, source: Repo) -> tuple[str, str]:
     """Return which source the repository follows, and the commit it last saw of it; both "" at first."""
     with GitRepo(repo) as own, own.config_reader("repository") as settings:

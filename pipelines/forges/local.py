@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from operators.folders import alone
 from operators.proc import GitError
 from pipelines.bare import bare
-from pipelines.data import Change, Comment, Description, NotPushed, Repo, Request
+from pipelines.data import Change, Repo
+from pipelines.forge import Comment, Description, NotPushed, Request
 from pipelines.forges import branches
 from pipelines.forges.page import index_page, request_page
 from pipelines.forges.record import BOT, Record, dumped, read, write
@@ -33,14 +34,15 @@ class LocalForge:
         self._records: dict[tuple[str, str], Record] = {}
         self._current: set[Repo] = set()
 
-    def requests(self, prefix: str) -> Iterator[Request]:
-        """Return the requests whose branch begins with `prefix`."""
+    def requests(self, prefix: str, repos: Sequence[Repo]) -> Iterator[Request]:
+        names = {repo.name for repo in repos}
         for record in self.records():
-            if record.branch.startswith(prefix):
+            if record.branch.startswith(prefix) and record.repo in names:
                 yield self._request(record)
 
-    def push(self, change: Change, commit: str, text: Description) -> Request:
-        """Make the branch hold `commit` and the open request say so. Raises NotPushed, GitError."""
+    def push(self, change: Change, commit: str, text: Description, *, opened: bool = True) -> Request:
+        """Make the branch hold `commit` and the open request say so. There is no CI here that an unopened one could
+        wait for. Raises NotPushed, GitError."""
         with alone(self._folder / ".lock"):
             repo = self._prepared(change.repo)
             record = self._fresh(change.repo.name, change.branch) or self._new(change, text)
@@ -51,6 +53,7 @@ class LocalForge:
                 raise NotPushed(f"{change.branch} of {change.repo.name} holds commits of somebody else")
             done = replace(record, commit=change.repo.commit, head=commit, intends="", digest=change.digest)
             done = replace(done, title=text.title, body=text.body, labels=text.labels, draft=text.draft)
+            done = replace(done, reviewers=tuple(dict.fromkeys((*text.reviewers, *record.reviewers))))
             if held == commit and done == record:
                 return self._request(record)
             # Killed after this, it is known that the branch is ours, whether it holds what it held or what it was to;
@@ -79,8 +82,33 @@ class LocalForge:
             if record.state == "open":
                 self._save(replace(record.after("close", text=why), state="closed"))
 
-    def comment(self, request: Request, text: str, key: str) -> None:
-        """Say something on the request; under the same key it is said once."""
+    def reopen(self, request: Request) -> None:
+        with alone(self._folder / ".lock"):
+            record = self._known(request)
+            if record.state == "closed":
+                self._save(replace(record.after("reopen"), state="open"))
+
+    def rebase(self, request: Request) -> bool:
+        return False
+
+    def ask(self, request: Request, reviewers: Sequence[str]) -> None:
+        with alone(self._folder / ".lock"):
+            record = self._known(request)
+            new = [name for name in reviewers if name not in record.reviewers]
+            if new:
+                self._save(replace(record, reviewers=(*record.reviewers, *new)))
+
+    def may_write(self, request: Request, author: str) -> bool:
+        return True  # whoever can write a record can write the branch
+
+    def log(self, request: Request) -> str:
+        return ""  # there is no CI
+
+    def fetch(self, request: Request, repo: Repo) -> str:
+        return branches.fetch(self._repo(request.repo), Path(repo.mirror), request.branch)
+
+    def comment(self, request: Request, text: str, key: str, thread: str = "") -> None:
+        """Say something on the request; under the same key it is said once. There are no threads here."""
         with alone(self._folder / ".lock"):
             record = self._known(request)
             if not any(event.key == key for event in record.events):
@@ -126,7 +154,15 @@ class LocalForge:
         repo = self._repo(record.repo)
         approvals = [number for number, event in enumerate(record.events) if event.kind == "approve"]
         comments = [
-            Comment(str(number), event.author, event.text, event.path, event.line, number < max(approvals, default=0))
+            Comment(
+                str(number),
+                event.author,
+                event.text,
+                event.path,
+                event.line,
+                number < max(approvals, default=0),
+                at=event.time,
+            )
             for number, event in enumerate(record.events)
             if event.kind == "comment" and event.author != BOT
         ]
@@ -143,6 +179,12 @@ class LocalForge:
             touched=branches.head(repo, record.branch) not in {record.head, record.intends, ""},
             comments=tuple(comments),
             title=record.title,
+            number=record.number,
+            head=branches.head(repo, record.branch),
+            draft=record.draft,
+            opened=record.events[0].time if record.events else 0.0,
+            active=max((event.time for event in record.events if event.author != BOT), default=0.0),
+            reviewers=record.reviewers,
         )
 
     def _new(self, change: Change, text: Description) -> Record:

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pipelines.data import State
 from pipelines.errors import Refused
+from pipelines.forge import State
 
 BOT = "umbau (bot)"  # no account is called that
-Kind = Literal["push", "comment", "approve", "merge", "close"]
+Kind = Literal["push", "comment", "approve", "merge", "close", "reopen"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,11 @@ class Event:
     line: int = 0
     key: str = ""
     """Of what Umbau said: under the same one it is said once."""
+
+    @property
+    def time(self) -> float:
+        """Seconds since 1970."""
+        return datetime.fromisoformat(self.at).timestamp()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,7 @@ class Record:
     """What Umbau was about to push when this was written: a branch that holds it is still Umbau's own."""
     labels: tuple[str, ...] = ()
     draft: bool = False
+    reviewers: tuple[str, ...] = ()
     state: State = "open"
     events: tuple[Event, ...] = ()
 
@@ -75,7 +81,9 @@ def read(file: Path) -> Record:
     try:
         data = json.loads(file.read_bytes())
         events = tuple(Event(**event) for event in data.pop("events"))
-        return Record(**{**data, "labels": tuple(data["labels"]), "events": events})
+        return Record(
+            **{**data, "events": events, **{name: tuple(data.get(name, ())) for name in ("labels", "reviewers")}}
+        )
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise Refused(f"{file} is damaged ({error}): move it away, and its merge request is opened anew") from None
 

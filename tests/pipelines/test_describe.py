@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from operators.data import Edit, Finding, Outcome, Shard, Verdict
-from pipelines.data import Change, Description, Dropped, Repo
+from pipelines.data import Change, Dropped, Repo
 from pipelines.describe import code, describe, fenced
+from pipelines.forge import Description
 from pipelines.job import Job
 from pipelines.text import BadTemplate
 

@@ -11,7 +11,8 @@ from operators.chain import Chain
 from operators.data import Edit, Finding, Outcome, Shard, Span, Verdict
 from operators.proc import GitError
 from pipelines.comments import answer
-from pipelines.data import Change, Comment, Dropped, Plan, Planned, Recipe, Repo, Request
+from pipelines.data import Change, Dropped, Plan, Planned, Recipe, Repo
+from pipelines.forge import Comment, Request
 from pipelines.forges.local import LocalForge
 from pipelines.forges.record import BOT
 from pipelines.gather import Gathered, gather
@@ -169,14 +170,15 @@ class World:
         return tend(self.job, *found, self.store, self.learns)
 
     def answer(self, *dropped: Dropped) -> None:
-        answer(self.plan(), dropped, list(self.forge.requests("umbau/j/")), self.forge, self.store)
+        answer(self.plan(), dropped, list(self.forge.requests("umbau/j/", self.plan().repos)), self.forge, self.store)
 
     def review(self, number: int = 1, **said: Any) -> None:
         settings = {"text": "", "path": "", "line": 0, "approve": False, "close": False, **said}
         self.forge.review(f"billing/{number}", "ada", **settings)
 
     def states(self) -> dict[str, str]:
-        return {request.branch.removeprefix("umbau/j/"): request.state for request in self.forge.requests("umbau/j/")}
+        found = self.forge.requests("umbau/j/", self.plan().repos)
+        return {request.branch.removeprefix("umbau/j/"): request.state for request in found}
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.commit import commit
-from pipelines.data import Change, Description, Repo, Request
+from pipelines.data import Change, Repo
+from pipelines.forge import Description, Request
 from pipelines.forges.local import LocalForge
 from pipelines.job import Source
 from pipelines.repos import resolve

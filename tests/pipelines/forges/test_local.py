@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from operators.proc import GitError
-from pipelines.data import Description, NotPushed, Repo, Request
+from pipelines.data import Repo
+from pipelines.forge import Description, NotPushed, Request
 from pipelines.forges import branches, local
 from pipelines.forges.local import LocalForge
 from pipelines.job import Source
@@ -22,7 +23,7 @@ MORE = {"a.py": "x = 2\ny = 1\n"}
 
 
 def only(site: Site, prefix: str = "umbau/j/") -> Request:
-    (request,) = site.again().requests(prefix)
+    (request,) = site.again().requests(prefix, [site.repo])
     return request
 
 
@@ -31,7 +32,7 @@ def events(site: Site) -> list[str]:
 
 
 def test_a_push_makes_branch_record_and_page(site: Site) -> None:
-    assert list(site.forge.requests("")) == []
+    assert list(site.forge.requests("", [site.repo])) == []
     pushed = site.push(MORE)
     assert only(site) == pushed
     assert (pushed.repo, pushed.branch, pushed.state) == ("billing", "umbau/j/app", "open")
@@ -80,7 +81,9 @@ def test_several_requests(site: Site) -> None:
     for number in range(3):
         site.push({"a.py": f"x = {number + 2}\n"}, f"umbau/j/{number}")
     site.push(MORE, "umbau/other/app")
-    assert [request.branch for request in site.again().requests("umbau/j/")] == [f"umbau/j/{n}" for n in range(3)]
+    assert [request.branch for request in site.again().requests("umbau/j/", [site.repo])] == [
+        f"umbau/j/{n}" for n in range(3)
+    ]
     assert [record.number for record in site.forge.records()] == [1, 2, 3, 4]
     assert Path(site.forge.overview).read_text().count("<a href=") == 4
 
@@ -88,10 +91,13 @@ def test_several_requests(site: Site) -> None:
 def test_repositories_whose_names_look_alike(site: Site, checkout: Callable[..., Checkout]) -> None:
     checkout({"c.py": ""}, "platform-billing")
     base = site.repo
-    for name in ("platform/billing", "platform-billing", "platform billing", "."):
-        site.push(MORE, repo=Repo(name, base.mirror, base.commit, "main"))
-    assert len(list(site.again().requests("umbau/"))) == 4
-    assert len({request.url for request in site.forge.requests("umbau/")}) == 4
+    names = ("platform/billing", "platform-billing", "platform billing", ".")
+    repos = [Repo(name, base.mirror, base.commit, "main") for name in names]
+    for repo in repos:
+        site.push(MORE, repo=repo)
+    assert len(list(site.again().requests("umbau/", repos))) == 4
+    assert len({request.url for request in site.forge.requests("umbau/", repos)}) == 4
+    assert [request.repo for request in site.forge.requests("umbau/", repos[1:2])] == ["platform-billing"]
     folders = {path.name for path in (site.home / "forge").iterdir() if path.is_dir()}
     assert len(folders) == 4 and "platform-billing" in folders
 
@@ -249,7 +255,7 @@ def test_a_review_of_nothing(site: Site) -> None:
 @pytest.mark.parametrize("act", ["push", "comment", "close", "merge"])
 def test_what_a_person_says_meanwhile_is_not_lost(act: str, site: Site) -> None:
     request = site.push(MORE)
-    (seen,) = site.forge.requests("umbau/")
+    (seen,) = site.forge.requests("umbau/", [site.repo])
     review(site, text="Wait!", approve=True)
     if act == "push":
         site.push({"a.py": "x = 4\n"})
@@ -295,10 +301,10 @@ def test_merging_what_somebody_pushed_to(site: Site) -> None:
 def test_conflicts(site: Site) -> None:
     one, other = site.push(MORE, "umbau/j/1"), site.push({"a.py": "x = 3\ny = 1\n"}, "umbau/j/2")
     site.forge.merge(one)
-    assert [request.conflicts for request in site.again().requests("umbau/")] == [False, True]
+    assert [request.conflicts for request in site.again().requests("umbau/", [site.repo])] == [False, True]
     with pytest.raises(GitError, match="umbau/j/2 conflicts with main"):
         site.forge.merge(other)
-    assert [request.state for request in site.again().requests("umbau/")] == ["merged", "open"]
+    assert [request.state for request in site.again().requests("umbau/", [site.repo])] == ["merged", "open"]
 
 
 def test_merging_several(site: Site) -> None:
@@ -413,7 +419,7 @@ def test_killed_twice_with_something_else_each_time(site: Site, monkeypatch: pyt
             with killed_at(second, monkeypatch), pytest.raises(Killed):
                 rest.push({"a.py": "x = 3\n"})
             rest.again()
-            assert not [request for request in rest.forge.requests("") if request.touched]
+            assert not [request for request in rest.forge.requests("", [rest.repo]) if request.touched]
             rest.push({"a.py": "x = 4\n"})
             (record,) = rest.again().records()
             assert (record.intends, record.head) == ("", rest.git("rev-parse", "umbau/j/app"))
@@ -440,7 +446,7 @@ def test_killed_while_merging(site: Site, monkeypatch: pytest.MonkeyPatch) -> No
         request = rest.push(MORE)
         with killed_at(step, monkeypatch), pytest.raises(Killed):
             rest.forge.merge(request)
-        (seen,) = rest.again().requests("umbau/")
+        (seen,) = rest.again().requests("umbau/", [rest.repo])
         if seen.state == "open":
             rest.forge.merge(seen)
         assert only(rest).state == "merged"
@@ -451,4 +457,4 @@ def test_killed_while_merging(site: Site, monkeypatch: pytest.MonkeyPatch) -> No
 def test_hundreds_of_requests(site: Site) -> None:
     for number in range(40):
         site.push({"a.py": f"x = {number + 2}\n"}, f"umbau/j/{number}")
-    assert len(list(site.again().requests("umbau/j/"))) == 40
+    assert len(list(site.again().requests("umbau/j/", [site.repo]))) == 40
