@@ -29,8 +29,8 @@ class Source(Strict):
     """All repositories that the job's `forge: gitlab` finds."""
     github: GitHubQuery | None = None
     list: str = ""
-    """A file with one repository in a line, written as `git` is; `#` begins a comment. A relative path starts at the job
-    file's folder."""
+    """A file with one repository in a line, written as `git` is; `#` begins a comment. A relative path starts at the
+    job file's folder."""
     branch: str = ""
     """For git; the default branch when not given."""
 
