@@ -21,6 +21,7 @@ FILES = {
 # Third party to the modules, or packages, that alone may import it.
 CONFINED = {
     "ray": (
+        "pipelines.bot.ingress",
         "pipelines.cluster",
         "pipelines.serve.dashboard",
         "pipelines.serve.routes",
@@ -29,7 +30,7 @@ CONFINED = {
     ),
     "torch": ("pipelines.serve.engine", "pipelines.serve.sampling"),
     "transformers": ("pipelines.serve.engine", "pipelines.serve.sampling"),
-    "fastapi": ("pipelines.serve.routes",),
+    "fastapi": ("pipelines.bot.ingress", "pipelines.serve.routes"),
     "libcst": ("operators.syntax", "operators.codemods"),
     "mistral_common": ("operators.tokens",),
     "httpx": ("operators.model", "pipelines.sdist"),
