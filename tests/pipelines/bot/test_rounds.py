@@ -28,9 +28,10 @@ class Street:
         return [name for _, name in due]
 
 
-def looked(
-    hooks: Sequence[tuple[float, str]], every: float, count: int, work: float = 0.0
-) -> list[tuple[float, object]]:
+Hooks = Sequence[tuple[float, str]]
+
+
+def looked(hooks: Hooks, every: float, count: int, work: float = 0.0) -> list[tuple[float, object]]:
     street, found = Street(hooks), []
     for repos in islice(rounds(street.hear, every, lambda: street.now), count):
         found.append((street.now, sorted(repos) if repos is not None else None))
