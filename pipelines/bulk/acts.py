@@ -1,0 +1,140 @@
+"""The same thing done to many merge requests of a job: merged, closed, commented on, reopened, taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from operators.proc import GitError, git
+from operators.workspace import Workspace
+from pipelines.bare import has
+from pipelines.carry import carried
+from pipelines.data import Change, Repo
+from pipelines.errors import Refused
+from pipelines.forge import Description, Forge, ForgeError, NotPushed, Request
+from pipelines.neutral import line
+
+KEYS = ("repo", "branch", "state", "ci", "title", "url", "number", "approved", "conflicts", "touched", "draft")
+REVERTS = "revert/"  # before the branch of what is taken back
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`key=glob` or `key!=glob`."""
+
+    key: str
+    glob: str
+    equal: bool = True
+
+    def holds(self, request: Request) -> bool:
+        value = getattr(request, self.key)
+        text = ("yes" if value else "no") if isinstance(value, bool) else str(value)
+        return fnmatchcase(text, self.glob) is self.equal
+
+
+def conditions(words: Sequence[str]) -> list[Condition]:
+    """Read what `--where` was given. Raises Refused."""
+    found = []
+    for word in words:
+        key, equals, glob = word.partition("=")
+        name = key.removesuffix("!")
+        if not equals or name not in KEYS:
+            raise Refused(f"--where {word!r}: write KEY=GLOB or KEY!=GLOB, with a key of {', '.join(KEYS)}")
+        found.append(Condition(name, glob, equal=key == name))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of one request."""
+
+    repo: str
+    url: str
+    title: str
+    what: str
+    trouble: str = ""
+
+
+Act = Callable[[Forge, Request], Request | None]
+"""Returns the request that it opened, if it opened one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """One kind of act, and which requests it can be done to."""
+
+    did: str
+    states: tuple[str, ...]
+    act: Act
+
+    def fitting(self, requests: Sequence[Request], where: Sequence[Condition]) -> list[Request]:
+        return [one for one in requests if one.state in self.states and all(each.holds(one) for each in where)]
+
+    def each(self, forge: Forge, requests: Sequence[Request]) -> list[Done]:
+        """Do it to each; what goes wrong with one is told, and the others are done."""
+        done = []
+        for request in requests:
+            url, trouble = request.url, ""
+            try:
+                made = self.act(forge, request)
+                url = made.url if made else url
+            except (ForgeError, GitError, NotPushed) as why:
+                trouble = str(why)
+            done.append(Done(request.repo, url, request.title, self.did, trouble))
+        return done
+
+
+def merging() -> Bulk:
+    return Bulk("merged", ("open",), lambda forge, request: forge.merge(request))
+
+
+def closing(why: str) -> Bulk:
+    """As if a person had closed it: it is not opened again unless somebody says so."""
+    return Bulk("closed", ("open",), lambda forge, request: forge.close(request, why))
+
+
+def reopening() -> Bulk:
+    return Bulk("reopened", ("closed",), lambda forge, request: forge.reopen(request))
+
+
+def commenting(text: str, key: str) -> Bulk:
+    """`key`: the same text under the same key is said once."""
+    return Bulk("commented on", ("open",), lambda forge, request: forge.comment(request, text, key))
+
+
+def reverting(job: str, repos: Sequence[Repo]) -> Bulk:
+    """`repos`: as they are now."""
+    now = {repo.name: repo for repo in repos}
+
+    def act(forge: Forge, request: Request) -> Request:
+        return _revert(job, now[request.repo], forge, request)
+
+    return Bulk("taken back", ("merged",), act)
+
+
+def _revert(job: str, repo: Repo, forge: Forge, request: Request) -> Request:
+    """Open a request that takes back what a merged one changed, whatever came after it in the same files."""
+    mirror = Path(repo.mirror)
+    head = request.head if request.head and has(mirror, request.head) else forge.fetch(request, repo)
+    ours = git(mirror, "rev-list", "--first-parent", "--max-count=1", "--grep=^Umbau-Change: ", head).decode().strip()
+    if not ours:
+        raise ForgeError("holds no commit of Umbau's: take it back by hand")
+    base = git(mirror, "rev-parse", "--verify", f"{ours}^1").decode().strip()
+    made = carried(repo, head, base, repo.commit)
+    if made is None:
+        raise ForgeError("conflicts with what was changed later: take it back by hand")
+    whole = _changed(repo, made)
+    if not whole:
+        raise ForgeError("is taken back already: nothing of it is left")
+    title = line(f"Revert: {request.title}")
+    text = Description(title, f"Takes back {request.url}\n", f"{title}\n\nTakes back {request.url}\n")
+    change = Change(job, repo, f"{REVERTS}{request.branch}", "revert", (), whole)
+    return forge.push(change, made, text)
+
+
+def _changed(repo: Repo, commit: str) -> dict[str, str | None]:
+    names = git(Path(repo.mirror), "diff-tree", "-r", "-z", "--name-only", "--no-renames", repo.commit, commit)
+    ws = Workspace(replace(repo, commit=commit).base)
+    return {name: ws.text(name) for name in names.decode(errors="surrogateescape").split("\0")[:-1]}
