@@ -11,25 +11,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from operators.folders import alone
-from operators.proc import GitError, git
+from operators.proc import GitError
 from pipelines.bare import bare, has
 from pipelines.data import Repo
 from pipelines.job import Source
 from pipelines.sdist import sdist
+from pipelines.transport import fetch_at, git_at
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-# What fsck finds in the history of honest old repositories, and what can do no harm. The rest stays an error.
-OLD_SINS = (
-    *("badDate", "badDateOverflow", "badEmail", "badName", "badTimezone", "missingEmail", "missingNameBeforeEmail"),
-    *(
-        "missingSpaceBeforeDate",
-        "missingSpaceBeforeEmail",
-        "missingTaggerEntry",
-        "zeroPaddedDate",
-        "zeroPaddedFilemode",
-    ),
-)
-TOLERANT = tuple(part for sin in OLD_SINS for part in ("-c", f"fetch.fsck.{sin}=ignore"))
 
 
 class NoRepo(Exception):
@@ -61,11 +50,7 @@ def resolve(source: Source, home: Path, folder: Path, commit: str = "") -> Repo:
         with _mirror(home, url) as mirror:
             branch = source.branch or ("" if commit else _default_branch(url))
             wanted = commit or f"refs/heads/{branch}"
-            # Not under its own name: where there was a branch `a`, git would not take `a/b`.
-            ref = f"refs/umbau/heads/{hashlib.sha256((commit or branch).encode()).hexdigest()[:16]}"
-            fetch = ("fetch", "--quiet", "--no-tags", "--force", "--update-shallow", "--")
-            _git_with(url, mirror, *TOLERANT, *fetch, url, f"+{wanted}:{ref}")
-            return Repo(name, str(mirror), git(mirror, "rev-parse", "--verify", ref).decode().strip(), branch, url)
+            return Repo(name, str(mirror), fetch_at(url, mirror, wanted), branch, url)
     except GitError as error:
         raise NoRepo(_advice(str(error), source)) from None
 
@@ -116,19 +101,13 @@ def _folder(path: Path) -> Path:
 
 
 def _default_branch(url: str) -> str:
-    listed = _git_with(url, None, "ls-remote", "--symref", "--", url, "HEAD").decode(errors="replace")
+    listed = git_at(url, None, "ls-remote", "--symref", "--", url, "HEAD").decode(errors="replace")
     found = re.search(r"^ref: refs/heads/(\S+)\tHEAD$", listed, re.M)
     if not re.search(r"^[0-9a-f]{40,64}\tHEAD$", listed, re.M):
         raise NoRepo("offers no commit: it, or its default branch, is empty (name another with `branch`)")
     if not found:
         raise NoRepo("has no default branch: name one with `branch`")
     return found.group(1)
-
-
-def _git_with(url: str, mirror: Path | None, *args: str) -> bytes:
-    """Run git with the one transport that this URL needs."""
-    transport = urlsplit(url).scheme if "://" in url else "file"
-    return git(mirror, "-c", f"protocol.{transport}.allow=always", *args, env={"GIT_ALLOW_PROTOCOL": transport})
 
 
 def _advice(said: str, source: Source) -> str:

@@ -1,0 +1,104 @@
+"""How git gets to a repository: the one transport that its URL needs, and credentials that git asks us for.
+
+A secret is handed to git's credential helper in the environment: it stands in no URL, no argument and no file, and git
+sends it to the one URL that it was told for.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from operators.proc import GitError, git
+from pipelines.commit import checked
+
+_SCP = re.compile(r"[\w.-]+@[A-Za-z0-9][\w.-]*:(?!:)[^\s]+", re.ASCII)
+_PORTS = {"https": 443, "http": 80}
+_HELPER = '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n" "$UMBAU_GIT_USER" "$UMBAU_GIT_SECRET"; }; f'
+_SSH = {
+    "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes -oConnectTimeout=30",
+    "GIT_SSH_VARIANT": "ssh",
+}
+# What fsck finds in the history of honest old repositories, and what can do no harm. The rest stays an error.
+OLD_SINS = (
+    *("badDate", "badDateOverflow", "badEmail", "badName", "badTimezone", "missingEmail", "missingNameBeforeEmail"),
+    *("missingSpaceBeforeDate", "missingSpaceBeforeEmail", "missingTaggerEntry"),
+    *("zeroPaddedDate", "zeroPaddedFilemode"),
+)
+_TOLERANT = tuple(part for sin in OLD_SINS for part in ("-c", f"fetch.fsck.{sin}=ignore"))
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How git gets into the repositories below one URL."""
+
+    url: str
+    """Such as `https://host/prefix`."""
+    user: str
+    secret: str = field(repr=False)
+
+    def reaches(self, url: str) -> bool:
+        """Say whether a URL lies below ours: same scheme, host and port, and a path that begins with the same whole
+        segments."""
+        ours, theirs = _split(self.url), _split(url)
+        if ours is None or theirs is None:
+            return False
+        return ours[:3] == theirs[:3] and theirs[3][: len(ours[3])] == ours[3]
+
+
+def is_ssh(url: str) -> bool:
+    """Say whether git would take this for an address that ssh leads to: `ssh://git@host/path` or `git@host:path`."""
+    return url.startswith("ssh://") or bool(_SCP.fullmatch(url))
+
+
+def git_at(url: str, mirror: Path | None, *args: str, access: Access | None = None) -> bytes:
+    """Run git with the one transport that this URL needs, and with `access` if it reaches the URL. Raises GitError,
+    whose message holds no secret."""
+    transport = "ssh" if is_ssh(url) else urlsplit(url).scheme if "://" in url else "file"
+    settings, env = ["-c", f"protocol.{transport}.allow=always"], {"GIT_ALLOW_PROTOCOL": transport}
+    if transport == "ssh":
+        env |= _SSH | {name: os.environ[name] for name in ("HOME", "SSH_AUTH_SOCK") if name in os.environ}
+    if access is None or not access.reaches(url):
+        return git(mirror, *settings, *args, env=env)
+    # Split at the last `=`, unlike -c: a URL may hold one.
+    settings.append(f"--config-env=credential.{url}.helper=UMBAU_GIT_HELPER")
+    env |= {"UMBAU_GIT_HELPER": _HELPER, "UMBAU_GIT_USER": access.user, "UMBAU_GIT_SECRET": access.secret}
+    try:
+        return git(mirror, *settings, *args, env=env)
+    except GitError as error:
+        raise GitError(_redacted(str(error), access)) from None
+
+
+def fetch_at(url: str, mirror: Path, wanted: str, access: Access | None = None) -> str:
+    """Bring a ref (`refs/heads/main`) or commit into the mirror, under a name of our own, and return the commit. Raises
+    GitError."""
+    # Not under its own name: where there was a branch `a`, git would not take `a/b`.
+    ref = f"refs/umbau/heads/{hashlib.sha256(wanted.removeprefix('refs/heads/').encode()).hexdigest()[:16]}"
+    fetch = ("fetch", "--quiet", "--no-tags", "--force", "--update-shallow", "--")
+    git_at(url, mirror, *_TOLERANT, *fetch, url, f"+{wanted}:{ref}", access=access)
+    return checked(git(mirror, "rev-parse", "--verify", ref))
+
+
+def _split(url: str) -> tuple[str, str, int, list[str]] | None:
+    """Return scheme, host, port and segments of an http URL; None for all else, and for what a server could read
+    otherwise than we do."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORTS[parts.scheme]
+    except (ValueError, KeyError):
+        return None
+    path = parts.path.strip("/").split("/") if parts.path.strip("/") else []
+    odd = parts.username or parts.password or "\\" in url or "%2" in url.lower() or not parts.hostname
+    return None if odd or {".", "..", ""} & {*path} else (parts.scheme, str(parts.hostname), port, path)
+
+
+def _redacted(text: str, access: Access) -> str:
+    pair = base64.b64encode(f"{access.user}:{access.secret}".encode()).decode()
+    for form in (access.secret, quote(access.secret, safe=""), pair):
+        text = text.replace(form, "***") if form else text
+    return text
