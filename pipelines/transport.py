@@ -18,6 +18,7 @@ from operators.proc import GitError, git
 from pipelines.commit import checked
 
 _SCP = re.compile(r"[\w.-]+@[A-Za-z0-9][\w.-]*:(?!:)[^\s]+", re.ASCII)
+_ODD = re.compile(r"\\|%(2e|2f|5c|25)", re.I)  # a server may take it for a dot, a slash or another code
 _PORTS = {"https": 443, "http": 80}
 _HELPER = '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n" "$UMBAU_GIT_USER" "$UMBAU_GIT_SECRET"; }; f'
 _SSH = {
@@ -65,13 +66,15 @@ def git_at(url: str, mirror: Path | None, *args: str, access: Access | None = No
         env |= _SSH | {name: os.environ[name] for name in ("HOME", "SSH_AUTH_SOCK") if name in os.environ}
     if access is None or not access.reaches(url):
         return git(mirror, *settings, *args, env=env)
-    # Split at the last `=`, unlike -c: a URL may hold one.
-    settings.append(f"--config-env=credential.{url}.helper=UMBAU_GIT_HELPER")
-    env |= {"UMBAU_GIT_HELPER": _HELPER, "UMBAU_GIT_USER": access.user, "UMBAU_GIT_SECRET": access.secret}
+    # For its host alone: git spells paths in more than one way. It follows no redirect and asks for nothing but `url`.
+    parts = urlsplit(url)
+    settings += ["-c", f"credential.{parts.scheme}://{parts.netloc}.helper={_HELPER}"]
+    env |= {"UMBAU_GIT_USER": access.user, "UMBAU_GIT_SECRET": access.secret}
     try:
         return git(mirror, *settings, *args, env=env)
     except GitError as error:
-        raise GitError(_redacted(str(error), access)) from None
+        said = _redacted(str(error), access)
+    raise GitError(said)  # not from within: the first one would go along
 
 
 def fetch_at(url: str, mirror: Path, wanted: str, access: Access | None = None) -> str:
@@ -93,7 +96,7 @@ def _split(url: str) -> tuple[str, str, int, list[str]] | None:
     except (ValueError, KeyError):
         return None
     path = parts.path.strip("/").split("/") if parts.path.strip("/") else []
-    odd = parts.username or parts.password or "\\" in url or "%2" in url.lower() or not parts.hostname
+    odd = parts.username or parts.password or not parts.hostname or _ODD.search(url)
     return None if odd or {".", "..", ""} & {*path} else (parts.scheme, str(parts.hostname), port, path)
 
 

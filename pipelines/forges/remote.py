@@ -23,9 +23,12 @@ SAID = 400  # characters of a server's words that are told
 
 _MARK = re.compile(r"^<!-- umbau job=([a-z0-9][a-z0-9._-]*) digest=([0-9a-f]+) -->[ \t]*\r?$", re.M)
 _KEY = re.compile(r"^<!-- umbau key=([0-9a-f]{32}) -->[ \t]*\r?$", re.M)
-_FINAL = re.compile(
-    r"\[(remote )?rejected\]|error: (401|403|404|30\d)|not found|redirect|Permission denied|denied to|access rights",
-)
+_FINAL = re.compile(r"\[(remote )?rejected\]|error: (403|404|30\d)|not found|Permission denied|access rights")
+_SILENT = {
+    "error: 30": "it has moved to another address",
+    "error: 403": "the token may not do that there",
+    "not found": "there is no such repository any more, or the token may not see it",
+}
 _BRANCH = re.compile(r"(?!.*(\.\.|@\{|//))[^\s~^:?*\[\\\x00-\x20\x7f/-][^\s~^:?*\[\\\x00-\x20\x7f]*")
 
 
@@ -88,7 +91,8 @@ def refusal(said: str) -> str:
     words = " ".join(filter(None, [*why, *(line for line in remote if re.search(r"\w", line))]))
     if "stale info" in why:
         words = "somebody pushed to it meanwhile"
-    text = words or (lines[-1] if lines else "git failed")
+    silent = next((told for code, told in _SILENT.items() if code in said), lines[-1] if lines else "git failed")
+    text = words or silent
     return text if len(text) <= SAID else f"{text[:SAID]} ..."
 
 
@@ -161,8 +165,9 @@ class Turnstile:
         is kept."""
         with alone(self._lock):
             times = {"last": 0.0, "until": 0.0, "held": 0.0}
-            with suppress(OSError, ValueError):
-                times |= json.loads(self._file.read_bytes())
+            with suppress(OSError, ValueError, TypeError, LookupError):
+                known = json.loads(self._file.read_bytes())
+                times = {name: float(known[name]) for name in times}
             before = dict(times)
             yield times
             if times != before:
