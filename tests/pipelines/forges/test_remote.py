@@ -249,7 +249,7 @@ def test_a_hook_refuses(host: Host) -> None:
         (404, b"", NotPushed, "no such repository"),
         (301, b"", NotPushed, "has moved"),
         (403, b"", NotPushed, "token may not"),
-        (401, b"", GitError, "Authentication failed"),
+        (401, b"", GitError, "does not accept the token: it is wrong, expired or revoked"),
         (429, b"Retry later", GitError, "429"),
         (500, b"", GitError, "500"),
         (503, b"", GitError, "503"),
