@@ -15,9 +15,11 @@ from pipelines.errors import Refused
 
 if TYPE_CHECKING:
     from pipelines.data import Plan
+    from pipelines.discover import Site
     from pipelines.driver import Driver
+    from pipelines.forge import Forge, Memory
     from pipelines.gather import Gathered
-    from pipelines.job import Job, Source
+    from pipelines.job import ForgeSettings, Job, Source
     from pipelines.lanes import Lanes
     from pipelines.tend import Tended
 
@@ -90,15 +92,48 @@ def driving(job: str, repos: Sequence[str] | None, *, quiet: bool) -> Iterator[D
     """Give the driver of a job."""
     from pipelines.console import Watch
     from pipelines.driver import Driver
-    from pipelines.forges.local import LocalForge
     from pipelines.recipe import recipe
     from pipelines.store import Store
 
     spec, file = job_of(job, repos)
     built, folder = recipe(spec, file), home()
     with closing(Store(folder / "store.db")) as store:
-        forge = LocalForge(folder / "forge")
-        yield Driver(spec, built, folder, folder_of(file, repos), store, forge, Watch(quiet))
+        forge, site = forge_of(spec.forge, store, folder)
+        if site.access:
+            site.access()  # before hours of work, for which nothing could be opened
+        yield Driver(spec, built, folder, folder_of(file, repos), store, forge, Watch(quiet), site=site)
+
+
+@contextmanager
+def sited(spec: Job) -> Iterator[Site]:
+    """Give the place where a job's repositories are looked for, without driving it. How it is entered is found out when
+    there is something to get from it."""
+    from pipelines.store import Store
+
+    with closing(Store(home() / "store.db")) as store:
+        yield forge_of(spec.forge, store, home())[1]
+
+
+def forge_of(settings: ForgeSettings, memory: Memory, home: Path) -> tuple[Forge, Site]:
+    """Return the forge that a job asks for, and where its repositories are looked for."""
+    from pipelines.credentials import Credentials
+    from pipelines.discover import Site
+
+    if settings.gitlab:
+        from pipelines.forges.gitlab import GitLabForge
+
+        enter = Credentials(settings.gitlab)
+        gitlab = GitLabForge(settings.gitlab, enter.token, enter.access, memory, home)
+        return gitlab, Site("gitlab", enter.url, enter.access, gitlab)
+    if settings.github:
+        from pipelines.forges.github import GitHubForge
+
+        enter = Credentials(settings.github)
+        github = GitHubForge(settings.github, enter.token, enter.access, memory, home)
+        return github, Site("github", enter.url, enter.access, github)
+    from pipelines.forges.local import LocalForge
+
+    return LocalForge(home / "forge"), Site()
 
 
 def lanes_at(address: str) -> Lanes:
@@ -133,6 +168,7 @@ def stoppable(driver: Driver) -> Iterator[None]:
 def told() -> Iterator[None]:
     """Turn what is wrong into a message and an exit code."""
     from operators.proc import GitError
+    from pipelines.forge import ForgeError
 
     try:
         yield
@@ -140,7 +176,7 @@ def told() -> Iterator[None]:
         raise typer.Exit(STOPPED) from None
     except Refused as error:
         fail(str(error), error.code)
-    except GitError as error:
+    except (GitError, ForgeError) as error:
         fail(str(error))
     except OSError as error:  # the disk is full, a file may not be written ...
         fail(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))

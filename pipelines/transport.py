@@ -19,8 +19,8 @@ from pipelines.commit import checked
 from pipelines.describe import plain
 
 # Neither a user nor a host may begin with `-`: ssh would take it for an option.
-_SCP = re.compile(r"\w[\w.-]*@(?P<host>\w[\w.-]*):(?!:)(?P<path>\S+)", re.ASCII)
-_SSH_URL = re.compile(r"ssh://(\w[\w.-]*@)?(?P<host>\w[\w.-]*)(:\d+)?/(?P<path>\S+)", re.ASCII)
+_SCP = re.compile(r"\w[\w.-]*@(?P<host>\w[\w.-]*):(?!:)(?P<path>[!-~]+)", re.ASCII)
+_SSH_URL = re.compile(r"ssh://(\w[\w.-]*@)?(?P<host>\w[\w.-]*)(:\d+)?/(?P<path>[!-~]+)", re.ASCII)
 SAID = 400  # characters of a server's words that are told
 
 _ODD = re.compile(r"\\|%(2e|2f|5c|25)", re.I)  # a server may take it for a dot, a slash or another code

@@ -206,7 +206,6 @@ def test_object_names_of_another_kind(home: Path, tmp_path: Path) -> None:
         "ssh://git:secret@example.eu/billing",
         "ssh://-oProxyCommand=touch$IFS/PWNED/billing",
         "git@-oProxyCommand=x:billing",
-        "git@example.eu:\u202ebilling",
         "git://example.eu/billing",
         "http://example.eu/billing",
         "http://169.254.169.254/latest",
