@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -74,6 +75,18 @@ class Credentials:
             if self._held is None or self._held.until < time.time():
                 self._held = self._way.ask()
             return self._way, self._held
+
+
+@contextmanager
+def withheld(settings: GitLab | GitHub | None) -> Iterator[None]:
+    """Take the variables that hold secrets out of the environment, which workers and commands inherit."""
+    app = [settings.app.key_from] if isinstance(settings, GitHub) and settings.app else []
+    names = [settings.token_from, *app] if settings else []
+    taken = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(taken)
 
 
 def api_of(url: str) -> str:

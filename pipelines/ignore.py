@@ -34,9 +34,11 @@ def ignored(repo: Repo, files: Mapping[str, str]) -> set[str]:
     if not re.search(rb"^[ \t]*[^#\s]", text, re.M):
         raise LeftAlone(f"repository has {FILE}")
     with tempfile.TemporaryDirectory(prefix="umbau-") as folder:
-        patterns = Path(folder) / "patterns"
+        patterns, place = Path(folder) / "patterns", Path(folder) / "place"
         patterns.write_bytes(text)
-        env = {"GIT_INDEX_FILE": f"{folder}/index"}
+        place.mkdir()
+        # An index of these files alone, and an empty folder where git looks for them.
+        env = {"GIT_INDEX_FILE": f"{folder}/index", "GIT_WORK_TREE": str(place)}
         index = b"".join(f"100644 {sha} 0\t{path}\0".encode() for path, sha in files.items())
         try:
             git(mirror, "update-index", "-z", "--index-info", stdin=index, env=env)

@@ -14,6 +14,7 @@ import typer
 from pipelines.errors import Refused
 
 if TYPE_CHECKING:
+    from pipelines.credentials import Credentials
     from pipelines.data import Plan
     from pipelines.discover import Site
     from pipelines.driver import Driver
@@ -91,16 +92,18 @@ def folder_of(file: Path, repos: Sequence[str] | None) -> Path:
 def driving(job: str, repos: Sequence[str] | None, *, quiet: bool) -> Iterator[Driver]:
     """Give the driver of a job."""
     from pipelines.console import Watch
+    from pipelines.credentials import withheld
     from pipelines.driver import Driver
     from pipelines.recipe import recipe
     from pipelines.store import Store
 
     spec, file = job_of(job, repos)
     built, folder = recipe(spec, file), home()
-    with closing(Store(folder / "store.db")) as store:
-        forge, site = forge_of(spec.forge, store, folder)
-        if site.access:
-            site.access()  # before hours of work, for which nothing could be opened
+    enter = entry(spec.forge)
+    if enter:
+        enter.access()  # before hours of work, for which nothing could be opened
+    with closing(Store(folder / "store.db")) as store, withheld(spec.forge.gitlab or spec.forge.github):
+        forge, site = forge_of(spec.forge, enter, store, folder)
         yield Driver(spec, built, folder, folder_of(file, repos), store, forge, Watch(quiet), site=site)
 
 
@@ -111,24 +114,29 @@ def sited(spec: Job) -> Iterator[Site]:
     from pipelines.store import Store
 
     with closing(Store(home() / "store.db")) as store:
-        yield forge_of(spec.forge, store, home())[1]
+        yield forge_of(spec.forge, entry(spec.forge), store, home())[1]
 
 
-def forge_of(settings: ForgeSettings, memory: Memory, home: Path) -> tuple[Forge, Site]:
-    """Return the forge that a job asks for, and where its repositories are looked for."""
+def entry(settings: ForgeSettings) -> Credentials | None:
+    """Return how the job's forge is entered, None for the local one."""
     from pipelines.credentials import Credentials
+
+    remote = settings.gitlab or settings.github
+    return Credentials(remote) if remote else None
+
+
+def forge_of(settings: ForgeSettings, enter: Credentials | None, memory: Memory, home: Path) -> tuple[Forge, Site]:
+    """Return the forge that a job asks for, and where its repositories are looked for."""
     from pipelines.discover import Site
 
-    if settings.gitlab:
+    if settings.gitlab and enter:
         from pipelines.forges.gitlab import GitLabForge
 
-        enter = Credentials(settings.gitlab)
         gitlab = GitLabForge(settings.gitlab, enter.token, enter.access, memory, home)
         return gitlab, Site("gitlab", enter.url, enter.access, gitlab)
-    if settings.github:
+    if settings.github and enter:
         from pipelines.forges.github import GitHubForge
 
-        enter = Credentials(settings.github)
         github = GitHubForge(settings.github, enter.token, enter.access, memory, home)
         return github, Site("github", enter.url, enter.access, github)
     from pipelines.forges.local import LocalForge

@@ -21,6 +21,7 @@ from pipelines.describe import plain
 # Neither a user nor a host may begin with `-`: ssh would take it for an option.
 _SCP = re.compile(r"\w[\w.-]*@(?P<host>\w[\w.-]*):(?!:)(?P<path>[!-~]+)", re.ASCII)
 _SSH_URL = re.compile(r"ssh://(\w[\w.-]*@)?(?P<host>\w[\w.-]*)(:\d+)?/(?P<path>[!-~]+)", re.ASCII)
+SILENT = 120  # seconds after which a host that sends nothing is given up: at work, git on it says so every 5 s
 SAID = 400  # characters of a server's words that are told
 
 _ODD = re.compile(r"\\|%(2e|2f|5c|25)", re.I)  # a server may take it for a dot, a slash or another code
@@ -73,7 +74,8 @@ def git_at(url: str, mirror: Path | None, *args: str, access: Access | None = No
     """Run git with the one transport that this URL needs, and with `access` if it reaches the URL. Raises GitError,
     whose message holds no secret."""
     transport = "ssh" if ssh_parts(url) else urlsplit(url).scheme if "://" in url else "file"
-    settings, env = ["-c", f"protocol.{transport}.allow=always"], {"GIT_ALLOW_PROTOCOL": transport}
+    patience = ("-c", "http.lowSpeedLimit=1", "-c", f"http.lowSpeedTime={SILENT}")
+    settings, env = ["-c", f"protocol.{transport}.allow=always", *patience], {"GIT_ALLOW_PROTOCOL": transport}
     if transport == "ssh":
         env |= _SSH | {name: os.environ[name] for name in ("HOME", "SSH_AUTH_SOCK") if name in os.environ}
     if access is None or not access.reaches(url):
