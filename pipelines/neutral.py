@@ -1,4 +1,5 @@
-"""Text of others (models, tests, repositories, CI logs, comments) made harmless, before it reaches a forge or a terminal.
+"""Text of others (models, tests, repositories, CI logs, comments) made harmless, before it reaches a forge or a
+terminal.
 
 As a block or a name of code it stands in Markdown, where forges look for neither mentions nor references. But GitLab
 reads closing words in the raw text (Gitlab::ClosingIssueExtractor), older ones of it find the end of a block by regular
@@ -97,6 +98,15 @@ def named(name: str) -> str:
     """Return a name for a place within a line of Markdown, which may be the cell of a table: as it is, or as code if it
     has signs that mean something."""
     return name if _ORDINARY.fullmatch(name) and line(name) == name else code(name.replace("|", "¦"))
+
+
+def prose(text: str) -> str:
+    """Return a line of Markdown that quotes names and commands between backticks; these stay code, the rest of it is
+    as harmless as a title."""
+    parts = one_line(text, SHOWN).split("`")
+    if len(parts) % 2 == 0:  # the last one opens nothing
+        parts[-2:] = [f"{parts[-2]}'{parts[-1]}"]
+    return "".join(code(part) if number % 2 else harmless(part) for number, part in enumerate(parts))
 
 
 def _asleep(text: str) -> str:

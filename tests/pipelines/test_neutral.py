@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from pipelines.neutral import SHOWN, code, fenced, harmless, line, named, one_line, plain
+from pipelines.neutral import SHOWN, code, fenced, harmless, line, named, one_line, plain, prose
 
 MARKDOWN = MarkdownIt("commonmark").enable("table").enable("strikethrough")
 # What acts on a forge, as its documentation or source says; searched for in whatever plain text reaches one.
@@ -34,15 +34,16 @@ ACTING = {
 }
 # Of these, what acts in code as well.
 AWAKE = ("GitLab's default closing pattern", "skipped pipeline of GitLab", "skipped workflow of GitHub", "skip-checks")
-WORDS = """@ @all @ada @group/sub a@b.c # ! $ & ~ % 1 12 #1 !2 $3 &4 ~bug ~"a b" %v1 % " GH-1 gh- ^alert# Closes closes: fix Fixes
- FIXED resolving implement issue issues group/project PROJ-1 UTF-8 https:// http:// www. evil.example and , / /approve
- /umbau retry close [skip ci] [CI SKIP] [skip-ci] [ci_skip] [no ci] [actions skip] [ ] skip ci ***NO_CI*** * ** skip-checks: true
- skip- checks Signed-off-by: Co-Authored-By: umbau-job: Generated-by : Changelog: <!-- umbau --> --> <img src=x> <a href= </a> < >
- ![x](http://e/?q) [x](y) ]( [x]: ! [ ] ( ) : ` `` ``` ```` ~~~ > >>> - | \\ _ __ *iteration: [issue:1] &#64; &commat; Draft: [WIP] é ﬀ""".split()
-words = st.lists(
-    st.sampled_from([*WORDS, " ", "  ", "\n", "\n\n", "\t", "\r", "\u202e", "\u200b", "\x1b[31m", "\x1b", "\u2028", "\ud800"])
-    | st.text(max_size=3)
-).map("".join)
+TOKENS = r"""
+@ @all @ada @group/sub a@b.c # ! $ & ~ % 1 12 #1 !2 $3 &4 ~bug ~" %v1 " GH-1 gh- ^alert# Closes closes: fix Fixes FIXED
+resolving implement issue issues group/project PROJ-1 UTF-8 https:// http:// www. evil.example and , / /approve /umbau
+retry close [skip_ci] [skip-ci] [CI-SKIP] skip ci no actions [ ] ***NO_CI*** * ** *** NO_CI skip-checks: true skip-
+checks Signed-off-by: Co-Authored-By: umbau-job: Generated-by : Changelog: <!-- umbau --> --> <img src=x> <a href= </a>
+< > ![x](http://e/?q) [x](y) ]( [x]: ! ( ) ` `` ``` ```` ~~~ >>> - | || \ _ __ *iteration: [issue:1] &#64; &commat;
+Draft: [WIP] é ﬀ
+"""
+SPACES = [" ", "  ", "\n", "\n\n", "\t", "\r", "\u202e", "\u200b", "\x1b[31m", "\x1b", "\u2028", "\ud800", "[skip ci]"]
+words = st.lists(st.sampled_from([*TOKENS.split(), *SPACES]) | st.text(max_size=3)).map("".join)
 
 
 def kinds(markdown: str) -> set[str]:
@@ -84,7 +85,8 @@ def test_titles_are_one_short_line(said: str) -> None:
 def test_a_block_cannot_be_ended_by_what_is_in_it(said: str) -> None:
     around = f"before\n\n{fenced(said)}\n\nafter\n"
     tokens = MARKDOWN.parse(around)
-    assert [one.type for one in tokens if one.level == 0 and one.nesting >= 0] == ["paragraph_open", "fence", "paragraph_open"]
+    top = [one.type for one in tokens if one.level == 0 and one.nesting >= 0]
+    assert top == ["paragraph_open", "fence", "paragraph_open"]
     (block,) = [one for one in tokens if one.type == "fence"]
     assert not block.info
     acts_nowhere(block.content)
@@ -145,7 +147,13 @@ def test_how_it_reads(said: str, shown: str) -> None:
 
 @pytest.mark.parametrize(
     ("said", "shown"),
-    [("Draft: x", "'Draft: x"), ("[WIP] x", "'[WIP] x"), ("drafts/x", "drafts/x"), ("a\nb\tc", "a b c"), ("x" * 300, "x" * 200)],
+    [
+        ("Draft: x", "'Draft: x"),
+        ("[WIP] x", "'[WIP] x"),
+        ("drafts/x", "drafts/x"),
+        ("a\nb\tc", "a b c"),
+        ("x" * 300, "x" * 200),
+    ],
 )
 def test_how_a_title_reads(said: str, shown: str) -> None:
     assert line(said) == shown
@@ -175,9 +183,10 @@ def test_ordinary_names_are_left_as_they_are(name: str) -> None:
     assert named(name) == name
 
 
-@pytest.mark.parametrize(
-    "name", ["/approve", "@platform+@web", "a b", "__init__.py", "https://e.example/x", "www.e.example", "GH-1", "- x", "---", "a*b*c", "<b>", "`x`", "a|b c", ""]
-)
+ODD = ["/approve", "@platform+@web", "a b", "__init__.py", "https://e.example/x", "www.e.example", "GH-1", "- x", "---"]
+
+
+@pytest.mark.parametrize("name", [*ODD, "a*b*c", "<b>", "`x`", "a|b c", ""])
 def test_other_names_are_code(name: str) -> None:
     assert named(name) == code(name.replace("|", "¦"))
 
@@ -188,8 +197,26 @@ def test_plain_text_has_nothing_hidden(said: str) -> None:
     assert all(one in "\n\t" or unicodedata.category(one) not in {"Cc", "Cf", "Co", "Cs"} for one in plain(said))
 
 
-@pytest.mark.parametrize("said", ["Signed-off-by: x <x@y>", "a\n\nCo-authored-by: x <x@y>", "Umbau-Change: 0", "skip-checks:true", "Change-Id: I1"])
+@pytest.mark.parametrize(
+    "said",
+    ["Signed-off-by: x <x@y>", "a\n\nCo-authored-by: x <x@y>", "Umbau-Change: 0", "skip-checks:true", "Change-Id: I1"],
+)
 def test_git_finds_no_trailer_in_what_others_say(said: str) -> None:
     message = f"Title\n\nBody\n\n{harmless(said)}\n"
-    parsed = subprocess.run(["git", "interpret-trailers", "--parse"], input=message, capture_output=True, text=True, check=True)
-    assert parsed.stdout == ""
+    parse = ["git", "interpret-trailers", "--parse"]
+    assert subprocess.run(parse, input=message, capture_output=True, text=True, check=True).stdout == ""
+
+
+@given(words)
+def test_what_quotes_code_is_harmless_around_it(said: str) -> None:
+    shown = prose(said)
+    assert not kinds(f"- {shown}\n") & {"image", "link_open", "html_inline", "html_block", "fence"}
+    text = outside_code(f"- {shown}\n")
+    acting = [what for what, pattern in ACTING.items() if what != "trailer" and re.search(pattern, text)]
+    assert not acting, text
+    acts_nowhere(shown)
+
+
+def test_quoted_code_stays_code() -> None:
+    told = "tests: `pytest -q @all` 3 passed, @all of them `x"
+    assert prose(told) == "tests: `pytest -q @all` 3 passed, @ all of them 'x"
