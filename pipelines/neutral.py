@@ -18,7 +18,7 @@ SHOWN = 1500  # characters of one block
 NAME = 200  # of a title or name
 
 _ACTING = frozenset({"Cc", "Cf", "Co", "Cs"})  # categories of characters that act on a terminal or reorder a line
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")  # colours, cursor, window title
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")  # colours, cursor, window title
 _ORDINARY = re.compile(r"[A-Za-z0-9.][A-Za-z0-9./:-]*(?:_[A-Za-z0-9./:-]+)*")  # means nothing to Markdown
 
 # docs.gitlab.com/user/project/issues/managing_issues (default closing pattern), docs.github.com "Linking a pull request
@@ -37,17 +37,17 @@ _COMMAND = re.compile(r"^(?=/|```)", re.M)  # quick actions, and what would end 
 
 # In plain text, a sign that means something because of what follows it at once.
 _SIGNS = re.compile(
-    r"(?<![A-Za-z0-9_])@(?=\S)"  # mentions; not the @ of an e-mail address
+    r"(?<![A-Za-z0-9])@(?=\S)"  # mentions, not the @ of an e-mail address; an underscore before it may be for emphasis
     r"|[#!$](?=[0-9])"  # issues (alerts are ^alert#1), merge requests, snippets
     r"|&(?=[#A-Za-z0-9])"  # epics, and characters by their names in HTML
     r"|[~%](?=\S)"  # labels, milestones
-    r"|(?<![A-Za-z0-9_])gh-(?=[0-9])"
+    r"|(?<![A-Za-z0-9])gh-(?=[0-9])"
     r"|\*(?=iteration:)|\[(?=[a-z_]+:\S)"  # iterations; [issue:1], [vulnerability:1]
-    r"|\w:(?=//)|(?<![A-Za-z0-9_])www\.(?=\S)"  # what becomes a link by itself
+    r"|\w:(?=//)|(?<![A-Za-z0-9])www\.(?=\S)"  # what becomes a link by itself
     r"|!(?=\[)|\](?=[(\[:])|<(?=[A-Za-z/!?])",  # images, links, HTML, comments such as our own markers
     re.I,
 )
-_LEADING = re.compile(r"^([ \t]*/)(?=\S)", re.M)
+_LEADING = re.compile(r"^([ \t>*+-]*/)(?=\S)", re.M)
 _TRAILER = re.compile(r"^(?=[ \t]*(?:[a-z][a-z-]*-by|umbau-[\w-]*|changelog|change-id)[ \t]*:)", re.M | re.I)
 _DRAFT = re.compile(r"^(?=[\[(](?:draft|wip)[\])]|(?:draft|wip)\s*[:-])", re.I)
 
@@ -55,6 +55,8 @@ _DRAFT = re.compile(r"^(?=[\[(](?:draft|wip)[\])]|(?:draft|wip)\s*[:-])", re.I)
 def plain(text: str) -> str:
     """Return text without characters that act on a terminal or reorder what is read. Its words may still act on a
     forge."""
+    if text.replace("\n", "").replace("\t", "").isprintable():  # as nearly all text is
+        return text
     return "".join(one for one in text if one in "\n\t" or unicodedata.category(one) not in _ACTING)
 
 
