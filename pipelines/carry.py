@@ -12,6 +12,7 @@ from pipelines.neutral import line
 from pipelines.signing import UMBAU, Committer
 
 NAMED = 10  # of the commits that are kept
+SHORT = 12  # characters of their names; git itself would take as many as the repository needs, which changes
 # Attributes of the repository could ask for conflicts to be settled by a driver; none are read when it is git's empty
 # tree that they come from. Older gits read none in a bare repository at all.
 _PLAIN = ("-c", "attr.tree=4b825dc642cb6eb9a060e54bf8d69288fbee4904")
@@ -58,11 +59,15 @@ def _date(mirror: Path, commit: str) -> str:
 
 def _message(mirror: Path, ours: str, theirs: str) -> str:
     """Return a message that names the commits and whose they are."""
-    log = git(mirror, "log", "--reverse", "-z", "--encoding=UTF-8", "--format=%h%x09%an%x09%s", f"{ours}..{theirs}", "--")
+    log = git(
+        mirror, "log", "--reverse", "-z", "--encoding=UTF-8", "--format=%h%x09%an%x09%s", f"{ours}..{theirs}", "--"
+    )
     kept = [entry.split("\t", 2) for entry in log.decode(errors="replace").split("\0") if entry]
     whose = list(dict.fromkeys(line(author) or "nobody" for _, author, _ in kept))
-    names = ", ".join(whose[:NAMED]) + (f" and {len(whose) - NAMED} more" if len(whose) > NAMED else "")
-    told = [f"- {name} {line(subject)}, by {line(author) or 'nobody'}" for name, author, subject in kept[-NAMED:]]
+    names = ", ".join(whose[:3]) + (f" and {len(whose) - 3} more" if len(whose) > 3 else "")
+    told = [
+        f"- {name[:SHORT]} {line(subject)}, by {line(author) or 'nobody'}" for name, author, subject in kept[-NAMED:]
+    ]
     left = [f"- {len(kept) - NAMED} before these"] if len(kept) > NAMED else []
     listed = "\n".join([*left, *told])
     return f"Keep what {names or 'others'} pushed\n\n{listed}\n\nGenerated-by: umbau/{version('umbau')}\n"
