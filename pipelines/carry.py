@@ -63,11 +63,10 @@ def _message(mirror: Path, ours: str, theirs: str) -> str:
         mirror, "log", "--reverse", "-z", "--encoding=UTF-8", "--format=%h%x09%an%x09%s", f"{ours}..{theirs}", "--"
     )
     kept = [entry.split("\t", 2) for entry in log.decode(errors="replace").split("\0") if entry]
-    whose = list(dict.fromkeys(line(author) or "nobody" for _, author, _ in kept))
+    people = [line(author) or "nobody" for _, author, _ in kept]
+    whose = list(dict.fromkeys(people))
     names = ", ".join(whose[:3]) + (f" and {len(whose) - 3} more" if len(whose) > 3 else "")
-    told = [
-        f"- {name[:SHORT]} {line(subject)}, by {line(author) or 'nobody'}" for name, author, subject in kept[-NAMED:]
-    ]
+    told = [f"- {name[:SHORT]} {line(subject)}, by {who}" for (name, _, subject), who in zip(kept, people, strict=True)]
     left = [f"- {len(kept) - NAMED} before these"] if len(kept) > NAMED else []
-    listed = "\n".join([*left, *told])
+    listed = "\n".join([*left, *told[-NAMED:]])
     return f"Keep what {names or 'others'} pushed\n\n{listed}\n\nGenerated-by: umbau/{version('umbau')}\n"
