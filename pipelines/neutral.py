@@ -47,7 +47,7 @@ _SIGNS = re.compile(
     r"|!(?=\[)|\](?=[(\[:])|<(?=[A-Za-z/!?])",  # images, links, HTML, comments such as our own markers
     re.I,
 )
-_LEADING = re.compile(r"^([ \t>*+-]*/)(?=\S)", re.M)
+_LEADING = re.compile(r"^([ \t>*_~+-]*/)(?=\S)", re.M)
 _TRAILER = re.compile(r"^(?=[ \t]*(?:[a-z][a-z-]*-by|umbau-[\w-]*|changelog|change-id)[ \t]*:)", re.M | re.I)
 _DRAFT = re.compile(r"^(?=[\[(](?:draft|wip)[\])]|(?:draft|wip)\s*[:-])", re.I)
 

@@ -52,8 +52,10 @@ def kinds(markdown: str) -> set[str]:
 
 
 def outside_code(markdown: str) -> str:
-    tokens = MARKDOWN.parse(markdown)
-    return "\n".join(child.content for token in tokens for child in token.children or [] if child.type == "text")
+    """Return what a reader sees of a text, code left out, a paragraph or cell in a line."""
+    said = {"text": lambda child: child.content, "softbreak": lambda child: "\n", "code_inline": lambda child: " "}
+    paragraphs = [token.children or [] for token in MARKDOWN.parse(markdown)]
+    return "\n".join("".join(said.get(one.type, lambda _: "")(one) for one in children) for children in paragraphs)
 
 
 @given(words)
