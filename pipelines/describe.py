@@ -36,7 +36,7 @@ COMMANDS = {
     "apply-to-all INSTRUCTION": "make it a rule for all requests of the job, once one of its maintainers confirms that",
 }
 
-_TRAILER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*): *(\S.*)")
+_TRAILER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*): *(.*)")
 _OURS = re.compile(r"umbau-.*|generated-by", re.I)
 
 
@@ -111,14 +111,14 @@ def wording(job: Job, known: Facts) -> Words:
 
 
 def _trailer(text: str) -> str:
-    """Return a trailer of the job's own as one line; nothing for nothing."""
+    """Return a trailer of the job's own as one line; nothing for one that says nothing."""
     said = one_line(text, TRAILER)
     found = _TRAILER.fullmatch(said)
     if said and not found:
         raise BadTemplate(f"merge_request.trailers: {said!r} is no trailer: write one such as `Refs: OPS-17`")
     if found and _OURS.fullmatch(found[1]):
         raise BadTemplate(f"merge_request.trailers: {found[1]} is Umbau's own to say")
-    return f"{found[1]}: {found[2]}" if found else ""
+    return f"{found[1]}: {found[2]}" if found and found[2] else ""
 
 
 def _cut(text: str) -> str:

@@ -5,6 +5,8 @@ import subprocess
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from operators.data import Covered, Edit, Finding, Outcome, Shard, Verdict
@@ -15,6 +17,7 @@ from pipelines.forge import Description
 from pipelines.job import Job
 from pipelines.owners import Owners, owners
 from pipelines.text import BadTemplate
+from tests.pipelines.test_neutral import ACTING, AWAKE, kinds, outside_code, words
 
 REPO = Repo("platform/billing", "/nowhere", "c0ffee", "main")
 MARKDOWN = MarkdownIt("commonmark")
@@ -269,7 +272,6 @@ BAD = {
     "trailer": ({"trailers": ["{{ nope }}"]}, "'nope' is undefined"),
     "no trailer": ({"trailers": ["just words"]}, "'just words' is no trailer: write one such as `Refs: OPS-17`"),
     "no key": ({"trailers": [": x"]}, "is no trailer"),
-    "no value": ({"trailers": ["Refs:"]}, "is no trailer"),
     "Umbau's own": ({"trailers": ["umbau-change: 0"]}, "umbau-change is Umbau's own to say"),
     "Umbau's own as well": ({"trailers": ["Generated-by: me"]}, "Generated-by is Umbau's own to say"),
 }
@@ -298,7 +300,12 @@ def trailers(message: str) -> list[str]:
 def test_no_name_makes_a_trailer(group: str) -> None:
     settings = {
         "message": "{{ group }}\n\n{{ files | join('\n') }}\n\n{{ group }}",
-        "trailers": ["Area: {{ group }}", "Refs: OPS-17", "{% if not model %}{% else %}Model: yes{% endif %}"],
+        "trailers": [
+            "Area: {{ group }}",
+            "Refs: OPS-17",
+            "{% if model %}Model: yes{% endif %}",
+            "Owners: {{ owners | join }}",
+        ],
     }
     message = text(change(part(f"{group}.py"), group=group), merge_request=settings).message
     found = [line.partition(": ") for line in trailers(message)]
@@ -356,3 +363,41 @@ def test_owners_are_asked_and_teams_are_told_of() -> None:
     assert "not asked" not in describe(job(), change(part("a.py")), owned=owned).body
     broken = describe(job(**asked), change(part("a.py")), owned=Owners(trouble="CODEOWNERS cannot be read: binary"))
     assert "No owner was asked to review: `CODEOWNERS cannot be read: binary`." in broken.body
+
+
+EVERYTHING = "{{ group }} {{ repo }}\n\n{{ owners | join(' ') }}\n\n{% for one in files %}\n* {{ one }}{% endfor %}\n\n"
+EVERYTHING += "| a | b |\n|---|---|\n| {{ group }} | {{ uncovered | join(' ') }} |\n\n{{ proof | join('\n\n') }}\n"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(words, min_size=6, max_size=6))
+def test_whatever_others_say_does_nothing(said: list[str]) -> None:
+    path, group, name, message, note, proof = (one.replace("\0", "") for one in said)
+    change_ = Change(
+        "greet",
+        Repo(name, "/nowhere", "c0ffee", "main"),
+        "umbau/greet/app",
+        group,
+        (part(path, Finding("tests", message, path), said=message, notes=(note,)),),
+        {path: "x = 1\n"},
+        (proof,),
+        (Dropped(part(f"{path} {note}"), (Finding("tests", message, path),)),),
+        covered=(Covered(path, ((1, 1, False),)),),
+    )
+    templates = {"title": "t {{ group }}", "body": EVERYTHING, "message": EVERYTHING, "trailers": ["X: x{{ group }}"]}
+    owned = owners(f"* {path} {note}")
+    asking = job(merge_request={**templates, "reviewers": {"owners": True}})
+    found = describe(asking, change_, owned=owned, comments=True)
+    assert not kinds(found.body) & {"image", "link_open", "html_inline", "html_block"}
+    for what, pattern in ACTING.items():
+        if what != "trailer":
+            assert not re.search(pattern, outside_code(found.body)), what
+        assert not re.search(pattern, found.title), what
+        assert not re.search(pattern, found.message.rpartition("\n\n")[0]), what
+        if what in AWAKE:
+            assert not re.search(pattern, found.body), what
+    assert not re.search(r"(?m)^/", found.body)
+    assert found.body.rstrip().endswith("for the job `greet`.")
+    assert [line.partition(":")[0] for line in trailers(found.message)] == [
+        *("Umbau-Job", "Umbau-Change", "Generated-by", "X")
+    ]
