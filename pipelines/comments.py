@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from operators.data import Finding, Outcome
 from operators.workspace import Workspace
 from pipelines.data import Change, Dropped, Plan
-from pipelines.describe import code, fenced
 from pipelines.forge import Comment, Forge, Request
+from pipelines.neutral import code, fenced
 from pipelines.store import Store
 
 
