@@ -19,19 +19,19 @@ _PLAIN = ("-c", "attr.tree=4b825dc642cb6eb9a060e54bf8d69288fbee4904")
 _CONFLICTS = 10_000  # records that git tells of them
 
 
-def carried(repo: Repo, ours: str, theirs: str, new: str, by: Committer = UMBAU) -> str | None:
+def carried(repo: Repo, ours: str, theirs: str, new: str, by: Committer = UMBAU, message: str = "") -> str | None:
     """Return the commit on top of `new` that adds what changed from `ours` to `theirs`; None when it conflicts.
 
     `ours` is what Umbau had pushed, `theirs` what the branch held when a person had gone on from there, `new` what
-    Umbau would push now, perhaps on a newer base; all are in the mirror. The same three give the same commit. Raises
-    GitError.
+    Umbau would push now, perhaps on a newer base; all are in the mirror. The same three give the same commit. Its
+    message, unless another is given, names what people pushed. Raises GitError.
     """
     mirror = Path(repo.mirror)
     tree = _merged(mirror, ours, theirs, new)
     if not tree:
         return None
-    message = _message(mirror, ours, theirs)
-    return signed(mirror, _commit(mirror, tree, new, message, _date(mirror, new), by), by)
+    said = message or _message(mirror, ours, theirs)
+    return signed(mirror, _commit(mirror, tree, new, said, _date(mirror, new), by), by)
 
 
 def _merged(mirror: Path, ours: str, theirs: str, new: str) -> str:

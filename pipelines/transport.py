@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from operators.proc import GitError, git
 from pipelines.commit import checked
-from pipelines.describe import plain
+from pipelines.neutral import plain
 
 # Neither a user nor a host may begin with `-`: ssh would take it for an option.
 _SCP = re.compile(r"\w[\w.-]*@(?P<host>\w[\w.-]*):(?!:)(?P<path>[!-~]+)", re.ASCII)

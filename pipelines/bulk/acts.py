@@ -122,14 +122,14 @@ def _revert(job: str, repo: Repo, forge: Forge, request: Request) -> Request:
     if not ours:
         raise ForgeError("holds no commit of Umbau's: take it back by hand")
     base = git(mirror, "rev-parse", "--verify", f"{ours}^1").decode().strip()
-    made = carried(repo, head, base, repo.commit)
+    title = line(f"Revert: {request.title}")
+    text = Description(title, f"Takes back {request.url}\n", f"{title}\n\nTakes back {request.url}\n")
+    made = carried(repo, head, base, repo.commit, message=text.message)
     if made is None:
         raise ForgeError("conflicts with what was changed later: take it back by hand")
     whole = _changed(repo, made)
     if not whole:
         raise ForgeError("is taken back already: nothing of it is left")
-    title = line(f"Revert: {request.title}")
-    text = Description(title, f"Takes back {request.url}\n", f"{title}\n\nTakes back {request.url}\n")
     change = Change(job, repo, f"{REVERTS}{request.branch}", "revert", (), whole)
     return forge.push(change, made, text)
 

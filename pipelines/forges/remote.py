@@ -15,8 +15,8 @@ from operators.folders import alone
 from operators.proc import GitError
 from pipelines.commit import checked
 from pipelines.data import Repo
-from pipelines.describe import plain
 from pipelines.forge import Memory, NotPushed
+from pipelines.neutral import plain
 from pipelines.transport import Access, fetch_at, git_at, words
 
 _MARK = re.compile(r"^<!-- umbau job=([a-z0-9][a-z0-9._-]*) digest=([0-9a-f]+) -->[ \t]*\r?$", re.M)
