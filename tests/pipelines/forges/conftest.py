@@ -49,7 +49,7 @@ class Site:
         title: str = "Greet",
     ) -> Request:
         change = self.change(whole, branch, repo)
-        text = Description(title, "Why.\n", f"{title}\n\nWhy.\n", ("umbau",))
+        text = Description(title, "Why.\n", f"{title}\n\nWhy.\n\nUmbau-Change: {change.digest}\n", ("umbau",))
         return self.forge.push(change, commit(change.repo, whole, text.message), text)
 
     def git(self, *args: str) -> str:
