@@ -1,7 +1,7 @@
 """How git gets to a repository: the one transport that its URL needs, and credentials that git asks us for.
 
 A secret is handed to git's credential helper in the environment: it stands in no URL, no argument and no file, and git
-sends it to the one URL that it was told for.
+sends it to the host of that URL alone.
 """
 
 from __future__ import annotations
