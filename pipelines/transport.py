@@ -1,7 +1,7 @@
 """How git gets to a repository: the one transport that its URL needs, and credentials that git asks us for.
 
 A secret is handed to git's credential helper in the environment: it stands in no URL, no argument and no file, and git
-sends it to the one URL that it was told for.
+sends it to the host of that URL alone.
 """
 
 from __future__ import annotations
@@ -78,17 +78,17 @@ def git_at(url: str, mirror: Path | None, *args: str, access: Access | None = No
     settings, env = ["-c", f"protocol.{transport}.allow=always", *patience], {"GIT_ALLOW_PROTOCOL": transport}
     if transport == "ssh":
         env |= _SSH | {name: os.environ[name] for name in ("HOME", "SSH_AUTH_SOCK") if name in os.environ}
-    if access is None or not access.reaches(url):
-        return git(mirror, *settings, *args, env=env)
-    # For its host alone: git spells paths in more than one way. It follows no redirect and asks for nothing but `url`.
-    parts = urlsplit(url)
-    settings += ["-c", f"credential.{parts.scheme}://{parts.netloc}.helper={_HELPER}"]
-    env |= {"UMBAU_GIT_USER": access.user, "UMBAU_GIT_SECRET": access.secret}
+    within = access if access and access.reaches(url) else None
+    if within:
+        # For its host alone: git spells paths in more than one way. It follows no redirect and asks for nothing else.
+        parts = urlsplit(url)
+        settings += ["-c", f"credential.{parts.scheme}://{parts.netloc}.helper={_HELPER}"]
+        env |= {"UMBAU_GIT_USER": within.user, "UMBAU_GIT_SECRET": within.secret}
     try:
         return git(mirror, *settings, *args, env=env)
     except GitError as error:
-        said = _redacted(str(error), access)
-    raise GitError(said)  # not from within: the first one would go along
+        said = str(error).partition("fatal: Could not read from remote repository.")[0].strip() or str(error)
+    raise GitError(_redacted(said, within) if within else said)  # not from within: the first one would go along
 
 
 def fetch_at(url: str, mirror: Path, wanted: str, access: Access | None = None) -> str:
@@ -104,8 +104,9 @@ def fetch_at(url: str, mirror: Path, wanted: str, access: Access | None = None) 
 def words(said: str) -> str:
     """Return what a server said, of all that git printed, in one line: nothing that acts on a terminal, and no more
     than is read. "" when it said nothing."""
-    lines = [line.removeprefix("remote:").strip() for line in plain(said).splitlines() if line.startswith("remote:")]
-    text = " ".join(line for line in lines if re.search(r"\w", line))
+    lines = [line for line in plain(said).splitlines() if line.startswith(("remote:", "ERROR:"))]  # https, ssh
+    bare = [line.removeprefix("remote:").strip().removeprefix("ERROR:").strip() for line in lines]
+    text = " ".join(line for line in bare if re.search(r"\w", line))
     return text if len(text) <= SAID else f"{text[:SAID]} ..."
 
 
