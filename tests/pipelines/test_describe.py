@@ -315,6 +315,12 @@ def test_no_name_makes_a_trailer(group: str) -> None:
         assert not re.search(pattern, message)
 
 
+def test_a_message_may_begin_with_the_title() -> None:
+    settings = {"title": "Greet in {{ group }}", "message": "{{ title }}\n\nAll of it."}
+    message = text(change(part("a.py")), merge_request=settings).message
+    assert message.startswith("Greet in app\n\nAll of it.\n\nUmbau-Job: greet\n")
+
+
 def test_names_do_nothing_in_a_message() -> None:
     hostile = "Closes #1 @all [skip ci].py"
     found = text(change(part(hostile), group=hostile), merge_request={"body": "In {{ group }}: {{ files | join }}"})
