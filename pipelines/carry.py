@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from pathlib import Path
 
-from operators.proc import git, git_records
+from operators.proc import GitError, git
 from pipelines.commit import checked, person, signed
 from pipelines.data import Repo
 from pipelines.neutral import line
@@ -14,9 +14,9 @@ from pipelines.signing import UMBAU, Committer
 NAMED = 10  # of the commits that are kept
 SHORT = 12  # characters of their names; git itself would take as many as the repository needs, which changes
 # Attributes of the repository could ask for conflicts to be settled by a driver; none are read when it is git's empty
-# tree that they come from. Older gits read none in a bare repository at all.
-_PLAIN = ("-c", "attr.tree=4b825dc642cb6eb9a060e54bf8d69288fbee4904")
-_CONFLICTS = 10_000  # records that git tells of them
+# tree that they come from. gits before 2.43 read none in a bare repository at all.
+_PLAIN = {"GIT_ATTR_SOURCE": "4b825dc642cb6eb9a060e54bf8d69288fbee4904"}
+_CONFLICT = "git merge-tree ended with 1"  # and nothing more to say: whatever else goes wrong ends with 128, and words
 
 
 def carried(repo: Repo, ours: str, theirs: str, new: str, by: Committer = UMBAU, message: str = "") -> str | None:
@@ -42,9 +42,12 @@ def _merged(mirror: Path, ours: str, theirs: str, new: str) -> str:
     """
     date = _date(mirror, ours)
     sides = [_commit(mirror, f"{side}^{{tree}}", ours, "", date, UMBAU) for side in (new, theirs)]
-    asked = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", *sides)
-    told = list(git_records(mirror, *_PLAIN, *asked, limit=_CONFLICTS, codes=(0, 1)))
-    return checked(told[0]) if len(told) == 1 else ""
+    try:
+        return checked(git(mirror, "merge-tree", "--write-tree", "--no-messages", *sides, env=_PLAIN))
+    except GitError as why:
+        if str(why) != _CONFLICT:
+            raise
+        return ""
 
 
 def _commit(mirror: Path, tree: str, parent: str, message: str, date: str, by: Committer) -> str:

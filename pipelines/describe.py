@@ -12,7 +12,7 @@ from pipelines.data import Change, Dropped
 from pipelines.facts import VERSION, Facts, examples, facts
 from pipelines.forge import Description
 from pipelines.job import Job
-from pipelines.neutral import code, fenced, one_line, prose
+from pipelines.neutral import asleep, code, fenced, harmless, one_line, prose
 from pipelines.owners import Owners, owners_at
 from pipelines.reviewers import not_users, reviewers
 from pipelines.text import BadTemplate, render
@@ -93,26 +93,30 @@ def rehearse(job: Job) -> None:
 
 
 def wording(job: Job, known: Facts) -> Words:
-    """Return what the job itself says of a merge request. Raises BadTemplate."""
+    """Return what the job itself says of a merge request. Facts are harmless each by itself; that they, or what a
+    template makes of them, are not together is seen to here. Raises BadTemplate."""
     settings, text = job.merge_request, known.in_text()
-    title = one_line(render(settings.title, **text))
+    body = settings.body or "{{ description }}"
+    own = f"{settings.title} {body} {settings.message} {job.description}"
+    title = one_line(harmless(render(settings.title, **text), own))
     if not title:
         raise BadTemplate("merge_request.title is empty")
-    body = render(settings.body, **known.in_markdown()) if settings.body else job.description
-    if settings.message:
-        message = render(settings.message, **text).strip()
-    else:
-        message = f"{title}\n\n{render(settings.body, **text) if settings.body else job.description}".strip()
+    message = render(settings.message or f"{{{{ title }}}}\n\n{body}", title=title, **text)
+    message = harmless(message[:WORDS], own).strip()
     if not message:
         raise BadTemplate("merge_request.message is empty")
     trailers = [f"Umbau-Job: {job.name}", f"Umbau-Change: {known.digest}", f"Generated-by: umbau/{known.version}"]
-    trailers += [line for template in settings.trailers if (line := _trailer(render(template, **text)))]
-    return Words(title, _cut(body.strip()), f"{message[:WORDS].strip()}\n\n" + "\n".join(trailers) + "\n")
+    trailers += [line for template in settings.trailers if (line := _trailer(render(template, **text), template))]
+    return Words(
+        title,
+        _cut(asleep(render(body, **known.in_markdown()).strip(), own)),
+        f"{message}\n\n" + "\n".join(trailers) + "\n",
+    )
 
 
-def _trailer(text: str) -> str:
+def _trailer(text: str, own: str) -> str:
     """Return a trailer of the job's own as one line; nothing for one that says nothing."""
-    said = one_line(text, TRAILER)
+    said = one_line(harmless(one_line(text, TRAILER), own), TRAILER)
     found = _TRAILER.fullmatch(said)
     if said and not found:
         raise BadTemplate(f"merge_request.trailers: {said!r} is no trailer: write one such as `Refs: OPS-17`")

@@ -19,8 +19,8 @@ VERSION = version("umbau")
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The names that `title`, `body`, `message` and `trailers` may use. `branch`, by which a request is found again
-    before anything is known of it, has `job` and `group` alone."""
+    """The names that `title`, `body`, `message` and `trailers` may use; `message` has `title` as well. `branch`, by
+    which a request is found again before anything is known of it, has `job` and `group` alone."""
 
     job: str
     """The job's name."""

@@ -49,6 +49,8 @@ _SIGNS = re.compile(
 )
 _LEADING = re.compile(r"^([ \t>*_~+-]*/)(?=\S)", re.M)
 _TRAILER = re.compile(r"^(?=[ \t]*(?:[a-z][a-z-]*-by|umbau-[\w-]*|changelog|change-id)[ \t]*:)", re.M | re.I)
+_JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.S)
+_REST = re.compile(r"\s*\S*")
 _DRAFT = re.compile(r"^(?=[\[(](?:draft|wip)[\])]|(?:draft|wip)\s*[:-])", re.I)
 
 
@@ -60,12 +62,18 @@ def plain(text: str) -> str:
     return "".join(one for one in text if one in "\n\t" or unicodedata.category(one) not in _ACTING)
 
 
-def harmless(text: str) -> str:
+def harmless(text: str, own: str = "") -> str:
     """Return text for commit messages: nothing in it is a command, mention, reference, link, HTML or trailer, closes an
-    issue or keeps a pipeline from running."""
-    text = _asleep(plain(_ANSI.sub("", text)))
-    text = _SIGNS.sub(lambda found: f"{found[0]} ", text)
-    return _TRAILER.sub("> ", _LEADING.sub(r"\1 ", text))
+    issue or keeps a pipeline from running; but for what stands, word for word, in the job's `own` text."""
+    text = asleep(plain(_ANSI.sub("", text)), own)
+    for pattern, by in ((_SIGNS, r"\g<0> "), (_LEADING, r"\1 "), (_TRAILER, "> ")):
+        text = _broken(pattern, by, text, own)
+    return text
+
+
+def asleep(text: str, own: str = "") -> str:
+    """Return Markdown without what acts there even as code, but for what stands in the job's `own` text."""
+    return _broken(_SKIPPING, r"\g<0> ", _broken(_CLOSING, r"\1 - ", text, own), own)
 
 
 def line(text: str, most: int = NAME) -> str:
@@ -83,14 +91,14 @@ def fenced(text: str) -> str:
     text = plain(_ANSI.sub("", text)).strip()
     if len(text) > SHOWN:
         text = text[:SHOWN] + "\n..."
-    shown = _COMMAND.sub(" ", _asleep(text))
+    shown = _COMMAND.sub(" ", asleep(text))
     fence = "`" * max(3, _ticks(shown) + 1)
     return f"{fence}\n{shown}\n{fence}"
 
 
 def code(name: str) -> str:
     """Return a name as code within a line of Markdown, which it cannot end."""
-    text = _asleep(one_line(name))
+    text = asleep(one_line(name))
     mark = "`" * (_ticks(text) + 1)
     space = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{mark}{space}{text}{space}{mark}" if text else ""
@@ -111,9 +119,27 @@ def prose(text: str) -> str:
     return "".join(code(part) if number % 2 else harmless(part) for number, part in enumerate(parts))
 
 
-def _asleep(text: str) -> str:
-    """Return text without what acts though it is code."""
-    return _SKIPPING.sub(lambda found: f"{found[0]} ", _CLOSING.sub(r"\1 - ", text))
+def _broken(pattern: re.Pattern[str], by: str, text: str, own: str) -> str:
+    if not own:
+        return pattern.sub(by, text)
+    said = f" {' '.join(_JINJA.sub(' ', own).split())} "
+    return pattern.sub(lambda found: found[0] if _stands(found, said) else found.expand(by), text)
+
+
+def _stands(found: re.Match[str], said: str) -> bool:
+    """Say whether the words that a match is part of, or that follow it, are among those `said`; a fact may be joined to
+    the last of them, as in `https://example.eu/{{ group }}`."""
+    text = found.string
+    start = max(text.rfind(space, 0, found.start()) for space in " \t\n") + 1
+    rest = _REST.match(text, found.end())
+    words = " ".join(text[start : rest.end() if rest else None].split())
+    least = " ".join(text[start : found.end() + 1].split()) if found[0] else words
+    at = said.find(f" {least}")
+    while at >= 0:
+        if words.startswith(said[at + 1 : said.index(" ", at + 1 + len(least))]):
+            return True
+        at = said.find(f" {least}", at + 1)
+    return False
 
 
 def _ticks(text: str) -> int:

@@ -142,7 +142,7 @@ def test_the_description_is_no_template() -> None:
 
 
 def test_a_body_stays_below_what_forges_take() -> None:
-    loud = [Finding("tests", "x" * 5000, "y" * 5000) for _ in range(40)]
+    loud = [Finding("tests", "x" * 5000, "y" * 5000) for _ in range(9)]
     notes = tuple(f"{number} " + "n" * 300 for number in range(40))
     parts = [part(f"app/{number}/{'z' * 180}.py", *loud, said="s", notes=notes) for number in range(60)]
     missed = tuple((2 * line, 2 * line, False) for line in range(500))
@@ -315,6 +315,12 @@ def test_no_name_makes_a_trailer(group: str) -> None:
         assert not re.search(pattern, message)
 
 
+def test_a_message_may_begin_with_the_title() -> None:
+    settings = {"title": "Greet in {{ group }}", "message": "{{ title }}\n\nAll of it."}
+    message = text(change(part("a.py")), merge_request=settings).message
+    assert message.startswith("Greet in app\n\nAll of it.\n\nUmbau-Job: greet\n")
+
+
 def test_names_do_nothing_in_a_message() -> None:
     hostile = "Closes #1 @all [skip ci].py"
     found = text(change(part(hostile), group=hostile), merge_request={"body": "In {{ group }}: {{ files | join }}"})
@@ -396,7 +402,7 @@ def test_whatever_others_say_does_nothing(said: list[str]) -> None:
         assert not re.search(pattern, found.message.rpartition("\n\n")[0]), what
         if what in AWAKE:
             assert not re.search(pattern, found.body), what
-    assert not re.search(r"(?m)^/", found.body)
+    assert not re.search(r"(?m)^/\w", found.body)
     assert found.body.rstrip().endswith("for the job `greet`.")
     assert [line.partition(":")[0] for line in trailers(found.message)] == [
         *("Umbau-Job", "Umbau-Change", "Generated-by", "X")

@@ -148,6 +148,33 @@ def test_how_it_reads(said: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "own", "shown"),
+    [
+        ("Closes #1, for @ada", "Closes #1, for @ada", "Closes #1, for @ada"),
+        ("Closes #1: app", "Closes #1: {{ group }}", "Closes #1: app"),
+        ("Closes #1, #2 @all", "Closes #1, {{ group }}", "Closes #1, # 2 @ all"),
+        ("Closes #1 and fixes #2", "Closes #1 {{ group }}", "Closes #1 and fixes - # 2"),
+        ("Closes #1", "{{ group }} #1", "Closes - #1"),
+        ("[skip ci]", "{{ a }} {{ b }}", "[ skip ci]"),
+        ("[skip ci] x", "[skip ci] {{ b }}", "[skip ci] x"),
+        ("@all", "mail x@allianz.example", "@ all"),
+        ("@ada x", "{% if model %}@ada{% endif %} {{ group }}", "@ada x"),
+        ("/label ~x\n/approve", "/label ~x\n{{ group }}", "/label ~x\n/ approve"),
+        ("Signed-off-by: A <a@b>", "Signed-off-by: A <a@b>", "Signed-off-by: A <a@b>"),
+        ("Signed-off-by: A", "{{ group }}", "> Signed-off-by: A"),
+        ("see https://e.example/x", "see https://e.example/x", "see https://e.example/x"),
+        ("https://e.example/x/leak", "https://e.example/x/{{ group }}", "https://e.example/x/leak"),
+        ("https://evil.example/x", "https://e.example/x/{{ group }}", "https: //evil.example/x"),
+        ("Closes #1:app", "Closes #1:{{ group }}", "Closes #1:app"),
+        ("Signed-off-by: A", "S {{ group }}", "> Signed-off-by: A"),
+    ],
+)
+def test_what_the_job_itself_says_stays(said: str, own: str, shown: str) -> None:
+    assert harmless(said, own) == shown
+    assert harmless(shown, own) == shown
+
+
+@pytest.mark.parametrize(
     ("said", "shown"),
     [
         ("Draft: x", "'Draft: x"),
