@@ -1,0 +1,33 @@
+"""What failed jobs of a pipeline printed, at its end and without what only a terminal shows."""
+
+from __future__ import annotations
+
+import re
+
+from pipelines.forges.gitlab_api import Api, project
+
+JOBS = 3
+LINES = 100  # of one job
+SIZE = 20_000  # characters of all
+_SECTION = re.compile(r"section_(?:start|end):\d+:[^\r\n\x1b]*")  # what the runner folds its output by
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z [0-9a-f]{2}[OE][+ ]?", re.M)
+
+
+def log(api: Api, repo: str, pipeline: int) -> str:
+    """Return the ends of what the failed jobs of a pipeline printed, those that may fail left out."""
+    listed = api.list(repo, f"{project(repo)}/pipelines/{pipeline}/jobs", **{"scope[]": "failed"})
+    failed = sorted((job for job in listed if not job.get("allow_failure")), key=lambda job: int(job["id"]))[:JOBS]
+    parts = []
+    for job in failed:
+        told = ending(api.ends(repo, f"{project(repo)}/jobs/{job['id']}/trace"))
+        why = f" ({job['failure_reason']})" if job.get("failure_reason") else ""
+        parts.append(f"{job['name']} of stage {job['stage']} failed{why}:\n{told[-(SIZE // len(failed)) :]}")
+    return "\n\n".join(parts)[-SIZE:]
+
+
+def ending(trace: str) -> str:
+    """Return the last lines of a trace as a person sees them."""
+    text = _ANSI.sub("", _SECTION.sub("", _STAMP.sub("", trace)))
+    lines = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in text.split("\n")]
+    return "\n".join([line for line in lines if line][-LINES:])
