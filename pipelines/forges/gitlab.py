@@ -20,7 +20,7 @@ from pipelines.publishing import GitLab, GitLabQuery
 from pipelines.transport import Access
 
 IN_A_ROW = 3  # repositories without an answer, after which GitLab itself is taken to be away
-REBASE = 120  # polls, half a second apart, until a rebase must be over
+REBASE = (0.1, 0.2, 0.4, 0.8, *[1.5] * 40)  # seconds between the looks at a rebase, until it must be over
 
 
 class GitLabForge:
@@ -121,14 +121,14 @@ class GitLabForge:
                 return False
             if why.status != 409:  # it is being rebased already
                 raise
-        for _ in range(REBASE):
+        for wait in REBASE:
             there = self._there(request, include_rebase_in_progress="true")
             if there.get("merge_error"):
                 return False
             if not there.get("rebase_in_progress") and there["sha"] != request.head:
                 return self._rebased(request, there["sha"])
-            time.sleep(0.5)
-        raise ForgeError(f"{request.url}: GitLab has not rebased it in {REBASE // 2} s; the next tick looks again")
+            time.sleep(wait)
+        raise ForgeError(f"{request.url}: GitLab has not rebased it in {sum(REBASE):.0f} s: the next tick looks again")
 
     def comment(self, request: Request, text: str, key: str, thread: str = "") -> None:
         fact = f"said {self._api.url} {request.repo} {request.number} {key}"

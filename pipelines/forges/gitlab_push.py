@@ -12,7 +12,7 @@ import time
 from pipelines.data import Change
 from pipelines.forge import Description, ForgeError, NotPushed, Request
 from pipelines.forges import gitlab_seen as seen
-from pipelines.forges.gitlab_api import Api, Json, Refusal, Unsure, project
+from pipelines.forges.gitlab_api import Api, Json, Refusal, Unsure, instant, project
 from pipelines.forges.gitlab_look import inside
 from pipelines.forges.gitlab_people import People
 from pipelines.forges.gitlab_pushed import Pushed
@@ -38,7 +38,7 @@ class Opening:
             if not found and not opened:  # before it is pushed: killed in between, the branch is told all the same
                 self._pushed.set_aside(repo.name, branch, {"commit": commit, "digest": change.digest})
             self._branches.push(repo, repo.source, commit, branch)
-            if self._pushed.last(repo.name, branch).get("commit") != commit:
+            if new := self._pushed.last(repo.name, branch).get("commit") != commit:
                 self._pushed.note(repo.name, branch, commit=commit, at=self._api.now())
             if not found and not opened:
                 return Request(
@@ -49,6 +49,8 @@ class Opening:
             if why.status in {401, 429}:
                 raise
             raise NotPushed(str(why)) from None
+        if new and made is not found:  # GitLab has told the time more exactly: nobody approved this before
+            self._pushed.note(repo.name, branch, at=instant(made["updated_at"]))
         self._pushed.set_aside(repo.name, branch, None)
         told = {**seen.entry(made), "digest": change.digest, "head": commit}
         return seen.request(repo.name, told, touched=False, stale=True)
