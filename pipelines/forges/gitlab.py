@@ -44,7 +44,7 @@ class GitLabForge:
         self._access, self._memory = access, memory
         self._people = People(self._api, memory)
         self._pushed = Pushed(memory, self._api.url, home)
-        self._quiet = quiet
+        self._patience, self._quiet = patience, quiet
         self._known_branches: Branches | None = None
         self.trouble: dict[str, str] = {}
         """Repositories that could not be asked the last time, to the reason: their requests are told as they were
@@ -131,14 +131,23 @@ class GitLabForge:
         raise ForgeError(f"{request.url}: GitLab has not rebased it in {sum(REBASE):.0f} s: the next tick looks again")
 
     def comment(self, request: Request, text: str, key: str, thread: str = "") -> None:
+        """Said twice under one key is said once, also when the answer to the first did not come: as long as that may
+        still be under way, nothing is said."""
         fact = f"said {self._api.url} {request.repo} {request.number} {key}"
         if self._memory.fact(fact):
             return
         if not self._said(request, key):
+            if self._api.now() - float(self._memory.recall(fact) or 0.0) < 2 * self._patience:
+                raise ForgeError(f"{request.url}: it is not known yet whether a comment arrived: the next tick looks")
             path = (
                 f"{_path(request)}/discussions/{quote(thread, safe='')}/notes" if thread else f"{_path(request)}/notes"
             )
-            self._say(request, path, keyed(text, key), key)
+            try:
+                self._say(request, path, keyed(text, key))
+            except Unsure:
+                self._memory.remember(fact, self._api.now())
+                if not self._said(request, key):
+                    raise
         self._memory.keep(fact, True)
 
     def ask(self, request: Request, reviewers: Sequence[str]) -> None:
@@ -184,16 +193,13 @@ class GitLabForge:
         notes = self._api.list(request.repo, f"{_path(request)}/notes", sort="desc", order_by="created_at")
         return any(note["author"]["id"] == me and key_of(note["body"]) == wanted for note in notes)
 
-    def _say(self, request: Request, path: str, body: str, key: str) -> None:
+    def _say(self, request: Request, path: str, body: str) -> None:
         try:
             self._api.post(request.repo, "comment", path, {"body": body})
-        except Unsure:
-            if not self._said(request, key):
-                raise
         except Refusal as why:
             if why.status != 404 or "/discussions/" not in path:
                 raise
-            self._say(request, f"{_path(request)}/notes", body, key)  # the thread is gone
+            self._say(request, f"{_path(request)}/notes", body)  # the thread is gone
 
     def _rebased(self, request: Request, head: str) -> bool:
         """Keep the rebased commit as ours, unless somebody pushed in between: then it is not ours alone. GitLab keeps

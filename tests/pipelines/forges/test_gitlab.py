@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
 import pytest
+from requests.adapters import HTTPAdapter
 
 from pipelines.commit import commit
 from pipelines.data import Change, Repo
-from pipelines.forge import Description, NotPushed, Request
+from pipelines.forge import Description, ForgeError, NotPushed, Request
 from pipelines.forges.gitlab import GitLabForge
-from pipelines.publishing import GitLab
+from pipelines.forges.remote import keyed, mark
+from pipelines.publishing import GitLab, GitLabQuery
 from pipelines.store import Store
 from pipelines.transport import Access
 from tests.conftest import Checkout
 from tests.pipelines.forges.gitlab_double import GitLabDouble
 from tests.pipelines.forges.gitlab_state import DEVELOPER, MAINTAINER, REPORTER
+from tests.pipelines.forges.gitlab_state import Request as Opened
 
+NEVER = -2.0  # seconds; the clock of a server is told in whole ones
 SECRET = "glpat-Sehr.Geheim-1234"
 NAME = "group/sub/billing"
 BRANCH = "umbau/modern/src"
@@ -55,7 +63,7 @@ class Site:
 
     def again(self, **settings: Any) -> GitLabForge:
         """Return the forge as another process has it."""
-        settings = {"pace": 0.0, "patience": 5.0, "quiet": 0.0, **settings}
+        settings = {"pace": 0.0, "patience": 5.0, "quiet": NEVER, **settings}
         given = GitLab(url=self.double.url)
         access = Access(self.double.url, "oauth2", SECRET)
         return GitLabForge(given, lambda: SECRET, lambda: access, self.store, self.folder / "turns", **settings)
@@ -187,3 +195,458 @@ def test_somebody_pushes_while_the_forge_rebases(site: Site) -> None:
     site.double.do_rebase = meanwhile  # type: ignore[method-assign]
     assert not site.forge.rebase(seen)
     assert site.one().touched
+
+
+def test_a_branch_first_and_the_request_when_it_is_green(site: Site) -> None:
+    change = site.change()
+    made = site.push(change, opened=False)
+    assert made.state == "branch" and not site.double.at(NAME).requests
+    seen = site.one()
+    assert (seen.state, seen.branch, seen.digest, seen.ci) == ("branch", BRANCH, change.digest, "none")
+    site.double.pipeline(NAME, BRANCH, "running")
+    assert site.one().ci == "pending"
+    site.double.pipeline(NAME, BRANCH, "success")
+    assert site.one().ci == "passed"
+    assert site.one().ci == "passed", "remembered"
+    site.push(change)
+    seen = site.one()
+    assert (seen.state, seen.number, seen.ci) == ("open", 1, "passed")
+    site.double.push_as("ada", NAME, BRANCH, {"README.md": "by hand\n"})
+    assert site.one().touched
+
+
+def test_what_people_changed_stays(site: Site) -> None:
+    text = replace(TEXT, labels=("umbau", "old"), draft=True)
+    site.push(site.change(), text)
+    assert site.there.title == "Draft: Modernise src" and site.one().draft
+    site.there.title, site.there.labels = "OPS-1 Modernise src", ["old", "team"]
+    site.push(site.change("new = 2\n"), text)
+    assert (site.there.title, site.there.labels) == ("OPS-1 Modernise src", ["old", "team"])
+    site.push(site.change("new = 3\n"), replace(text, title="Modernise all", labels=("umbau", "new"), draft=False))
+    assert (site.there.title, site.there.labels) == ("Modernise all", ["team", "new"])
+    last = replace(text, title="Modernise all", labels=("umbau", "new"), draft=False)
+    assert not [call for call in site.calls(lambda: site.push(site.change("new = 3\n"), last)) if "PUT" in call]
+
+
+def test_people_and_milestones(site: Site) -> None:
+    site.double.at(NAME).milestones.append({"id": 77, "title": "Spring"})
+    text = replace(TEXT, assignees=("ada", "nobody"), reviewers=("eve",), milestone="Spring")
+    site.push(site.change(), text)
+    assert [user.username for user in site.there.assignees] == ["ada"]
+    assert site.there.milestone["title"] == "Spring" and "no user `nobody`" in site.there.description
+    seen = site.one()
+    assert seen.reviewers == ("eve",)
+    site.forge.ask(seen, ["ada", "eve"])
+    assert site.one().reviewers == ("eve", "ada")
+    assert not [call for call in site.calls(lambda: site.forge.ask(seen, ["ada"])) if call.startswith("PUT")]
+    with pytest.raises(ForgeError, match="nobody named ghost"):
+        site.forge.ask(seen, ["ghost"])
+    site.push(site.change(), replace(text, milestone="Autumn"))
+    assert "no milestone `Autumn`" in site.there.description and site.there.milestone is None
+
+
+def test_whose_commands_are_heard(site: Site) -> None:
+    site.double.user("project_1_bot", bot=True)
+    site.double.at(NAME).members[site.double.person("project_1_bot").id] = MAINTAINER
+    site.push(site.change())
+    heard = {
+        name: site.forge.may_write(site.one(), name) for name in ("ada", "eve", "project_1_bot", "group_7_bot_0f", "x")
+    }
+    assert heard == {"ada": True, "eve": False, "project_1_bot": False, "group_7_bot_0f": False, "x": False}
+    site.double.at(NAME).members[site.ada.id] = REPORTER
+    assert not site.forge.may_write(site.one(), "ada"), "rights are asked for each time"
+
+
+def test_only_people_are_listened_to(site: Site) -> None:
+    robot = site.double.user("project_1_bot", bot=True)
+    site.push(site.change())
+    seen = site.one()
+    site.forge.comment(seen, "Hello.", "hello")
+    site.double.comment(robot.username, NAME, 1, "coverage 12 %")
+    thread = site.double.comment("eve", NAME, 1, "Rename it.", file="src/a.py", line=1)
+    site.double.comment("ada", NAME, 1, "I agree.", thread=thread)
+    said = site.one().comments
+    assert [(one.author, one.thread == thread, one.settled) for one in said] == [
+        ("eve", True, False),
+        ("ada", True, False),
+    ]
+    assert site.one().active == max(one.at for one in said)
+    site.double.resolve("ada", NAME, 1, thread)
+    assert all(one.settled for one in site.one().comments)
+
+
+def test_said_once(site: Site) -> None:
+    site.push(site.change())
+    seen = site.one()
+    for _ in range(2):
+        site.forge.comment(seen, "Hello.", "hello")
+    note = site.there.discussions[-1]["notes"][0]
+    note["body"] = f"Edited. {note['body']}"
+    site.store = Store(site.folder / "other.db")  # nothing is remembered
+    site.again().comment(seen, "Hello.", "hello")
+    assert len([one for one in site.there.discussions if "Hello" in one["notes"][0]["body"]]) == 1
+    site.double.comment("eve", NAME, 1, keyed("Quoted.", "bye"))
+    site.forge.comment(seen, "Bye.", "bye")
+    assert "Bye." in site.there.discussions[-1]["notes"][0]["body"]
+    site.forge.comment(seen, "Gone thread.", "gone", "f" * 40)
+    assert "Gone thread." in site.there.discussions[-1]["notes"][0]["body"]
+
+
+def test_closed_and_reopened(site: Site) -> None:
+    site.push(site.change())
+    seen = site.one()
+    for _ in range(2):
+        site.forge.close(seen, "Nothing is left to be proposed.")
+    assert site.one().state == "closed"
+    assert len([one for one in site.there.discussions if "Nothing is left" in one["notes"][0]["body"]]) == 1
+    site.forge.reopen(site.one())
+    assert site.one().state == "open"
+    site.double.close("ada", NAME, 1)
+    with pytest.raises(NotPushed, match="was closed meanwhile"):
+        site.push(site.change("new = 2\n"))
+    site.double.at(NAME).git("update-ref", "-d", f"refs/heads/{BRANCH}")
+    with pytest.raises(ForgeError, match="reopen"):
+        site.forge.reopen(site.one())
+
+
+def test_nothing_else_is_merged_than_what_was_looked_at(site: Site) -> None:
+    site.push(site.change())
+    seen = site.one()
+    site.double.push_as("ada", NAME, BRANCH, {"README.md": "by hand\n"})
+    with pytest.raises(ForgeError, match="somebody pushed"):
+        site.forge.merge(seen)
+    with pytest.raises(ForgeError, match="not known"):
+        site.forge.merge(replace(seen, head=""))
+    assert site.there.state == "opened"
+
+
+@pytest.mark.parametrize(
+    ("facts", "title", "why"),
+    [
+        ({"required": 1}, "x", "needs more approvals"),
+        ({}, "Draft: x", "is a draft"),
+        ({"protected": True}, "x", "may not merge into the base branch"),
+    ],
+)
+def test_why_it_is_not_merged(site: Site, facts: dict[str, Any], title: str, why: str) -> None:
+    site.push(site.change(), replace(TEXT, title=title))
+    seen = site.one()
+    vars(site.double.at(NAME)).update(facts)
+    with pytest.raises(ForgeError, match=why):
+        site.forge.merge(seen)
+
+
+def test_approved_where_nobody_has_to(site: Site) -> None:
+    site.double.at(NAME).tier = "free"  # tells no time, and takes no approval away
+    site.push(site.change())
+    assert not site.one().approved
+    site.double.approve("ada", NAME, 1)
+    assert site.one().approved
+    site.push(site.change("new = 2\n"))
+    assert not site.one().approved, "it was of what was there before"
+    site.double.approve("eve", NAME, 1)
+    assert site.one().approved
+
+
+def test_approved_where_two_have_to(site: Site) -> None:
+    site.double.at(NAME).required = 2
+    site.push(site.change())
+    site.double.approve("ada", NAME, 1)
+    assert not site.one().approved
+    site.double.approve("eve", NAME, 1)
+    assert site.one().approved
+    site.push(site.change("new = 2\n"))
+    assert site.one().approved, "GitLab keeps them there"
+    site.double.at(NAME).resets = True
+    site.push(site.change("new = 3\n"))
+    assert not site.one().approved
+
+
+@pytest.mark.parametrize("kind", ["branch", "head", "merge"])
+def test_pipelines_of_all_kinds(site: Site, kind: str) -> None:
+    site.push(site.change())
+    site.double.pipeline(NAME, BRANCH, "running", kind=kind)
+    assert site.one().ci == "pending"
+    site.double.pipeline(NAME, BRANCH, "success", kind=kind)
+    assert site.one().ci == "passed"
+    calls = site.calls(site.one)
+    assert not [call for call in calls if "/merge_requests/1" in call]
+
+
+def test_a_pipeline_that_may_not_be_there_yet(site: Site) -> None:
+    site.forge = site.again(quiet=60.0)
+    site.push(site.change())
+    assert site.one().ci == "pending"
+    site.forge = site.again()
+    assert site.one().ci == "none"
+
+
+def many(site: Site, repo: Repo, count: int) -> None:
+    """Have that many requests open, as if they had been pushed long ago."""
+    project, head = site.double.at(repo.name), site.push(site.change(repo=repo), opened=False).head
+    body = f"What changed.\n\n{mark('modern', '0' * 16)}"
+    refs = "".join(f"create refs/heads/umbau/modern/part{number} {head}\n" for number in range(count))
+    subprocess.run(["git", "-C", project.folder, "update-ref", "--stdin"], input=refs.encode(), check=True)
+    for number in range(count):
+        now = site.double.now() - 86_400
+        about = number + 1, site.bot, f"umbau/modern/part{number}", "main", "Modernise", body
+        project.requests[number + 1] = Opened(*about, now, now, head, merge_status="can_be_merged")
+
+
+def test_a_look_costs_the_same_however_many_are_open(site: Site) -> None:
+    repos = [site.repo, site.add("group/ledger")]
+    for repo in repos:
+        many(site, repo, 100)
+    first = site.calls(lambda: site.look("umbau/modern/", *repos))
+    assert sum("/discussions" in call for call in first) == 200
+    site.look("umbau/modern/", *repos)
+    site.look("umbau/modern/", *repos)
+    found: list[Request] = []
+    calls = site.calls(lambda: found.extend(site.look("umbau/modern/", *repos)))
+    assert len(found) == 202, "one of each is a branch still"
+    assert len(calls) <= 5 * len(repos) + 1 and not [call for call in calls if "/merge_requests/" in call], calls
+
+    site.double.comment("ada", NAME, 7, "Why?")
+    site.double.pipeline(NAME, "umbau/modern/part7", "failed", "E")
+    site.double.close("ada", NAME, 9)
+    calls = [call for call in site.calls(lambda: site.look("umbau/modern/", *repos)) if "/merge_requests/" in call]
+    assert [call.partition("/merge_requests/")[2].partition("?")[0] for call in calls] == [
+        *("7", "7/approvals", "7/discussions", "8"),
+    ]
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class Reaper:
+    """Ends the process before one of the things that it does to the world outside: calls, git, what it remembers. Ended
+    before the next thing is ended after the last."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.left = -1
+        """Things that are let through yet; below 0: all."""
+        self._wrap(patch, HTTPAdapter, "send")
+        self._wrap(patch, subprocess, "run")
+        for name in ("keep", "remember"):
+            self._wrap(patch, Store, name)
+
+    def _wrap(self, patch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+        true = getattr(owner, name)
+
+        def wrapped(*given: Any, **named: Any) -> Any:
+            if threading.current_thread() is threading.main_thread():  # the double does its own in others
+                if self.left == 0:
+                    self.left = -1
+                    raise Killed
+                self.left -= self.left > 0
+            return true(*given, **named)
+
+        patch.setattr(owner, name, wrapped)
+
+
+@pytest.fixture
+def reaper(monkeypatch: pytest.MonkeyPatch) -> Reaper:
+    return Reaper(monkeypatch)
+
+
+def test_broken_off_anywhere_it_is_one_request_and_one_comment(site: Site, reaper: Reaper) -> None:
+    project = site.double.at(NAME)
+
+    def story(number: int, left: int) -> None:
+        site.forge = site.again()
+        change = site.change(f"new = {number}\n", branch=f"umbau/modern/at{number}")
+        made = commit(site.repo, change.whole, TEXT.message)
+        reaper.left = left
+        request = site.forge.push(change, made, replace(TEXT, labels=("umbau",)))
+        site.forge.comment(request, "Hello.", "hello")
+
+    number, broken = 0, True
+    while broken:
+        broken = False
+        try:
+            story(number, number)
+        except Killed:
+            broken = True
+            story(number, -1)
+        reaper.left = -1
+        (found,) = [one for one in project.requests.values() if one.source == f"umbau/modern/at{number}"]
+        assert found.sha == project.head(found.source) and found.labels == ["umbau"]
+        assert [note["body"][:6] for one in found.discussions for note in one["notes"]] == ["Hello."]
+        number += 1
+    assert number > 12, "points at which it was broken off"
+    assert len(project.heads()) == number + 1
+    assert len(project.requests) == number
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 502, "body": "<html>Bad gateway</html>"},
+        {"status": 502, "body": "<html>Bad gateway</html>", "after": True},
+        {"status": 0},
+        {"status": 0, "after": True},
+        {"status": 500, "body": '{"message": "500 Internal Server Error"}', "after": True},
+        {"cut": True},
+        {"garbled": True},
+        {"delay": 1.0},
+    ],
+    ids=str,
+)
+def test_an_answer_that_does_not_come(site: Site, fault: dict[str, Any]) -> None:
+    site.forge = site.again(patience=0.5)
+    site.double.fault("POST .*/merge_requests$", **fault)
+    site.double.fault("POST .*/notes$", **fault)
+    for _ in range(20):
+        with suppress(ForgeError):
+            request = site.push(site.change())
+            site.forge.comment(request, "Hello.", "hello")
+            break
+        time.sleep(0.1)
+    assert len(site.double.at(NAME).requests) == 1
+    assert len([one for one in site.there.discussions if "Hello." in one["notes"][0]["body"]]) == 1
+    assert site.double.count("POST .*/merge_requests$") <= 2
+
+
+def test_what_only_asks_is_asked_again(site: Site) -> None:
+    site.push(site.change())
+    for fault in ({"status": 502}, {"status": 0}, {"cut": True}):
+        site.double.fault("GET .*/merge_requests", **fault)  # type: ignore[arg-type]
+    assert site.one().state == "open"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Retry-After": "1"},
+        {"Retry-After": formatdate(time.time() + 3600, usegmt=True)},
+        {"RateLimit-Reset": str(int(time.time()) + 3600)},
+    ],
+    ids=["seconds", "date", "reset"],
+)
+def test_asked_to_wait(site: Site, headers: dict[str, str]) -> None:
+    site.double.fault("POST .*/merge_requests$", 429, body="Retry later", headers=headers)
+    if "1" in headers.values():
+        began = time.monotonic()
+        site.push(site.change())
+        assert time.monotonic() - began >= 1
+    else:
+        with pytest.raises(ForgeError, match="takes no more calls for"):
+            site.push(site.change())
+    assert len(site.double.at(NAME).requests) == (headers.get("Retry-After") == "1")
+
+
+def test_a_branch_that_is_not_noticed_at_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.forges.gitlab_push.APART", 0.01)
+    site.double.unnoticed = 2
+    assert site.push(site.change()).number == 1
+    site.double.unnoticed = 100
+    with pytest.raises(ForgeError, match="has not noticed"):
+        site.push(site.change(branch="umbau/modern/other"))
+    site.double.unnoticed = 0
+    assert site.push(site.change(branch="umbau/modern/other")).number == 2
+
+
+def test_requests_that_are_not_ours(site: Site) -> None:
+    site.push(site.change(), opened=False)
+    project, now = site.double.at(NAME), site.double.now()
+    theirs = Opened(1, site.ada, BRANCH, "main", "Mine", "", now, now, project.head(BRANCH))
+    project.requests[1] = replace(theirs, fork=99)
+    assert site.one().state == "branch", "a branch of a fork is another"
+    project.requests[1] = theirs
+    with pytest.raises(NotPushed, match="was opened by ada"):
+        site.push(site.change("new = 2\n"))
+    project.requests[1] = replace(theirs, author=site.bot, description=mark("another", "0" * 16))
+    with pytest.raises(NotPushed, match="belongs to the job another"):
+        site.push(site.change("new = 2\n"))
+    project.requests[1] = replace(theirs, author=site.bot, description="The marker is gone.")
+    assert site.push(site.change("new = 2\n")).number == 1
+
+
+def test_a_repository_that_cannot_be_asked(site: Site) -> None:
+    other = site.add("group/ledger")
+    for repo in (site.repo, other):
+        site.push(site.change(repo=repo))
+    assert len(site.look("umbau/modern/", site.repo, other)) == 2
+    lost = site.double.at(NAME).members.pop(site.bot.id)
+    assert [one.repo for one in site.look("umbau/modern/", site.repo, other)] == [NAME, "group/ledger"], "as remembered"
+    assert list(site.forge.trouble) == [NAME] and "no rights there" in site.forge.trouble[NAME]
+    with pytest.raises(NotPushed, match="no rights there"):
+        site.push(site.change("new = 2\n"))
+    site.double.at(NAME).members[site.bot.id] = lost
+    site.double.rename(NAME, "group/renamed")
+    site.look("umbau/modern/", site.repo, other)
+    assert "has moved" in site.forge.trouble[NAME]
+    with pytest.raises(NotPushed, match="has moved"):
+        site.again().push(site.change("new = 2\n"), site.repo.commit, TEXT)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "act", "raised", "why"),
+    [
+        ("token", "look", ForgeError, "the token of GITLAB_TOKEN has expired"),
+        ("token", "push", ForgeError, "the token of GITLAB_TOKEN has expired"),
+        ("scope", "push", NotPushed, "needs the role Developer there and the scopes api"),
+        ("role", "push", NotPushed, "the token may not do that"),
+        ("archived", "push", NotPushed, "the token may not do that"),
+        ("address", "look", ForgeError, "cannot be reached"),
+    ],
+)
+def test_what_is_said_of_missing_rights(site: Site, spoil: str, act: str, raised: type[Exception], why: str) -> None:
+    if spoil == "token":
+        del site.double.tokens[SECRET]
+    elif spoil == "scope":
+        site.double.token(SECRET, site.bot, "read_api", "write_repository")
+    elif spoil == "role":
+        site.double.at(NAME).members[site.bot.id] = REPORTER
+    elif spoil == "archived":
+        site.double.at(NAME).archived = True
+    else:
+        site.double.url = "http://127.0.0.1:9"
+        site.forge = site.again()
+    with pytest.raises(raised, match=why) as told:
+        site.look() if act == "look" else site.push(site.change())
+    assert SECRET not in str(told.value) and SECRET not in repr(told.value)
+
+
+def test_projects(site: Site) -> None:
+    for name, facts in (
+        ("group/ledger", {"topics": ["python", "bank"], "visibility": "internal"}),
+        ("group/old", {"archived": True, "topics": ["python"]}),
+        ("group/fork", {"forked_from": 1}),
+        ("elsewhere/tool", {"topics": ["python"]}),
+    ):
+        site.add(name)
+        vars(site.double.at(name)).update(facts)
+    site.double.project("group/empty").members[site.bot.id] = DEVELOPER
+    stranger = site.double.project("strange/tool", site.source)
+    assert not stranger.members
+
+    def found(**query: Any) -> list[str]:
+        return [one.name for one in site.forge.projects(GitLabQuery(**query))]
+
+    inside = [NAME, "group/ledger", "group/old", "group/fork", "group/empty"]
+    assert found(group="group") == inside
+    assert found() == [*inside[:4], "elsewhere/tool", "group/empty"]
+    assert found(topics=["python"]) == ["group/ledger", "group/old", "elsewhere/tool"]
+    assert found(topics=["python", "bank"]) == ["group/ledger"]
+    assert found(group="group", visibility="internal") == ["group/ledger"]
+    assert found(search="ledg") == ["group/ledger"]
+    with pytest.raises(ForgeError, match="nothing is not there"):
+        found(group="nothing")
+    marks = {one.name: (one.branch, one.archived, one.fork) for one in site.forge.projects(GitLabQuery(group="group"))}
+    assert marks["group/old"] == ("main", True, False) and marks["group/fork"] == ("main", False, True)
+    assert marks["group/empty"][0] == ""
+
+
+def test_more_projects_than_a_page_has(site: Site) -> None:
+    for number in range(120):
+        site.double.projects[1000 + number] = replace(site.double.at(NAME), id=1000 + number, path=f"group/p{number}")
+    assert len(list(site.forge.projects(GitLabQuery(group="group")))) == 121
+    assert len(list(site.forge.projects(GitLabQuery()))) == 121
+
+
+def test_where_a_person_looks(site: Site) -> None:
+    assert site.forge.overview == f"{site.double.url}/dashboard/merge_requests"
+    site.look()
+    assert "author_username=group_7_bot_0f" in site.forge.overview
