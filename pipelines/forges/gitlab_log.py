@@ -12,6 +12,7 @@ SIZE = 20_000  # characters of all
 _SECTION = re.compile(r"section_(?:start|end):\d+:[^\r\n\x1b]*")  # what the runner folds its output by
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z [0-9a-f]{2}[OE][+ ]?", re.M)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # what is left of sequences within sequences
 
 
 def log(api: Api, repo: str, pipeline: int) -> str:
@@ -29,5 +30,5 @@ def log(api: Api, repo: str, pipeline: int) -> str:
 def ending(trace: str) -> str:
     """Return the last lines of a trace as a person sees them."""
     text = _ANSI.sub("", _SECTION.sub("", _STAMP.sub("", trace)))
-    lines = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in text.split("\n")]
+    lines = [_CONTROL.sub("", line.rstrip("\r").rpartition("\r")[2]).rstrip() for line in text.split("\n")]
     return "\n".join([line for line in lines if line][-LINES:])

@@ -67,8 +67,14 @@ class Look:
         return [*self._requests(repo, known), *self._waiting(repo, prefix, known, unopened)]
 
     def remembered(self, repo: Repo, prefix: str) -> list[Request]:
-        """Return the requests as they were seen last, without asking."""
-        return list(self._requests(repo, self._known(repo, prefix)))
+        """Return the requests as they were seen last, and branches as they were pushed, without asking."""
+        found = list(self._requests(repo, self._known(repo, prefix)))
+        there = {one.branch for one in found}
+        for branch, facts in self._pushed.unopened(repo.name, prefix).items():
+            if branch not in there:
+                ci: seen.Ci = facts.get("ci", "none")
+                found.append(Request(repo.name, branch, facts["digest"], "branch", "", ci=ci, head=facts["commit"]))
+        return found
 
     def _update(self, repo: Repo, prefix: str, known: _Known, unopened: Mapping[str, Json]) -> None:
         after = {"updated_after": written(known.since - OVERLAP)} if known.since else {}
@@ -163,11 +169,10 @@ class Look:
 
     def _requests(self, repo: Repo, known: _Known) -> Iterator[Request]:
         for one in known.requests.values():
-            head, branch = one["head"], one["branch"]
-            ours = not head or self._branches.ours(repo.name, branch, head)
-            last = self._pushed.last(repo.name, branch).get("commit", head)
-            stale = one["state"] == "open" and ours and last != head
-            found = seen.request(repo.name, one, touched=not ours and one["state"] == "open", stale=stale)
+            head, branch, over = one["head"], one["branch"], one["state"] != "open"
+            ours = over or not head or self._branches.ours(repo.name, branch, head)
+            stale = not over and ours and self._pushed.last(repo.name, branch).get("commit", head) != head
+            found = seen.request(repo.name, one, touched=not ours, stale=stale)
             yield replace(found, ci="pending") if self._early(repo, found) else found
 
     def _waiting(self, repo: Repo, prefix: str, known: _Known, unopened: Mapping[str, Json]) -> Iterator[Request]:
