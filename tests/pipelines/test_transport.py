@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from operators.proc import GitError, git
 from pipelines.bare import bare
-from pipelines.transport import Access, fetch_at, git_at, is_ssh
+from pipelines.transport import Access, fetch_at, git_at, ssh_parts
 from tests.conftest import Checkout
 from tests.pipelines.host import BACKEND, Answer, Server, guarded, smart
 
@@ -68,20 +69,25 @@ def test_no_url_is_too_odd(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "found"),
     [
-        ("ssh://git@host/path", True),
-        ("git@host:group/name.git", True),
-        ("git@host.example.eu:group/name.git", True),
-        ("https://git@host:8/name", False),
-        ("-oProxyCommand=x@host:name", False),
-        ("git@-oProxyCommand=x:name", False),
-        ("git@host::name", False),
-        ("host:name", False),
-        ("/srv/git@host:name", False),
-        ("git@host:a b", False),
+        ("ssh://git@host/path", ("host", "path")),
+        ("ssh://host:2222/group/name.git", ("host", "group/name.git")),
+        ("git@host:group/name.git", ("host", "group/name.git")),
+        ("git@Host.example.eu:/group/name.git", ("host.example.eu", "group/name.git")),
+        ("ssh://git:secret@host/path", None),
+        ("ssh://-oProxyCommand=x/path", None),
+        ("ssh://-x@host/path", None),
+        ("ssh://host", None),
+        ("https://git@host:8/name", None),
+        ("-oProxyCommand=x@host:name", None),
+        ("git@-oProxyCommand=x:name", None),
+        ("git@host::name", None),
+        ("host:name", None),
+        ("/srv/git@host:name", None),
+        ("git@host:a b", None),
     ],
 )
-def test_what_ssh_leads_to(url: str, found: bool) -> None:
-    assert is_ssh(url) is found
+def test_what_ssh_leads_to(url: str, found: tuple[str, str] | None) -> None:
+    assert ssh_parts(url) == found
 
 
 def test_a_secret_is_not_shown() -> None:
@@ -171,6 +177,22 @@ def test_what_a_server_says_back_is_told_without_the_secret() -> None:
     with Server(repeats) as server, pytest.raises(GitError) as caught:
         git_at(f"{server.url}/a", None, "ls-remote", "--", f"{server.url}/a", access=access(server.url))
     assert "remote: *** Basic ***" in str(caught.value)
+
+
+def test_a_host_that_falls_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.transport.SILENT", 1)
+    over = Event()
+
+    def silent(method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        over.wait(20)
+        return Answer()
+
+    begun = time.monotonic()
+    with Server(silent) as server:
+        with pytest.raises(GitError, match="too slow"):
+            git_at(f"{server.url}/a", None, "ls-remote", "--", f"{server.url}/a")
+        over.set()
+    assert time.monotonic() - begun < 15
 
 
 def test_over_ssh_git_asks_the_ssh_of_this_machine(

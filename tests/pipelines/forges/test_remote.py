@@ -192,6 +192,55 @@ def test_broken_off_anywhere_and_run_again_it_is_the_same(host: Host, there: boo
         assert host.held() == made and host.branches.ours("group/name", BRANCH, made)
 
 
+PUBLISHER = """
+import sys
+from contextlib import closing
+from pathlib import Path
+from pipelines.data import Repo
+from pipelines.forges.remote import Branches
+from pipelines.store import Store
+from pipelines.transport import Access
+store, server, mirror, url, commit, branch = sys.argv[1:]
+with closing(Store(Path(store))) as opened:
+    access = Access(server, "oauth2", sys.stdin.read())
+    Branches(opened, access).push(Repo("group/name", mirror, "", "main", url), url, commit, branch)
+"""
+
+
+@pytest.mark.slow
+def test_killed_anywhere_and_run_again_it_is_the_same(host: Host) -> None:
+    """At each request of a push in turn the process that pushes is killed, before the request is seen to or after."""
+    old, made, repo = host.pushed(), host.made("x = 5\n"), host.repo
+    running: list[subprocess.Popen[str]] = []
+
+    def push() -> int:
+        argv = [host.home / "store.db", host.server.url, repo.mirror, host.url, made, BRANCH]
+        child = subprocess.Popen([sys.executable, "-c", PUBLISHER, *map(str, argv)], stdin=subprocess.PIPE, text=True)
+        running[:] = [child]
+        child.communicate(SECRET, timeout=60)
+        return child.returncode
+
+    start = host.number
+    assert push() == 0
+    requests = host.number - start
+    for when in ("before", "after"):
+        for last in range(1, requests + 1):
+            host.person.git(f"--git-dir={host.bare}", "update-ref", f"refs/heads/{BRANCH}", old)
+            at = host.number + last
+
+            def killed(path: str, number: int, at: int = at) -> Answer | None:
+                if number == at:
+                    running[0].kill()
+                return None
+
+            setattr(host, when, killed)
+            push()  # the last request may have been answered in time
+            assert host.held() in {old, made}
+            setattr(host, when, lambda path, number: None)
+            assert push() == 0
+            assert host.held() == made and host.branches.ours("group/name", BRANCH, made)
+
+
 def test_what_was_about_to_be_pushed_is_known_as_ours(host: Host) -> None:
     host.before = lambda path, number: Answer(status=503) if "service=git-receive-pack" in path else None
     with pytest.raises(GitError):
@@ -249,7 +298,7 @@ def test_a_hook_refuses(host: Host) -> None:
         (404, b"", NotPushed, "no such repository"),
         (301, b"", NotPushed, "has moved"),
         (403, b"", NotPushed, "token may not"),
-        (401, b"", GitError, "Authentication failed"),
+        (401, b"", GitError, "does not accept the token: it is wrong, expired or revoked"),
         (429, b"Retry later", GitError, "429"),
         (500, b"", GitError, "500"),
         (503, b"", GitError, "503"),
