@@ -38,14 +38,14 @@ class GitLabForge:
         patience: float = 60.0,
         quiet: float = 60.0,
     ) -> None:
-        """`home`: where writes of all processes take turns. In seconds: `pace`, between two writes; `patience`, that
+        """In seconds: `pace`, between two writes; `patience`, that
         an answer may take; `quiet`, after a push, in which its pipeline may not have been created yet."""
-        self._api = Api(settings, token, home, pace=pace, patience=patience)
+        turns = home / "turns"
+        self._api = Api(settings, token, turns, pace=pace, patience=patience)
         self._access, self._memory = access, memory
         self._people = People(self._api, memory)
-        self._pushed = Pushed(memory, self._api.url, home)
+        self._pushed = Pushed(memory, self._api.url, turns)
         self._patience, self._quiet = patience, quiet
-        self._known_branches: Branches | None = None
         self.trouble: dict[str, str] = {}
         """Repositories that could not be asked the last time, to the reason: their requests are told as they were
         remembered, and nothing is pushed to them until they have been asked again."""
@@ -173,9 +173,7 @@ class GitLabForge:
 
     @property
     def _branches(self) -> Branches:
-        if self._known_branches is None:
-            self._known_branches = Branches(self._memory, self._access())
-        return self._known_branches
+        return Branches(self._memory, self._access())  # anew: tokens end
 
     def _there(self, request: Request, **query: str) -> Json:
         return self._api.get(request.repo, _path(request), **query)

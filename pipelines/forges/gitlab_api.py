@@ -20,13 +20,15 @@ from urllib.parse import quote
 from gitlab import Gitlab
 from gitlab.exceptions import GitlabAuthenticationError, GitlabError, GitlabHttpError, RedirectError
 
+from pipelines.describe import plain
 from pipelines.forge import ForgeError
-from pipelines.forges.remote import Turnstile, refusal
+from pipelines.forges.remote import Turnstile
 from pipelines.publishing import GitLab
 
 TRIES = 5  # of one call: 0.1 s, 0.2 s, ... apart unless the server says how long to wait
 LONGEST = 600  # seconds that one call waits because the server asks for it
 PAGE = 100  # the most that GitLab tells at a time
+SAID = 400  # characters of GitLab's words that are told
 TRACE = 1 << 18  # bytes at the end of what a job printed
 
 Json = dict[str, Any]
@@ -54,9 +56,12 @@ class Api:
         """`pace`: seconds between two writes; `patience`: seconds that an answer may take; `folder`: where writes of
         all processes take turns."""
         self.url = settings.url.rstrip("/")
-        self._from, self._token, self._folder = settings.token_from, token, folder
+        self._token, self._folder = token, folder
+        helper = f"what the credential helper {settings.helper} gives"
+        self._source = helper if settings.helper else f"the token in {settings.token_from}"
         self._pace, self._patience = pace, patience
         self._client: Gitlab | None = None
+        self._secret = ""
         self._clock = time.time() - time.monotonic()
 
     def get(self, where: str, path: str, **query: Any) -> Json:
@@ -118,7 +123,8 @@ class Api:
         return answer
 
     def _connected(self) -> Gitlab:
-        if self._client is None:
+        """Return the client, with the token as it is now: tokens end, and others take their place."""
+        if self._client is None or self._secret != self._token():
             self._secret = self._token()
             self._turnstile = Turnstile(self._folder, self.url, self._secret)
             # As OAuth header, unlike PRIVATE-TOKEN, it is dropped where another host is asked.
@@ -168,11 +174,10 @@ class Api:
             raise Unsure(f"{where}: {self.url} cannot be reached ({type(error).__name__}): try again later") from None
 
     def _refusal(self, where: str, what: str, status: int, said: str) -> Refusal:
-        said = refusal(said.replace(self._secret, "***"))
+        said = " ".join(plain(said.replace(self._secret, "***") if self._secret else said).split())[:SAID]
         if status == 401:
-            self._client = None  # another token may be there the next time
             words = (
-                f"{self.url}: the token of {self._from} has expired, was revoked or is wrong: make a new one with the "
+                f"{self.url} does not accept {self._source}: it is wrong, expired or revoked; make a new one with the "
                 f"scopes api and write_repository"
             )
         elif status == 403:

@@ -61,7 +61,7 @@ class Site:
         settings = {"pace": 0.0, "patience": 5.0, "quiet": NEVER, **settings}
         given = GitLab(url=self.double.url)
         access = Access(self.double.url, "oauth2", SECRET)
-        return GitLabForge(given, lambda: SECRET, lambda: access, self.store, self.folder / "turns", **settings)
+        return GitLabForge(given, lambda: SECRET, lambda: access, self.store, self.folder, **settings)
 
     def change(self, text: str = "new = 1\n", *, branch: str = BRANCH, repo: Repo | None = None) -> Change:
         return Change("modern", repo or self.repo, branch, "src", (), {"src/a.py": text})

@@ -471,8 +471,8 @@ def test_a_repository_that_cannot_be_asked(site: Site) -> None:
 @pytest.mark.parametrize(
     ("spoil", "act", "raised", "why"),
     [
-        ("token", "look", ForgeError, "the token of GITLAB_TOKEN has expired"),
-        ("token", "push", ForgeError, "the token of GITLAB_TOKEN has expired"),
+        ("token", "look", ForgeError, "does not accept the token in GITLAB_TOKEN: it is wrong, expired"),
+        ("token", "push", ForgeError, "does not accept the token in GITLAB_TOKEN: it is wrong, expired"),
         ("scope", "push", NotPushed, "needs the role Developer there and the scopes api"),
         ("role", "push", NotPushed, "the token may not do that"),
         ("archived", "push", NotPushed, "the token may not do that"),
