@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -103,8 +105,13 @@ class GitLabDouble(State):
         self.pushes = 0
         """Times that git sent commits."""
         self.faults: list[Fault] = []
+        self.allowed: tuple[int, float] | None = None
+        """Writes that are taken within so many seconds; the others are told to wait."""
+        self.refused = 0
+        """Writes that were told to wait."""
         self.unnoticed = 0
         """How often GitLab does not know yet that a branch is there, after it was pushed."""
+        self._writes: deque[float] = deque()
         self._lock = threading.RLock()
         self.server = _Server(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{self.server.server_port}"
@@ -151,6 +158,8 @@ class GitLabDouble(State):
             asked = {"error": "insufficient_scope", "scope": "api read_api"}
             why = "The request requires higher privileges than provided by the access token."
             raise Answer(403, {**asked, "error_description": why})
+        if method != "GET":
+            self._limit()
         data = json.loads(body) if body and "json" in headers.get("content-type", "") else {}
         project, rest = None, parts.path
         if found := re.match(r"/projects/([^/]+)(.*)", parts.path):
@@ -162,6 +171,20 @@ class GitLabDouble(State):
                 made = call(self, asked_for)
                 return made if isinstance(made, Answer) else self._paged(made, path, asked_for)
         raise Answer(404, {"error": "404 Not Found"})
+
+    def _limit(self) -> None:
+        if not self.allowed:
+            return
+        most, within = self.allowed
+        now = time.monotonic()
+        while self._writes and self._writes[0] <= now - within:
+            self._writes.popleft()
+        if len(self._writes) >= most:
+            self.refused += 1
+            wait = math.ceil(self._writes[0] + within - now)
+            limits = {"ratelimit-limit": str(most), "ratelimit-remaining": "0", "ratelimit-name": "throttle_api"}
+            raise Answer(429, {"message": {"error": "Too many"}}, {"retry-after": str(wait), **limits})
+        self._writes.append(now)
 
     def _project(self, name: str, path: str, user: User) -> Project:
         wanted = unquote(name)

@@ -91,15 +91,16 @@ class Site:
 
 
 def many(site: Site, repo: Repo, count: int) -> None:
-    """Have that many requests open, as if they had been pushed long ago."""
-    project, head = site.double.at(repo.name), site.push(site.change(repo=repo), opened=False).head
+    """Have that many requests open, the first of them !1, as if they had been pushed long ago, two seconds apart."""
+    project, head = site.double.at(repo.name), site.push(site.change(repo=repo)).head
+    project.requests.clear()
     body = f"What changed.\n\n{mark('modern', '0' * 16)}"
-    refs = "".join(f"create refs/heads/umbau/modern/part{number} {head}\n" for number in range(count))
+    refs = "".join(f"create refs/heads/umbau/modern/part{number} {head}\n" for number in range(1, count + 1))
     subprocess.run(["git", "-C", project.folder, "update-ref", "--stdin"], input=refs.encode(), check=True)
-    for number in range(count):
-        now = site.double.now() - 86_400
-        about = number + 1, site.bot, f"umbau/modern/part{number}", "main", "Modernise", body
-        project.requests[number + 1] = Opened(*about, now, now, head, merge_status="can_be_merged")
+    for number in range(1, count + 1):
+        at = site.double.now() - 86_400 + 2 * number
+        about = number, site.bot, f"umbau/modern/part{number}", "main", "Modernise", body
+        project.requests[number] = Opened(*about, at, at, head, merge_status="can_be_merged")
 
 
 class Killed(BaseException):
