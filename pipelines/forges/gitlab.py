@@ -90,9 +90,9 @@ class GitLabForge:
             if (there := self._there(request))["state"] != "merged" or there["sha"] != request.head:
                 raise
         except Refusal as why:
+            there = self._there(request)
             if why.status == 401:  # of this one call: https://docs.gitlab.com/api/merge_requests/#merge-a-merge-request
                 raise ForgeError(f"{request.url}: the token may not merge into the base branch") from None
-            there = self._there(request)
             if there["state"] == "merged" and there["sha"] == request.head:
                 return
             raise ForgeError(f"{request.url} cannot be merged: {gitlab_words.unmerged(there, request, why)}") from None

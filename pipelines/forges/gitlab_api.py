@@ -183,7 +183,7 @@ class Api:
         elif status == 403:
             words = (
                 f"{where}: the token may not {what}: it needs the role Developer there and the scopes api and "
-                f"write_repository ({said})"
+                f"write_repository, and merge requests must be switched on ({said})"
             )
         elif status == 404:
             words = f"{where} is not there for the token: renamed, moved, deleted, or it has no rights there ({said})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pipelines.forges.gitlab_api import Api, project
+from pipelines.forges.gitlab_api import Api, Json, Refusal, project
 
 JOBS = 3
 LINES = 100  # of one job
@@ -16,15 +16,34 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # what is left of seque
 
 
 def log(api: Api, repo: str, pipeline: int) -> str:
-    """Return the ends of what the failed jobs of a pipeline printed, those that may fail left out."""
-    listed = api.list(repo, f"{project(repo)}/pipelines/{pipeline}/jobs", **{"scope[]": "failed"})
-    failed = sorted((job for job in listed if not job.get("allow_failure")), key=lambda job: int(job["id"]))[:JOBS]
+    """Return the ends of what the failed jobs of a pipeline printed, or else those of pipelines that it started. What
+    may fail is left out."""
+    path = project(repo)
+    failed = _failed(api, repo, f"{path}/pipelines/{pipeline}/jobs")
+    found = [(path, job) for job in failed]
+    if not failed:
+        for bridge in _failed(api, repo, f"{path}/pipelines/{pipeline}/bridges"):
+            if started := bridge.get("downstream_pipeline"):
+                there = f"/projects/{started['project_id']}"
+                found += [(there, job) for job in _failed(api, repo, f"{there}/pipelines/{started['id']}/jobs")]
     parts = []
-    for job in failed:
-        told = ending(api.ends(repo, f"{project(repo)}/jobs/{job['id']}/trace"))
+    for where, job in found[:JOBS]:
         why = f" ({job['failure_reason']})" if job.get("failure_reason") else ""
-        parts.append(f"{job['name']} of stage {job['stage']} failed{why}:\n{told[-(SIZE // len(failed)) :]}")
+        told = ending(_trace(api, repo, f"{where}/jobs/{job['id']}/trace"))[-(SIZE // min(JOBS, len(found))) :]
+        parts.append(f"{job['name']} of stage {job['stage']} failed{why}:\n{told}")
     return "\n\n".join(parts)[-SIZE:]
+
+
+def _failed(api: Api, repo: str, path: str) -> list[Json]:
+    listed = api.list(repo, path, **{"scope[]": "failed"})
+    return sorted((job for job in listed if not job.get("allow_failure")), key=lambda job: int(job["id"]))
+
+
+def _trace(api: Api, repo: str, path: str) -> str:
+    try:
+        return api.ends(repo, path)
+    except Refusal as why:
+        return f"(what it printed cannot be had: {why.said})"
 
 
 def ending(trace: str) -> str:

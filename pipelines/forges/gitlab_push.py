@@ -138,7 +138,7 @@ class Opening:
 
 
 def titled(title: str, draft: bool) -> str:
-    return f"{'Draft: ' if draft else ''}{title}"[:TITLE]
+    return f"{'Draft: ' if draft else ''}{title}"[:TITLE].strip()
 
 
 def opening(fields: Json) -> Json:

@@ -567,8 +567,15 @@ def _jobs(double: GitLabDouble, call: Call) -> list[Json]:
     return [{**job, "trace": None} for job in found if not wanted or job["status"] in wanted]
 
 
+@route("GET", r"/projects/:id/pipelines/(\d+)/bridges")
+def _bridges(double: GitLabDouble, call: Call) -> list[Json]:
+    return [one for one in call.of.bridges if one["pipeline"]["id"] == int(call.rest[0])]
+
+
 @route("GET", r"/projects/:id/jobs/(\d+)/trace")
 def _trace(double: GitLabDouble, call: Call) -> Answer:
+    if call.of.jobs[int(call.rest[0])]["trace"] is None:
+        raise Answer(404, {"message": "404 Not found"})
     return Answer(200, call.of.jobs[int(call.rest[0])]["trace"], {"content-type": "text/plain"})
 
 

@@ -88,6 +88,7 @@ class Project:
     requests: dict[int, Request] = field(default_factory=dict)
     pipelines: list[Json] = field(default_factory=list)
     jobs: dict[int, Json] = field(default_factory=dict)
+    bridges: list[Json] = field(default_factory=list)
 
     def git(self, *args: str, check: bool = True, **extra: str) -> str:
         env = {

@@ -302,6 +302,33 @@ def test_pipelines_of_all_kinds(site: Site, kind: str) -> None:
     assert not [call for call in calls if "/merge_requests/1" in call]
 
 
+def test_what_failed_jobs_printed(site: Site) -> None:
+    site.push(site.change())
+    project = site.double.at(NAME)
+    assert site.forge.log(site.one()) == ""
+    run = site.double.pipeline(NAME, BRANCH, "failed", "first\n" + "x" * 300_000 + "\nE   assert 1 == 2\n")
+    for name, fails, trace in (
+        ("lint", True, "E501"),
+        ("types", False, "E: no"),
+        ("gone", False, None),
+        ("4", False, "4"),
+    ):
+        number = site.double.number()
+        about = {"id": number, "name": name, "stage": "test", "status": "failed", "allow_failure": fails}
+        project.jobs[number] = {**about, "failure_reason": None, "pipeline": {"id": run["id"]}, "trace": trace}
+    told = site.forge.log(site.one())
+    assert "test of stage test failed (script_failure):" in told and "E   assert 1 == 2" in told
+    assert "types of stage test failed:\nE: no" in told and "cannot be had" in told
+    assert "E501" not in told and "4 of stage" not in told and len(told) <= 20_000
+
+    child = site.double.pipeline(NAME, "main", "failed", "E   in a child\n")
+    project.jobs = {number: job for number, job in project.jobs.items() if job["pipeline"]["id"] == child["id"]}
+    started = {"id": child["id"], "project_id": project.id, "status": "failed"}
+    bridge = {"id": 1, "name": "child", "stage": "test", "status": "failed", "allow_failure": False}
+    project.bridges.append({**bridge, "pipeline": {"id": run["id"]}, "downstream_pipeline": started})
+    assert "E   in a child" in site.forge.log(site.one())
+
+
 def test_a_pipeline_that_may_not_be_there_yet(site: Site) -> None:
     site.forge = site.again(quiet=60.0)
     site.push(site.change())
