@@ -8,7 +8,7 @@ has moved and until GitLab has found it out.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
@@ -16,13 +16,14 @@ from urllib.parse import quote
 from pipelines.data import Repo
 from pipelines.forge import Memory, Request
 from pipelines.forges import gitlab_seen as seen
-from pipelines.forges.gitlab_api import Api, Json, Refusal, instant, project, written
+from pipelines.forges.gitlab_api import Api, Json, Refusal, Unsure, instant, project, written
 from pipelines.forges.gitlab_people import People
 from pipelines.forges.gitlab_pushed import Pushed
 from pipelines.forges.remote import Branches
 
 OVERLAP = 60.0  # seconds that are listed again: what was written before the last look may not have been there yet
 FIRST = 3600.0  # seconds of pipelines that the first look goes back: older ones are told by the requests themselves
+ENOUGH = 3  # requests without an answer, after which no more are asked about
 _OF_REQUEST = re.compile(r"refs/merge-requests/(\d+)/(head|merge|train)")
 
 
@@ -86,8 +87,7 @@ class Look:
         changed = [one for one in fresh.values() if self._absorb(known, one)]
         asked = {one["iid"] for one in changed if one["state"] == "opened"}
         runs = self._runs(repo, known, unopened)
-        for number in asked:
-            self._ask(repo, known, number)
+        self._ask_all(repo, known, sorted(asked))
         # Only now: killed before, a request that was not asked about is still listed the next time.
         known.since = since
         self._follow(repo, known, runs, asked, unopened)
@@ -128,6 +128,19 @@ class Look:
             if now["state"] == "open":
                 known.requests[str(one["iid"])]["updated"] = ""  # until the details are there
         return True
+
+    def _ask_all(self, repo: Repo, known: _Known, numbers: Sequence[int]) -> None:
+        """Ask about each. One that GitLab has trouble with does not keep the others from being asked about."""
+        trouble: list[Unsure] = []
+        for number in numbers:
+            try:
+                self._ask(repo, known, number)
+            except Unsure as why:
+                trouble.append(why)
+            if len(trouble) == ENOUGH:
+                break
+        if trouble:
+            raise trouble[0]
 
     def _ask(self, repo: Repo, known: _Known, number: int) -> None:
         """Ask what no listing tells: comments, approvals and the pipeline."""

@@ -477,6 +477,19 @@ def test_requests_that_are_not_ours(site: Site) -> None:
     assert site.push(site.change("new = 2\n")).number == 1
 
 
+def test_one_request_that_cannot_be_asked_about(site: Site) -> None:
+    for number in range(3):
+        site.push(site.change(branch=f"umbau/modern/at{number}"))
+    site.double.fault("GET .*/merge_requests/1/discussions", 500, times=20)
+    found = {one.number: one.ci for one in site.look()}
+    assert found == {1: "pending", 2: "none", 3: "none"}, "of the first nothing is known yet, so nothing is done"
+    assert "in trouble (500)" in site.forge.trouble[NAME]
+    site.double.faults.clear()
+    calls = site.calls(site.look)
+    assert {call.partition("/merge_requests/")[2][:1] for call in calls if "/merge_requests/" in call} == {"1"}
+    assert not site.forge.trouble
+
+
 def test_a_repository_that_cannot_be_asked(site: Site) -> None:
     other = site.add("group/ledger")
     for repo in (site.repo, other):
