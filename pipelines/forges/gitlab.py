@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -15,12 +14,12 @@ from pipelines.forges.gitlab_look import Look
 from pipelines.forges.gitlab_people import People
 from pipelines.forges.gitlab_push import Opening
 from pipelines.forges.gitlab_pushed import Pushed
+from pipelines.forges.gitlab_rebase import Rebase
 from pipelines.forges.remote import Branches, key_of, keyed
 from pipelines.publishing import GitLab, GitLabQuery
 from pipelines.transport import Access
 
 IN_A_ROW = 3  # repositories without an answer, after which GitLab itself is taken to be away
-REBASE = (0.1, 0.2, 0.4, 0.8, *[1.5] * 40)  # seconds between the looks at a rebase, until it must be over
 
 
 class GitLabForge:
@@ -108,27 +107,8 @@ class GitLabForge:
             self._changed(request, "reopen", {"state_event": "reopen"}, "opened")
 
     def rebase(self, request: Request) -> bool:
-        """False: it conflicts, or somebody pushed meanwhile. Raises ForgeError."""
-        there = self._there(request, include_diverged_commits_count="true")
-        if there["state"] != "opened" or there["sha"] != request.head:
-            return False
-        if there.get("diverged_commits_count") == 0:
-            return True
-        try:
-            self._api.put(request.repo, "rebase", f"{_path(request)}/rebase", {})
-        except Refusal as why:
-            if why.status == 403:  # a branch that must not be rewritten, or a project that cannot do it
-                return False
-            if why.status != 409:  # it is being rebased already
-                raise
-        for wait in REBASE:
-            there = self._there(request, include_rebase_in_progress="true")
-            if there.get("merge_error"):
-                return False
-            if not there.get("rebase_in_progress") and there["sha"] != request.head:
-                return self._rebased(request, there["sha"])
-            time.sleep(wait)
-        raise ForgeError(f"{request.url}: GitLab has not rebased it in {sum(REBASE):.0f} s: the next tick looks again")
+        """False: it conflicts, or somebody pushed."""
+        return Rebase(self._api, self._people, self._branches, self._pushed).rebase(request)
 
     def comment(self, request: Request, text: str, key: str, thread: str = "") -> None:
         """Said twice under one key is said once, also when the answer to the first did not come: as long as that may
@@ -198,17 +178,6 @@ class GitLabForge:
             if why.status != 404 or "/discussions/" not in path:
                 raise
             self._say(request, f"{_path(request)}/notes", body)  # the thread is gone
-
-    def _rebased(self, request: Request, head: str) -> bool:
-        """Keep the rebased commit as ours, unless somebody pushed in between: then it is not ours alone. GitLab keeps
-        a version of each push."""
-        versions = self._api.list(request.repo, f"{_path(request)}/versions")
-        heads = [one["head_commit_sha"] for one in sorted(versions, key=lambda one: -int(one["id"]))]
-        if heads[:2] != [head, request.head]:
-            return False
-        self._branches.adopt(request.repo, request.branch, head)
-        self._pushed.note(request.repo, request.branch, commit=head)
-        return True
 
 
 def _path(request: Request) -> str:

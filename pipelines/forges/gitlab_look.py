@@ -19,6 +19,7 @@ from pipelines.forges import gitlab_seen as seen
 from pipelines.forges.gitlab_api import Api, Json, Refusal, Unsure, instant, project, written
 from pipelines.forges.gitlab_people import People
 from pipelines.forges.gitlab_pushed import Pushed
+from pipelines.forges.gitlab_rebase import Rebase
 from pipelines.forges.remote import Branches
 
 OVERLAP = 60.0  # seconds that are listed again: what was written before the last look may not have been there yet
@@ -150,6 +151,9 @@ class Look:
         said = seen.people(self._api.list(repo.name, f"{path}/discussions"), me, self._people.robot)
         at = float(self._pushed.last(repo.name, one["source_branch"]).get("at", 0.0))
         known.requests[str(number)] = {**seen.entry(one), **seen.details(one, told, said, me, at)}
+        branch, head = one["source_branch"], one["sha"]
+        if head and not self._branches.ours(repo.name, branch, head):
+            Rebase(self._api, self._people, self._branches, self._pushed).adopted(repo.name, branch, number, head)
 
     def _runs(self, repo: Repo, known: _Known, unopened: Mapping[str, Json]) -> list[Json]:
         """List pipelines that were changed since the last look, as far as they are of our branches and requests."""

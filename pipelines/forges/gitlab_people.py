@@ -20,7 +20,7 @@ class People:
         """Whom the token belongs to. Asked once in a process: another token is another user."""
         if self._me is None:
             found = self._api.get(self._api.url, "/user")
-            self._me = {"id": int(found["id"]), "username": str(found["username"])}
+            self._me = {"id": int(found["id"]), "username": str(found["username"]), "name": str(found["name"])}
             self._memory.remember(self._key("me"), self._me["username"])
         return self._me
 

@@ -39,7 +39,7 @@ class Opening:
                 self._pushed.set_aside(repo.name, branch, {"commit": commit, "digest": change.digest})
             self._branches.push(repo, repo.source, commit, branch)
             if new := self._pushed.last(repo.name, branch).get("commit") != commit:
-                self._pushed.note(repo.name, branch, commit=commit, at=self._api.now())
+                self._pushed.note(repo.name, branch, commit=commit, at=self._api.now(), rebasing="")
             if not found and not opened:
                 return Request(
                     repo.name, branch, change.digest, "branch", self._page(change), ci="pending", head=commit

@@ -12,7 +12,7 @@ from pipelines.forges.gitlab_api import Json
 
 class Pushed:
     """Of each branch: `commit`, what was pushed last; `at`, when that was (seconds since 1970, by GitLab's clock);
-    `wanted`, how its request was to look."""
+    `wanted`, how its request was to look; `rebasing`, the commit that GitLab was asked to rebase."""
 
     def __init__(self, memory: Memory, url: str, folder: Path) -> None:
         self._memory, self._url, self._lock = memory, url, folder / "gitlab-unopened.lock"

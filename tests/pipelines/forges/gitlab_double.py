@@ -369,6 +369,22 @@ def _one_branch(double: GitLabDouble, call: Call) -> Json:
     return _branch(double, call.of, call.rest[0], head)
 
 
+@route("GET", "/projects/:id/repository/commits/([0-9a-f]+)")
+def _commit(double: GitLabDouble, call: Call) -> Json:
+    names = (
+        "id",
+        "author_name",
+        "author_email",
+        "authored_date",
+        "committer_name",
+        "committer_email",
+        "committed_date",
+    )
+    formats = "%H%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%B"
+    told_of = call.of.git("show", "--no-patch", f"--format={formats}", call.rest[0]).split("\0")
+    return {**dict(zip(names, told_of, strict=False)), "message": told_of[-1], "short_id": told_of[0][:8]}
+
+
 def _since(value: str, at: str | None) -> bool:
     return not value or not at or datetime.fromisoformat(at) >= datetime.fromisoformat(value)
 

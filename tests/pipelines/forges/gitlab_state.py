@@ -326,6 +326,7 @@ class State:
         self.refresh(project, by)
 
     def do_rebase(self, project: Project, request: Request, by: User) -> None:
+        request.merge_error, request.rebasing = None, 0
         base, head = project.head(request.target), request.sha
         fork = project.git("merge-base", base, head)
         commits = project.git("rev-list", "--reverse", f"{fork}..{head}").splitlines()
@@ -333,9 +334,10 @@ class State:
             if not (tree := self._replayed(project, base, commit)):
                 request.merge_error = "Rebase failed: Rebase locally, resolve all conflicts, then push the branch."
                 return
-            message = project.git("show", "--no-patch", "--format=%B", commit)
-            base = project.git("commit-tree", tree, "-p", base, "-m", message)
-        request.merge_error = None
+            about = project.git("show", "--no-patch", "--format=%an%x00%ae%x00@%at +0000%x00%B", commit).split("\0")
+            kept = dict(zip(("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_AUTHOR_DATE"), about, strict=False))
+            who = {"GIT_COMMITTER_NAME": by.username.title()}
+            base = project.git("commit-tree", tree, "-p", base, "-m", about[3], **kept, **who)
         project.git("update-ref", f"refs/heads/{request.source}", base)
         self.refresh(project, by, rebased=True)
 

@@ -22,6 +22,7 @@ from tests.pipelines.forges.gitlab_double import GitLabDouble
 from tests.pipelines.forges.gitlab_site import BRANCH, NAME, SECRET, TEXT, Killed, Reaper, Site, many
 from tests.pipelines.forges.gitlab_state import DEVELOPER, MAINTAINER, REPORTER
 from tests.pipelines.forges.gitlab_state import Request as Opened
+from tests.pipelines.host import Answer, Server
 
 
 @pytest.fixture
@@ -110,6 +111,32 @@ def test_a_rebase_by_the_forge_keeps_approvals(site: Site) -> None:
     assert site.forge.rebase(after), "nothing is left to do"
     site.push(site.change("new = 2\n"))  # what the forge made of ours is ours
     assert not site.one().approved
+
+
+@pytest.mark.parametrize("left", range(1, 12, 2))
+def test_broken_off_while_the_forge_rebases(site: Site, reaper: Reaper, left: int) -> None:
+    site.push(site.change())
+    site.double.push_as("ada", NAME, "main", {"src/b.py": "b = 2\n"})
+    seen, reaper.left = site.one(), left
+    with suppress(Killed):
+        site.forge.rebase(seen)
+    reaper.left = -1
+    if site.there.rebasing:  # GitLab goes on by itself
+        site.double.do_rebase(site.double.at(NAME), site.there, site.bot)
+    assert not site.one().touched, "what GitLab made of ours is ours"
+    theirs = site.double.push_as("ada", NAME, BRANCH, {"README.md": "by hand\n"})
+    assert site.one().touched
+    with pytest.raises(NotPushed, match="somebody else"):
+        site.push(site.change("new = 2\n"))
+    assert site.double.at(NAME).head(BRANCH) == theirs
+
+
+def test_somebody_mends_what_the_forge_could_not_rebase(site: Site) -> None:
+    site.push(site.change())
+    site.double.push_as("ada", NAME, "main", {"src/a.py": "other = 1\n"})
+    assert not site.forge.rebase(site.one())
+    site.double.push_as("ada", NAME, BRANCH, {"src/a.py": "both = 1\n"})
+    assert site.one().touched
 
 
 def test_somebody_pushes_while_the_forge_rebases(site: Site) -> None:
@@ -577,3 +604,30 @@ def test_where_a_person_looks(site: Site) -> None:
     assert site.forge.overview == f"{site.double.url}/dashboard/merge_requests"
     site.look()
     assert "author_username=group_7_bot_0f" in site.forge.overview
+
+
+def test_the_token_goes_nowhere_else(site: Site) -> None:
+    asked: list[str] = []
+
+    def elsewhere(method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        asked.append(path)
+        return Answer(b"[]", 200, {"content-type": "application/json"})
+
+    with Server(elsewhere) as other:
+        site.double.fault("GET .*/merge_requests", 302, headers={"Location": f"{other.url}/api/v4/projects"})
+        site.look()
+        assert "has moved" in site.forge.trouble[NAME]
+        site.look()
+        site.double.fault("POST .*/merge_requests$", 307, headers={"Location": f"{other.url}/api/v4/projects"})
+        with pytest.raises(NotPushed, match="has moved"):
+            site.push(site.change())
+    assert not asked
+    site.double.fault("POST .*/merge_requests$", 400, body=f'{{"message": "{SECRET} is no good"}}')
+    with pytest.raises(NotPushed, match=r"\*\*\* is no good") as told:
+        site.push(site.change())
+    assert SECRET not in str(told.value) and told.value.__cause__ is None
+    site.push(site.change())
+    site.look()
+    site.store.close()
+    kept = [file for file in site.folder.rglob("*") if file.is_file() and site.double.root not in file.parents]
+    assert kept and not [file for file in kept if SECRET.encode() in file.read_bytes()]

@@ -116,9 +116,19 @@ class Machine(RuleBasedStateMachine):
         elif what in {"run", "fail", "pass"}:
             self.double.pipeline(NAME, BRANCH, {"run": "running", "fail": "failed", "pass": "success"}[what])
 
-    @rule(text=st.sampled_from(["other = 1\n", "old = 1\n"]))
-    def the_base_moves(self, text: str) -> None:
-        self.double.push_as("ada", NAME, "main", {"src/a.py": text})
+    @precondition(lambda self: self.project.requests and not self.over)
+    @rule(left=st.integers(-4, 10))
+    def is_rebased(self, left: int) -> None:
+        """By GitLab, which goes on when we are killed."""
+        if request := self.look():
+            self.umbau(lambda: self.site.forge.rebase(request), max(left, -1))
+            if self.site.there.rebasing:
+                self.double.do_rebase(self.project, self.site.there, self.site.bot)
+
+    @rule(conflicts=st.sampled_from([False, False, True]), number=st.integers(1, 9))
+    def the_base_moves(self, conflicts: bool, number: int) -> None:
+        path = "src/a.py" if conflicts else "src/b.py"
+        self.double.push_as("ada", NAME, "main", {path: f"base = {number}\n"})
 
     @precondition(lambda self: self.project.requests and not self.over)
     @rule(merged=st.booleans())
@@ -187,7 +197,7 @@ ORDINARY = settings(deadline=None, suppress_health_check=list(HealthCheck), prin
 
 
 class TestShort(Machine.TestCase):  # type: ignore[name-defined,misc]
-    settings = settings(ORDINARY, max_examples=6, stateful_step_count=12)
+    settings = settings(ORDINARY, max_examples=4, stateful_step_count=12)
 
 
 @pytest.mark.slow
