@@ -103,12 +103,12 @@ def _listed(source: Source, folder: Path, trouble: dict[str, str]) -> Iterator[S
     """Yield what a list names: a repository in each line."""
     try:
         with (folder / source.list).open("rb") as data:
-            text = data.read(MAX_BYTES).decode()
+            text = data.read(MAX_BYTES).decode("utf-8-sig")
     except (OSError, ValueError) as error:
         why = (error.strerror if isinstance(error, OSError) else "") or "it is no UTF-8 text"
         trouble[source.list] = f"the list cannot be read: {why}"
         return
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if given := re.sub(r"(^|\s)#.*", "", line).strip():
             try:
                 address(given, folder)

@@ -111,10 +111,15 @@ def driving(job: str, repos: Sequence[str] | None, *, quiet: bool) -> Iterator[D
 def sited(spec: Job) -> Iterator[Site]:
     """Give the place where a job's repositories are looked for, without driving it. How it is entered is found out when
     there is something to get from it."""
+    from pipelines.discover import Site
     from pipelines.store import Store
 
+    enter = entry(spec.forge)
+    if enter is None:
+        yield Site()
+        return
     with closing(Store(home() / "store.db")) as store:
-        yield forge_of(spec.forge, entry(spec.forge), store, home())[1]
+        yield forge_of(spec.forge, enter, store, home())[1]
 
 
 def entry(settings: ForgeSettings) -> Credentials | None:

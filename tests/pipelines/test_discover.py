@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipelines.data import Plan
 from pipelines.discover import Discovered, NoDirectory, Site, discover
@@ -150,6 +153,20 @@ def test_a_list(tmp_path: Path) -> None:
     assert list(told.trouble) == ["repos.txt:5", "repos.txt:6", "repos.txt:8", "repos.txt:10"]
     assert "secret" not in str(told.trouble)
     assert told.trouble["repos.txt:8"].startswith("there is no folder ")
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(), st.sampled_from(["\n", "\r\n"]))
+def test_every_line_of_a_list_is_a_repository_or_told(text: str, end: str) -> None:
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "list"
+        file.write_bytes(f"\ufeff{TOP}/a/b{end}{text}{end}{TOP}/a/c".encode(errors="replace"))
+        told = found(Path(folder), {"list": "list"})
+        assert {"a/b", "a/c"} <= set(names(told))
+        last = f"list:{2 + len(text.encode(errors='replace').decode().split(chr(10)))}"
+        assert last not in told.trouble
+        lines = [line for line in text.split("\n") if line.strip() and not line.lstrip().startswith("#")]
+        assert len(told.sources) + len(told.trouble) + len(told.left_out) >= 2 + bool(lines)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,6 @@ from tests.pipelines.host import BACKEND, Answer, Server, guarded, smart
 from tests.pipelines.test_transport import SECRET, watched
 
 BRANCH = "umbau/j/app"
-smartly = pytest.mark.skipif(not BACKEND.exists(), reason="git-http-backend is not installed")
 Wrap = Callable[[str, int], Answer | None]
 
 
