@@ -35,6 +35,7 @@ CONFINED = {
     "mistral_common": ("operators.tokens",),
     "httpx": ("operators.model", "pipelines.sdist"),
     "git": ("pipelines.forges.branches",),
+    "gitlab": ("pipelines.forges.gitlab_api",),
     "github": ("pipelines.credentials", "pipelines.forges.github"),
     "subprocess": ("operators.proc",),
     "sqlalchemy": ("pipelines.store",),

@@ -57,6 +57,10 @@ class Branches:
         """Say whether Umbau pushed that commit there, or was about to."""
         return bool(self._memory.fact(_ours(repo, branch, commit)))
 
+    def adopt(self, repo: str, branch: str, commit: str) -> None:
+        """Take a commit for ours that a forge made of ours."""
+        self._memory.keep(_ours(repo, branch, checked(commit.encode())), True)
+
     def fetch(self, repo: Repo, url: str, branch: str) -> str:
         """Bring what the remote branch holds into the mirror and return that commit. Raises GitError."""
         mirror = Path(repo.mirror)
