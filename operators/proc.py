@@ -179,9 +179,11 @@ def git(
     except FileNotFoundError:
         raise GitError("git is not installed: install git 2.38 or newer") from None
     except subprocess.TimeoutExpired:
-        raise GitError(f"git {args[0]} gave no answer within {timeout:.0f} s") from None
+        raise GitError(f"git {_verb(args)} gave no answer within {timeout:.0f} s") from None
     if done.returncode:
-        raise GitError(done.stderr.decode(errors="replace").strip() or f"git {args[0]} ended with {done.returncode}")
+        raise GitError(
+            done.stderr.decode(errors="replace").strip() or f"git {_verb(args)} ended with {done.returncode}"
+        )
     return done.stdout
 
 
@@ -222,6 +224,13 @@ def git_env(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 def _git_argv(repo: Path | None, args: Sequence[str]) -> list[str]:
     settings = [part for setting in GIT_SETTINGS for part in ("-c", setting)]
     return ["git", *([f"--git-dir={repo}"] if repo else []), *settings, *args]
+
+
+def _verb(args: Sequence[str]) -> str:
+    """Return what git was to do, whatever settings stand before it."""
+    return next(
+        arg for before, arg in zip(("", *args), args, strict=False) if before != "-c" and not arg.startswith("-")
+    )
 
 
 @lru_cache(maxsize=1)

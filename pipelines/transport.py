@@ -16,8 +16,14 @@ from urllib.parse import quote, urlsplit
 
 from operators.proc import GitError, git
 from pipelines.commit import checked
+from pipelines.describe import plain
 
-_SCP = re.compile(r"[\w.-]+@[A-Za-z0-9][\w.-]*:(?!:)[^\s]+", re.ASCII)
+# Neither a user nor a host may begin with `-`: ssh would take it for an option.
+_SCP = re.compile(r"\w[\w.-]*@(?P<host>\w[\w.-]*):(?!:)(?P<path>\S+)", re.ASCII)
+_SSH_URL = re.compile(r"ssh://(\w[\w.-]*@)?(?P<host>\w[\w.-]*)(:\d+)?/(?P<path>\S+)", re.ASCII)
+SAID = 400  # characters of a server's words that are told
+
+_ODD = re.compile(r"\\|%(2e|2f|5c|25)", re.I)  # a server may take it for a dot, a slash or another code
 _PORTS = {"https": 443, "http": 80}
 _HELPER = '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n" "$UMBAU_GIT_USER" "$UMBAU_GIT_SECRET"; }; f'
 _SSH = {
@@ -41,37 +47,46 @@ class Access:
     """Such as `https://host/prefix`."""
     user: str
     secret: str = field(repr=False)
+    source: str = "the token"
+    """What the secret is and where it is from, for messages: `the token in GITLAB_TOKEN`."""
 
     def reaches(self, url: str) -> bool:
-        """Say whether a URL lies below ours: same scheme, host and port, and a path that begins with the same whole
-        segments."""
-        ours, theirs = _split(self.url), _split(url)
-        if ours is None or theirs is None:
-            return False
-        return ours[:3] == theirs[:3] and theirs[3][: len(ours[3])] == ours[3]
+        return path_below(self.url, url) is not None
 
 
-def is_ssh(url: str) -> bool:
-    """Say whether git would take this for an address that ssh leads to: `ssh://git@host/path` or `git@host:path`."""
-    return url.startswith("ssh://") or bool(_SCP.fullmatch(url))
+def path_below(top: str, url: str) -> str | None:
+    """Return the path of a URL from `top` on, None when it does not lie below: it has the same scheme, host and port,
+    and its path begins with the same whole segments."""
+    ours, theirs = _split(top), _split(url)
+    if ours is None or theirs is None or ours[:3] != theirs[:3] or theirs[3][: len(ours[3])] != ours[3]:
+        return None
+    return "/".join(theirs[3][len(ours[3]) :])
+
+
+def ssh_parts(url: str) -> tuple[str, str] | None:
+    """Return host and path of what ssh leads to, `ssh://git@host/path` or `git@host:path`; None for all else."""
+    found = _SSH_URL.fullmatch(url) or _SCP.fullmatch(url)
+    return (found["host"].lower(), found["path"].strip("/")) if found else None
 
 
 def git_at(url: str, mirror: Path | None, *args: str, access: Access | None = None) -> bytes:
     """Run git with the one transport that this URL needs, and with `access` if it reaches the URL. Raises GitError,
     whose message holds no secret."""
-    transport = "ssh" if is_ssh(url) else urlsplit(url).scheme if "://" in url else "file"
+    transport = "ssh" if ssh_parts(url) else urlsplit(url).scheme if "://" in url else "file"
     settings, env = ["-c", f"protocol.{transport}.allow=always"], {"GIT_ALLOW_PROTOCOL": transport}
     if transport == "ssh":
         env |= _SSH | {name: os.environ[name] for name in ("HOME", "SSH_AUTH_SOCK") if name in os.environ}
     if access is None or not access.reaches(url):
         return git(mirror, *settings, *args, env=env)
-    # Split at the last `=`, unlike -c: a URL may hold one.
-    settings.append(f"--config-env=credential.{url}.helper=UMBAU_GIT_HELPER")
-    env |= {"UMBAU_GIT_HELPER": _HELPER, "UMBAU_GIT_USER": access.user, "UMBAU_GIT_SECRET": access.secret}
+    # For its host alone: git spells paths in more than one way. It follows no redirect and asks for nothing but `url`.
+    parts = urlsplit(url)
+    settings += ["-c", f"credential.{parts.scheme}://{parts.netloc}.helper={_HELPER}"]
+    env |= {"UMBAU_GIT_USER": access.user, "UMBAU_GIT_SECRET": access.secret}
     try:
         return git(mirror, *settings, *args, env=env)
     except GitError as error:
-        raise GitError(_redacted(str(error), access)) from None
+        said = _redacted(str(error), access)
+    raise GitError(said)  # not from within: the first one would go along
 
 
 def fetch_at(url: str, mirror: Path, wanted: str, access: Access | None = None) -> str:
@@ -84,6 +99,14 @@ def fetch_at(url: str, mirror: Path, wanted: str, access: Access | None = None) 
     return checked(git(mirror, "rev-parse", "--verify", ref))
 
 
+def words(said: str) -> str:
+    """Return what a server said, of all that git printed, in one line: nothing that acts on a terminal, and no more
+    than is read. "" when it said nothing."""
+    lines = [line.removeprefix("remote:").strip() for line in plain(said).splitlines() if line.startswith("remote:")]
+    text = " ".join(line for line in lines if re.search(r"\w", line))
+    return text if len(text) <= SAID else f"{text[:SAID]} ..."
+
+
 def _split(url: str) -> tuple[str, str, int, list[str]] | None:
     """Return scheme, host, port and segments of an http URL; None for all else, and for what a server could read
     otherwise than we do."""
@@ -93,7 +116,7 @@ def _split(url: str) -> tuple[str, str, int, list[str]] | None:
     except (ValueError, KeyError):
         return None
     path = parts.path.strip("/").split("/") if parts.path.strip("/") else []
-    odd = parts.username or parts.password or "\\" in url or "%2" in url.lower() or not parts.hostname
+    odd = parts.username or parts.password or not parts.hostname or _ODD.search(url)
     return None if odd or {".", "..", ""} & {*path} else (parts.scheme, str(parts.hostname), port, path)
 
 

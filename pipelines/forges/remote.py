@@ -17,15 +17,16 @@ from pipelines.commit import checked
 from pipelines.data import Repo
 from pipelines.describe import plain
 from pipelines.forge import Memory, NotPushed
-from pipelines.transport import Access, fetch_at, git_at
-
-SAID = 400  # characters of a server's words that are told
+from pipelines.transport import Access, fetch_at, git_at, words
 
 _MARK = re.compile(r"^<!-- umbau job=([a-z0-9][a-z0-9._-]*) digest=([0-9a-f]+) -->[ \t]*\r?$", re.M)
 _KEY = re.compile(r"^<!-- umbau key=([0-9a-f]{32}) -->[ \t]*\r?$", re.M)
-_FINAL = re.compile(
-    r"\[(remote )?rejected\]|error: (401|403|404|30\d)|not found|redirect|Permission denied|denied to|access rights",
-)
+_FINAL = re.compile(r"\[(remote )?rejected\]|error: (403|404|30\d)|not found|Permission denied|access rights")
+_SILENT = {
+    "error: 30": "it has moved to another address",
+    "error: 403": "the token may not do that there",
+    "not found": "there is no such repository any more, or the token may not see it",
+}
 _BRANCH = re.compile(r"(?!.*(\.\.|@\{|//))[^\s~^:?*\[\\\x00-\x20\x7f/-][^\s~^:?*\[\\\x00-\x20\x7f]*")
 
 
@@ -76,20 +77,21 @@ class Branches:
             said = str(error)
             if _FINAL.search(said):
                 raise NotPushed(refusal(said)) from None
+            if "Authentication failed" in said:
+                raise GitError(
+                    f"{url} does not accept {self._access.source}: it is wrong, expired or revoked"
+                ) from None
             raise
 
 
 def refusal(said: str) -> str:
-    """Return why a server refused, in its own words as far as it has some: one line, nothing that acts on a
-    terminal."""
-    lines = [line.strip() for line in plain(said).replace("\t", " ").splitlines()]
-    remote = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
-    why = re.findall(r"! \[[a-z ]+\] .*\((.+)\)$", "\n".join(lines), re.M)
-    words = " ".join(filter(None, [*why, *(line for line in remote if re.search(r"\w", line))]))
+    """Return why a server refused, in its own words as far as it has some."""
+    why = re.findall(r"! \[[a-z ]+\] .*\((.+)\)[ \t]*$", plain(said), re.M)
     if "stale info" in why:
-        words = "somebody pushed to it meanwhile"
-    text = words or (lines[-1] if lines else "git failed")
-    return text if len(text) <= SAID else f"{text[:SAID]} ..."
+        return "somebody pushed to it meanwhile"
+    told = " ".join(filter(None, [*why, words(said)]))
+    silent = (reason for code, reason in _SILENT.items() if code in said)
+    return told or next(silent, plain(said).strip().rpartition("\n")[2] or "git failed")
 
 
 def mark(job: str, digest: str) -> str:
@@ -161,8 +163,9 @@ class Turnstile:
         is kept."""
         with alone(self._lock):
             times = {"last": 0.0, "until": 0.0, "held": 0.0}
-            with suppress(OSError, ValueError):
-                times |= json.loads(self._file.read_bytes())
+            with suppress(OSError, ValueError, TypeError, LookupError):
+                known = json.loads(self._file.read_bytes())
+                times = {name: float(known[name]) for name in times}
             before = dict(times)
             yield times
             if times != before:

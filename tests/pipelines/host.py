@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,10 +23,13 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+Answering = Callable[[str, str, dict[str, str], bytes], Answer]
+
+
 class Server:
     """Answers each request as a function of method, path, headers and body says; keeps the paths asked for."""
 
-    def __init__(self, answer: Callable[[str, str, dict[str, str], bytes], Answer]) -> None:
+    def __init__(self, answer: Answering) -> None:
         self.asked: list[str] = []
         owner = self
 
@@ -63,8 +67,8 @@ class Server:
         self.server.server_close()
 
 
-def smart(root: Path) -> Callable[[str, str, dict[str, str], bytes], Answer]:
-    """Serve the repositories below `root` as GitLab and GitHub do."""
+def smart(root: Path) -> Answering:
+    """Serve the repositories below `root` as GitLab and GitHub do. Whoever says who they are may push."""
 
     def answer(method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         parts = urlsplit(path)
@@ -79,6 +83,7 @@ def smart(root: Path) -> Callable[[str, str, dict[str, str], bytes], Answer]:
             "CONTENT_TYPE": headers.get("content-type", ""),
             "CONTENT_LENGTH": str(len(body)),
             "HTTP_CONTENT_ENCODING": headers.get("content-encoding", ""),
+            **({"REMOTE_USER": "umbau"} if "authorization" in headers else {}),
         }
         done = subprocess.run([BACKEND], input=body, env=env, capture_output=True, check=False)
         head, _, content = done.stdout.partition(b"\r\n\r\n")
@@ -88,7 +93,20 @@ def smart(root: Path) -> Callable[[str, str, dict[str, str], bytes], Answer]:
     return answer
 
 
-def files(root: Path) -> Callable[[str, str, dict[str, str], bytes], Answer]:
+def guarded(answer: Answering, known: Collection[tuple[str, str]]) -> Answering:
+    """Let only those in who give a user and password that are `known` at that moment (basic authentication)."""
+
+    def asked(method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        kind, _, given = headers.get("authorization", "").partition(" ")
+        user, _, password = base64.b64decode(given).decode().partition(":")
+        if kind != "Basic" or (user, password) not in known:
+            return Answer(b"HTTP Basic: Access denied\n", 401, {"www-authenticate": 'Basic realm="GitLab"'})
+        return answer(method, path, headers, body)
+
+    return asked
+
+
+def files(root: Path) -> Answering:
     """Serve the files below `root`, as any web server does."""
 
     def answer(method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:

@@ -57,6 +57,22 @@ def test_names_are_known_before_anything_is_fetched(source: dict[str, str], name
     assert named(Source(**source), Path("/srv/jobs")) == name
 
 
+@pytest.mark.parametrize(
+    ("top", "url", "name"),
+    [
+        ("https://gitlab.example.eu", "https://gitlab.example.eu/eu/platform/billing.git", "eu/platform/billing"),
+        ("https://gitlab.example.eu/", "https://gitlab.example.eu/web/platform/billing/", "web/platform/billing"),
+        ("https://example.eu/gitlab", "https://example.eu/gitlab/platform/billing", "platform/billing"),
+        ("https://example.eu/gitlab", "https://example.eu/gitea/eu/platform/billing", "platform/billing"),
+        ("https://gitlab.example.eu", "git@gitlab.example.eu:eu/platform/billing.git", "eu/platform/billing"),
+        ("", "ssh://git@gitlab.example.eu:22/eu/platform/billing.git", "eu/platform/billing"),
+        ("https://gitlab.example.eu", "/srv/eu/billing", "billing"),
+    ],
+)
+def test_on_the_forge_a_repository_goes_by_its_full_path(top: str, url: str, name: str) -> None:
+    assert named(Source(git=url), Path("/srv/jobs"), top) == name
+
+
 @pytest.mark.parametrize("where", ["absolute", "relative", "dotted", ".git"])
 def test_local_paths(where: str, home: Path, checkout: MakeCheckout, tmp_path: Path) -> None:
     made = checkout({"a.py": "x = 1\n"})
@@ -187,8 +203,10 @@ def test_object_names_of_another_kind(home: Path, tmp_path: Path) -> None:
         "--upload-pack=touch PWNED",
         "-u./payload",
         "file:///srv/billing",
-        "ssh://git@example.eu/billing",
-        "git@example.eu:platform/billing.git",
+        "ssh://git:secret@example.eu/billing",
+        "ssh://-oProxyCommand=touch$IFS/PWNED/billing",
+        "git@-oProxyCommand=x:billing",
+        "git@example.eu:\u202ebilling",
         "git://example.eu/billing",
         "http://example.eu/billing",
         "http://169.254.169.254/latest",
