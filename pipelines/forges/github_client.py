@@ -7,15 +7,15 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from github import Github
 from github.Auth import Auth
 from github.GithubException import GithubException
 from github.Repository import Repository
 
+from pipelines.credentials import api_of
 from pipelines.forge import ForgeError
-from pipelines.forges.remote import SAID, Turnstile, refusal
+from pipelines.forges.remote import Turnstile, refusal
 from pipelines.publishing import GitHub
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class Client:
         # PyGithub would repeat by itself what may have been done, and keep apart only what one process writes.
         self.hub = Github(
             auth=_Token(token),
-            base_url=api(settings.url),
+            base_url=api_of(settings.url),
             timeout=TIMEOUT,
             per_page=100,
             retry=None,
@@ -148,7 +148,7 @@ class Client:
         """Say what happened. What a server said is foreign text, and no exception of a library is quoted."""
         if not isinstance(error, GithubException):
             return Unreachable(f"{what}: {self._settings.url} could not be asked ({type(error).__name__})")
-        said = refusal(said_by(error))[:SAID]
+        said = refusal(said_by(error))
         if error.status == 401:
             where = (
                 f"the App's key ({self._settings.app.key_from})" if self._settings.app else self._settings.token_from
@@ -160,16 +160,6 @@ class Client:
             return ForgeError(f"{what}: GitHub answered {error.status} {TRIES} times")
         why = f"{_FINAL[error.status]} ({said})" if error.status in _FINAL else f"GitHub refuses ({said})"
         return Refusal(f"{what}: {why}", error.status)
-
-
-def api(url: str) -> str:
-    """Return where the API of a site is, by its web address: on github.com and GitHub Enterprise Cloud with data
-    residence a host of its own, on GitHub Enterprise Server a path."""
-    parts = urlsplit(url.rstrip("/"))
-    host = (parts.hostname or "").removeprefix("www.")
-    if host == "github.com" or host.endswith(".ghe.com"):
-        return f"https://api.{host}"
-    return f"{url.rstrip('/')}/api/v3"
 
 
 def said_by(error: GithubException) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import quote
 
 from github.IssueComment import IssueComment
 from github.PaginatedList import PaginatedList
@@ -136,10 +137,9 @@ class Watch:
 
     def _heads(self, repository: Repository, repo: str, prefix: str) -> dict[str, str]:
         """Return the branches whose name begins with `prefix`, and what they hold."""
-        refs = self._client.read(
-            repo, lambda: [(one.ref, one.object.sha) for one in repository.get_git_matching_refs(f"heads/{prefix}")]
-        )
-        found = {ref.removeprefix("refs/heads/"): commit for ref, commit in refs}
+        ask = f"{repository.url}/git/matching-refs/heads/{quote(prefix)}"  # in one page, however many there are
+        _, refs = self._client.read(repo, lambda: self._client.hub.requester.requestJsonAndCheck("GET", ask))
+        found = {one["ref"].removeprefix("refs/heads/"): one["object"]["sha"] for one in refs}
         return {branch: commit for branch, commit in found.items() if branch.startswith(prefix)}
 
     def _pulls(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,13 @@ from pipelines.forges.github import GitHubForge
 from pipelines.job import Source
 from pipelines.publishing import GitHub
 from pipelines.repos import resolve
-from pipelines.store import Store
 from pipelines.transport import Access
 from tests.conftest import Checkout
 from tests.pipelines.forges.github.double import Site
 from tests.pipelines.forges.github.emulator import ACCOUNTS, Missing, openapi, running
 from tests.pipelines.forges.github.shapes import Description
 
-_numbers = itertools.count()
+_numbers, _accounts = itertools.count(), itertools.count()
 PREFIX = "umbau/j/"
 APP = "app.py"
 START = {APP: "a = 1\nb = 2\nc = 3\nd = 4\ne = 5\nf = 6\n", "README.md": "Hello.\n"}
@@ -103,7 +102,7 @@ class World:
 
     def resolved(self, name: str) -> Repo:
         source = Source(git=f"{self.site.url}/{name}")
-        return resolve(source, self.home, self.home, access=lambda _: self.access())
+        return resolve(source, self.home, self.home, access=self.access(), top=self.site.url)
 
     def access(self) -> Access:
         return Access(self.site.url, "x-access-token", self.site.secret)
@@ -115,9 +114,7 @@ class World:
     def again(self) -> GitHubForge:
         """Return the forge as the next process sees it; whoever had the last turn to write was long ago."""
         turns = self.home / f"turns-{next(_numbers)}"
-        self.forge = GitHubForge(
-            GitHub(url=self.site.url), lambda: self.site.secret, self.access, self.memory, turns
-        )
+        self.forge = GitHubForge(GitHub(url=self.site.url), lambda: self.site.secret, self.access, self.memory, turns)
         return self.forge
 
     def change(self, text: str = "a = 10\n", branch: str = f"{PREFIX}app", repo: Repo | None = None) -> Change:
@@ -129,7 +126,7 @@ class World:
 
     def push(self, change: Change | None = None, *, opened: bool = True, **more: Any) -> Request:
         change, text = change or self.change(), self.text(**more)
-        return self.forge.push(change, commit(change.repo, change.whole, text.message), text, opened=opened)
+        return self.again().push(change, commit(change.repo, change.whole, text.message), text, opened=opened)
 
     def tick(self, *repos: Repo) -> dict[str, Request]:
         """Return what the next process hears of the requests."""
@@ -141,17 +138,17 @@ class World:
 
 @pytest.fixture
 def site(emulator: str, tmp_path: Path) -> Iterator[Site]:
-    number = next(_numbers)
+    number = next(_accounts)
     assert number < ACCOUNTS, "more tests than accounts: raise ACCOUNTS"
     with Site(emulator, tmp_path / "site", number) as made:
         yield made
 
 
 @pytest.fixture
-def world(site: Site, home: Path, checkout: Callable[..., Checkout], request: pytest.FixtureRequest) -> Iterator[World]:
+def world(site: Site, home: Path, checkout: Callable[..., Checkout], description: Description) -> Iterator[World]:
     made = checkout(START, "billing")
     name = f"acme/billing{site.account}"
     site.new(name, made.folder)
     yield World(site, home, name, made)
-    faults = request.getfixturevalue("description").faults(site.calls)
-    assert not faults
+    assert not site.errors, site.errors[0]
+    assert not description.faults(site.calls)

@@ -5,6 +5,8 @@ The emulator holds requests, comments, reviews, labels and check runs. It knows 
 commits, and lets everything pass. So between it and the client
 - names of commits are translated both ways, and its branches follow the repository's own;
 - times are cut to whole seconds, and `since` and a request's `updated_at` mean what GitHub's documentation says;
+- comments of a whole repository are put together from those of its requests (the emulator's own route is never
+  reached: it takes `pulls/comments` for the request called `comments`);
 - what GitHub checks is checked: one open request for a branch, something to merge, a branch that is there, who may
   review, bodies of 65,536 characters at most; merging answers 405 and 409; reopening without a branch 422.
 
@@ -24,13 +26,15 @@ import signal
 import socket
 import subprocess
 import time
+import traceback
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import RLock, Thread
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import httpx
@@ -75,7 +79,6 @@ class Site:
     def __init__(self, emulator: str, root: Path, account: int) -> None:
         self.root, self.account, self.lock = root, account, RLock()
         self.calls: list[Call] = []
-        self.git_calls = 0
         self.faults: list[Fault] = []
         self.kill: tuple[int, int, bool] | None = None
         """A process, the number of calls from now on at which it is killed, and whether that call has its effect."""
@@ -92,6 +95,9 @@ class Site:
         self._statuses: dict[str, list[dict[str, Any]]] = {}
         self._extra: dict[tuple[str, int], dict[str, Any]] = {}
         self._trees: dict[str, str] = {}
+        self._commented: dict[str, set[int]] = {}
+        self.errors: list[str] = []
+        """Of the site itself."""
         self._server = _server(self)
 
     @property
@@ -131,7 +137,7 @@ class Site:
         with self.lock:
             if found := _REPO.match(path):
                 self._sync(found[1])
-            answer = self._api(method, path, {}, body, who)
+            answer = self._api(method, path, body, who)
             assert answer.status < 400, answer.body
             return json.loads(answer.body or b"null")
 
@@ -185,12 +191,11 @@ class Site:
         path = urlsplit(target).path
         api = path.startswith((f"{API}/", "/api/graphql"))
         with self.lock:
+            call = None
             if api:
-                call = Call(method, path.removeprefix(API), parse_qs(urlsplit(target).query))
-                call.body = json.loads(body) if body else None
+                query = parse_qs(urlsplit(target).query)
+                call = Call(method, path.removeprefix(API), query, json.loads(body) if body else None)
                 self.calls.append(call)
-            else:
-                self.git_calls += 1
             before, after = self._killed()
             if before:
                 return None
@@ -198,10 +203,9 @@ class Site:
             if fault and fault.kind in {"answer", "unsent", "slow"}:
                 time.sleep(float(fault.headers.get("seconds", 0)) if fault.kind == "slow" else 0)
                 return None if fault.kind != "answer" else Answer(fault.body, fault.status, fault.headers)
-            if api:
-                found = self._authorised(method, target, headers, call)
-            else:
-                found = self._git(method, target, headers, body)
+            found = (
+                self._authorised(method, target, headers, call) if call else self._git(method, target, headers, body)
+            )
             if after:
                 os.kill(after, signal.SIGKILL)
             return None if after or (fault and fault.kind == "lost") else found
@@ -234,7 +238,7 @@ class Site:
             return Answer(status=301, headers={"location": f"{self.url}/{self.moved[f'{owner}/{name}']}/{rest}"})
         return smart(self.root)(method, f"/{owner}/{name.removesuffix('.git')}.git/{rest}", headers, body)
 
-    def _authorised(self, method: str, target: str, headers: dict[str, str], call: Call) -> Answer:
+    def _told(self, method: str, target: str, headers: dict[str, str], call: Call) -> Answer:
         if headers.get("authorization") not in {f"token {self.secret}", f"bearer {self.secret}"}:
             return _json({"message": "Bad credentials", "documentation_url": "https://docs.github.com/rest"}, 401)
         if call.path == "/api/graphql":
@@ -247,15 +251,19 @@ class Site:
             path = f"/repos/{self.moved[path.removeprefix('/repositories/')]}"
         if found:
             self._sync(found[1])
-        return self._api(method, path, headers, call.body, "umbau")
+        return self._api(method, path, call.body, "umbau")
 
-    def _api(self, method: str, path: str, headers: dict[str, str], body: Any, who: str) -> Answer:
+    def _api(self, method: str, path: str, body: Any, who: str) -> Answer:
         """Answer what the emulator does not, ask it for the rest, and let its answer say what GitHub's would."""
         found = _REPO.match(path)
+        if found and found[2].partition("?")[0] in {"/issues/comments", "/pulls/comments"}:
+            return self._all_comments(found[1], found[2])
         if found and (own := self._own(method, found[1], found[2], body, who)) is not None:
             return own
         repo, numbered = found[1] if found else "", _PULL.match(path)
-        answer = self.up(method, self._outward(repo, path), body and json.loads(self._outward(repo, json.dumps(body))), who)
+        answer = self.up(
+            method, self._outward(repo, path), body and json.loads(self._outward(repo, json.dumps(body))), who
+        )
         text = _MILLIS.sub(r"\1Z", answer.text)
         text = _SHA.sub(lambda sha: self._from.get(sha[0], sha[0]), text)
         text = re.sub(rf"{BASE}/(repos|users|orgs)/", rf"{self.url}{API}/\1/", text).replace(BASE, self.url)
@@ -264,10 +272,20 @@ class Site:
             told.headers["link"] = re.sub(r"<http://[^/>]+", f"<{self.url}{API}", link)
         if method != "GET" and numbered and answer.status_code < 400:
             self._touch(numbered[1], int(numbered[2]))
-        if method == "GET" and (since := parse_qs(urlsplit(path).query).get("since")):
-            kept = [one for one in json.loads(told.body) if one["updated_at"] >= since[0]]
-            told = _json(kept)
+        if method == "POST" and numbered and "/comments" in path and answer.status_code < 400:
+            self._commented.setdefault(repo, set()).add(int(numbered[2]))
         return told
+
+    def _all_comments(self, repo: str, rest: str) -> Answer:
+        kind, query = rest.split("/")[1], parse_qs(urlsplit(rest).query)
+        found = [
+            one
+            for number in sorted(self._commented.get(repo, ()))
+            for one in self.person("acme", "GET", f"/repos/{repo}/{kind}/{number}/comments?per_page=100")
+            if one["updated_at"] >= query.get("since", [""])[0]
+        ]
+        assert len(found) <= 100, "pages are not needed so far"
+        return _json(sorted(found, key=lambda one: one["updated_at"]))
 
     def up(self, method: str, path: str, body: Any = None, who: str = "acme") -> httpx.Response:
         """Ask the emulator itself."""
@@ -310,7 +328,7 @@ class Site:
         if there.status_code == 404:
             return _json({"message": "Not Found"}, 404)
         reply = {**body, "in_reply_to_id": int(comment), "path": there.json()["path"], "line": there.json()["line"]}
-        return self._api("POST", f"/repos/{repo}/pulls/{number}/comments", {}, reply, who)
+        return self._api("POST", f"/repos/{repo}/pulls/{number}/comments", reply, who)
 
     def _reviewers(self, repo: str, number: str, body: Any, who: str) -> Any:
         if bad := [one for one in body["reviewers"] if one not in self.writers]:
@@ -326,7 +344,9 @@ class Site:
             return _json({"message": "Head branch was modified. Review and try the merge again."}, 409)
         if pull["state"] != "open" or pull["draft"]:
             return _json({"message": "Pull Request is not mergeable"}, 405)
-        made = self._merged(repo, self._branches(repo)[base], head, f"Merge pull request #{number}", body["merge_method"])
+        made = self._merged(
+            repo, self._branches(repo)[base], head, f"Merge pull request #{number}", body["merge_method"]
+        )
         if not made:
             return _json({"message": "Pull Request is not mergeable"}, 405)
         answer = self.up("PUT", f"/repos/{repo}/pulls/{number}/merge", {"merge_method": body["merge_method"]}, who)
@@ -393,7 +413,14 @@ class Site:
             return _json({"message": "Not Found"}, 404)
         return Answer(status=302, headers={"location": f"{self.url}/logs/{job}"})
 
-    _handlers = {
+    def _delete_ref(self, repo: str, branch: str, body: Any, who: str) -> Any:
+        if unquote(branch) not in self._branches(repo):
+            return _json({"message": "Reference does not exist"}, 422)
+        self.git(repo, "update-ref", "-d", f"refs/heads/{unquote(branch)}")
+        self._sync(repo)
+        return Answer(status=204)
+
+    _handlers: ClassVar[dict[str, Callable[..., Any]]] = {
         "POST /pulls": _open_pull,
         r"PATCH /pulls/(\d+)": _edit_pull,
         r"PUT /pulls/(\d+)/merge": _merge,
@@ -406,6 +433,7 @@ class Site:
         r"POST /issues/(\d+)/assignees": _assign,
         r"PATCH /issues/(\d+)": _issue,
         r"GET /actions/jobs/(\d+)/logs": _job_log,
+        r"DELETE /git/refs/heads/(.+)": _delete_ref,
     }
 
     def _graphql(self, query: str, variables: dict[str, Any]) -> Answer:
@@ -475,7 +503,9 @@ class Site:
                 self._pulled(data)
             if data.get("login") and "type" in data:
                 data["type"] = _kind(data["login"]) if data["type"] == "User" else data["type"]
-            for key in ("user", "requested_reviewers", "assignees"):
+            if "check_suite" in data and str(data.get("id")) in self.logs:
+                data["app"] = {"slug": "github-actions", "name": "GitHub Actions"}
+            for key in ("user", "requested_reviewers", "assignees", "check_runs"):
                 if key in data:
                     data[key] = self._real(data[key])
         return data
@@ -517,13 +547,18 @@ def _server(site: Site) -> ThreadingHTTPServer:
             if self.path.startswith("/logs/"):
                 found: Answer | None = Answer(site.logs[self.path.removeprefix("/logs/")].encode())
             else:
-                found = site.answer(self.command, self.path, headers, body)
+                try:
+                    found = site.answer(self.command, self.path, headers, body)
+                except Exception:
+                    site.errors.append(traceback.format_exc())
+                    found = _json({"message": "the double itself has failed"}, 400)
             if found is None:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
                 return
             self.send_response_only(found.status)
-            for name, value in {"date": formatdate(usegmt=True), "content-length": str(len(found.body)), **found.headers}.items():  # fmt: skip
+            told = {"date": formatdate(usegmt=True), "content-length": str(len(found.body)), **found.headers}
+            for name, value in told.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(found.body)

@@ -26,7 +26,7 @@ class Description:
         self._document = document
         # A path with more fixed words is the better match: `issues/comments` before `issues/{number}`.
         self._paths = sorted(document["paths"], key=lambda path: path.count("{"))
-        self._shapes = {path: re.compile(re.sub(r"\{[^}]+\}", "[^/]+", path)) for path in self._paths}
+        self._shapes = {path: self._shape(path) for path in self._paths}
 
     def faults(self, calls: Iterable[Call]) -> list[str]:
         """Return what is wrong with calls; GraphQL is described elsewhere."""
@@ -36,6 +36,12 @@ class Description:
             if call.path != "/api/graphql"
             for fault in self._call(call)
         ]
+
+    def _shape(self, path: str) -> re.Pattern[str]:
+        """Return what a path looks like; some parameters, such as names of refs, have slashes in them."""
+        told = [one for verb in self._document["paths"][path].values() for one in verb.get("parameters", ())]
+        wide = {one["name"] for one in map(self._found, told) if one.get("x-multi-segment")}
+        return re.compile(re.sub(r"\{([^}]+)\}", lambda name: ".+" if name[1] in wide else "[^/]+", path))
 
     def _call(self, call: Call) -> Iterator[str]:
         path = next((one for one in self._paths if self._shapes[one].fullmatch(call.path)), None)
@@ -53,8 +59,11 @@ class Description:
                 yield "takes no body"
             return
         schema = self._found(told["requestBody"])["content"]["application/json"]["schema"]
-        if call.body is not None:
-            yield from self._value(call.body, schema)
+        body = call.body
+        if path.endswith("/labels") and isinstance(body, list):
+            body = {"labels": body}  # "You can also pass an `array` of labels directly"
+        if body is not None:
+            yield from self._value(body, schema)
         elif told["requestBody"].get("required"):
             yield "needs a body"
 
