@@ -25,6 +25,7 @@ from pipelines.forges.remote import Branches
 from pipelines.publishing import GitHub, GitHubQuery
 from pipelines.transport import Access
 
+GIVEN_UP = 2  # repositories in a row without any answer, after which the others are not asked
 UPDATES = 10  # times, a second apart, that it is looked whether GitHub has merged the base branch in
 
 
@@ -65,17 +66,17 @@ class GitHubForge:
     def requests(self, prefix: str, repos: Sequence[Repo]) -> Iterator[Request]:
         """Yield the requests of the repositories, one after another. One that cannot be asked is in `trouble`; then
         what is remembered of it is told. Of each, five listings are asked for, and details of what has changed."""
-        self.trouble, down = {}, ""
+        self.trouble, unanswered = {}, 0
         for repo in repos:
             try:
-                if not down:
+                if unanswered < GIVEN_UP:
                     yield from list(self._watch.look(repo, prefix))
+                    unanswered = 0
                     continue
-            except Unreachable as why:  # nor would the others be answered
-                down = str(why)
+                self.trouble[repo.name] = "it was not asked: others before it got no answer"
             except (ForgeError, GitError, NotPushed) as why:
                 self.trouble[repo.name] = str(why)
-            self.trouble.setdefault(repo.name, down)
+                unanswered = unanswered + 1 if isinstance(why, Unreachable) else 0
             yield from self._watch.remembered(repo, prefix)
 
     def push(self, change: Change, commit: str, text: Description, *, opened: bool = True) -> Request:

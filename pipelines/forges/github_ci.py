@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 import time
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from github.CheckRun import CheckRun
 from github.Repository import Repository
+from github.WorkflowJob import WorkflowJob
+from github.WorkflowRun import WorkflowRun
 
 from pipelines.describe import plain
 from pipelines.forge import ForgeError, Memory
-from pipelines.forges.github_client import TIMEOUT, Client
+from pipelines.forges.github_client import TIMEOUT, Client, Refusal
 
 Ci = Literal["none", "pending", "passed", "failed"]
 LOG = 20_000  # bytes of logs that are told, all jobs together
@@ -42,9 +44,8 @@ class Checks:
         known, now = self._memory.recall(self._key(repo, commit)), time.time()
         if known and not again and ended(known["ci"], now - known["since"]):
             return self.known(repo, commit)
-        at = repository.get_commit(commit)
-        runs = self._client.read(repo, lambda: [(one.status, one.conclusion) for one in at.get_check_runs()])
-        status = self._client.read(repo, at.get_combined_status)
+        runs = [(one.status, one.conclusion) for one in self._runs(repository, repo, commit)]
+        status = self._client.read(repo, repository.get_commit(commit).get_combined_status)
         ci = summed(runs, status.state if status.total_count else "")
         if not known or known["ci"] != ci:
             told = {"ci": ci, "since": known["since"] if known else now}
@@ -53,30 +54,46 @@ class Checks:
 
     def log(self, repository: Repository, repo: str, commit: str) -> str:
         """Return the end of what failed checks of a commit said. Raises ForgeError."""
-        at = repository.get_commit(commit)
-        runs = self._client.read(repo, lambda: [run for run in at.get_check_runs() if failing(run)])
-        statuses = self._client.read(repo, at.get_combined_status).statuses
+        runs = [one for one in self._runs(repository, repo, commit) if failing(one)]
+        statuses = self._client.read(repo, repository.get_commit(commit).get_combined_status).statuses
         bad = [one for one in statuses if one.state in {"failure", "error"}]
         share = LOG // max(1, len(runs) + len(bad))
         parts = [f"{one.context}: {one.description or one.state}\n{one.target_url or ''}"[:share] for one in bad]
         parts += ["\n".join(self._run(repository, repo, run, share)) for run in runs]
         return tail("\n\n".join(printable(part) for part in parts), LOG)
 
-    def _run(self, repository: Repository, repo: str, run: CheckRun, share: int) -> Iterator[str]:
-        """Yield what a failed check run says, its log last; no more than `share` bytes, or a little more."""
+    def _run(self, repository: Repository, repo: str, run: CheckRun | WorkflowRun, share: int) -> Iterator[str]:
+        """Yield what a failed run says, its log last; no more than `share` bytes, or a little more."""
         yield f"{run.name}: {run.conclusion}"
+        if isinstance(run, WorkflowRun):
+            jobs = self._client.read(repo, lambda: [job for job in run.jobs() if failing(job)])
+            yield from (f"{job.name}:\n{self._job(repo, job, share // max(1, len(jobs)))}" for job in jobs)
+            return
         out = run.output
         said = [text for text in (out.title, out.summary, out.text) if text] if out else []
         if out and out.annotations_count:
             notes = self._client.read(repo, lambda: list(run.get_annotations()))
             said += [f"{one.path}:{one.start_line}: {one.message}" for one in notes]
         yield from (tail("\n".join(said), share // 2),) if said else ()
-        if run.app and run.app.slug == "github-actions":
-            job = repository.get_workflow_job(run.id)  # a job and its check run have one number
-            try:
-                yield tail(printable(ending(self._client.read(repo, job.logs_url), 2 * share)), share // 2)
-            except (ForgeError, OSError) as why:  # logs are kept for some time only
-                yield f"(the job's log cannot be read: {type(why).__name__})"
+        if run.app and run.app.slug == "github-actions":  # a job and its check run have one number
+            yield self._job(repo, repository.get_workflow_job(run.id), share // 2)
+
+    def _job(self, repo: str, job: WorkflowJob, most: int) -> str:
+        try:
+            return tail(printable(ending(self._client.read(repo, job.logs_url), 2 * most)), most)
+        except (ForgeError, OSError) as why:  # logs are kept for some time only
+            return f"(the job's log cannot be read: {type(why).__name__})"
+
+    def _runs(self, repository: Repository, repo: str, commit: str) -> Sequence[CheckRun | WorkflowRun]:
+        """Return the check runs of a commit. Where the token may not see them (there is no such right for fine-grained
+        personal tokens) those of GitHub Actions alone, for which there is another right."""
+        at = repository.get_commit(commit)
+        try:
+            return self._client.read(repo, lambda: [*at.get_check_runs()])
+        except Refusal as why:
+            if why.status != 403:
+                raise
+            return self._client.read(repo, lambda: [*repository.get_workflow_runs(head_sha=commit)])
 
     def _key(self, repo: str, commit: str) -> str:
         return f"github ci {self._site} {repo} {commit}"
@@ -103,7 +120,7 @@ def ended(ci: Ci, seconds: float) -> bool:
     return ci in {"passed", "failed"} or (ci == "none" and seconds > SETTLED)
 
 
-def failing(run: CheckRun) -> bool:
+def failing(run: CheckRun | WorkflowRun | WorkflowJob) -> bool:
     return run.status == "completed" and run.conclusion not in {*_FINE, _WAITS}
 
 

@@ -146,8 +146,10 @@ class Client:
 
     def _told(self, what: str, error: Exception) -> ForgeError:
         """Say what happened. What a server said is foreign text, and no exception of a library is quoted."""
-        if not isinstance(error, GithubException):
+        if isinstance(error, OSError):
             return Unreachable(f"{what}: {self._settings.url} could not be asked ({type(error).__name__})")
+        if not isinstance(error, GithubException):
+            return ForgeError(f"{what}: what answered does not speak as GitHub does ({type(error).__name__})")
         said = refusal(said_by(error))
         if error.status == 401:
             where = (

@@ -24,6 +24,8 @@ class Pull:
 
     number: int
     branch: str
+    base: str
+    """The branch it is to be merged into."""
     head: str
     state: State
     url: str
@@ -107,6 +109,7 @@ def pull_of(pull: PullRequest) -> Pull | None:
     return Pull(
         number=pull.number,
         branch=pull.head.ref,
+        base=pull.base.ref,
         head=pull.head.sha,
         state=state,
         url=pull.html_url,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import reduce
+from urllib.parse import quote
 
 from github.PullRequest import PullRequest
 
@@ -35,7 +36,7 @@ class Lookup:
         """Say whether a person may push to the repository; no bot is one. Raises ForgeError."""
         if who in {GHOST, self._client.login} or who.endswith("[bot]"):
             return False
-        ask = f"{self._client.repository(repo).url}/collaborators/{who}/permission"
+        ask = f"{self._client.repository(repo).url}/collaborators/{quote(who, safe='')}/permission"
         try:
             _, told = self._client.read(repo, lambda: self._client.hub.requester.requestJsonAndCheck("GET", ask))
         except Refusal as why:

@@ -67,6 +67,8 @@ class Opener:
             raise NotPushed(f"{name}: {pull.url} is of the job {pull.job}")
         if pull.state != "open":
             raise NotPushed(f"{name} was {pull.state} meanwhile: {pull.url}")
+        if pull.base != change.repo.branch:
+            raise NotPushed(f"{name}: somebody has pointed {pull.url} at {pull.base}")
         return pull
 
     def _open(self, repository: Repository, change: Change, text: Description) -> Pull:
