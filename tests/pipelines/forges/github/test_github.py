@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pipelines.forge import ForgeError, NotPushed, Request
+from pipelines.commit import commit
+from pipelines.forge import Description, ForgeError, NotPushed, Request
 from tests.pipelines.forges.github.conftest import APP, PREFIX, World
+from tests.pipelines.forges.github.double import Fault
 
 BRANCH = f"{PREFIX}app"
 
@@ -25,7 +28,7 @@ def test_a_request_is_opened_once_and_says_what_it_should(world: World) -> None:
     assert [one["login"] for one in pull["assignees"]] == ["bo"]
     assert world.site.git(world.name, "show", f"{request.head}:{APP}").startswith("a = 10\n")
     sent = [call.path.rpartition("/")[2] for call in world.site.calls if call.method == "POST"]
-    assert sent == ["graphql", "pulls", "labels", "assignees", "requested_reviewers", "graphql"]
+    assert [one for one in sent if one != "graphql"] == ["pulls", "labels", "assignees", "requested_reviewers"]
 
 
 def test_open_failed_repaired_reviewed_pushed_to_continued_conflicted_regenerated_merged(world: World) -> None:
@@ -70,8 +73,7 @@ def test_open_failed_repaired_reviewed_pushed_to_continued_conflicted_regenerate
     site.commit(name, "main", {APP: "a = 99\n"})
     assert world.request().conflicts
 
-    change = world.change("a = 99  # one\n")
-    regenerated = world.push(change.__class__(**{**_fields(change), "whole": {APP: "a = 99  # one\n"}}))
+    regenerated = world.push(replace(world.change(), whole={APP: "a = 99  # one\n"}))
     site.check(name, regenerated.head, "success")
     site.review(name, 1, "ada", "APPROVE")
     ready = world.request()
@@ -87,10 +89,7 @@ def test_open_failed_repaired_reviewed_pushed_to_continued_conflicted_regenerate
         world.push()
 
 
-def _fields(change: object) -> dict[str, object]:
-    return {name: getattr(change, name) for name in change.__dataclass_fields__}  # type: ignore[attr-defined]
-
-
+@pytest.mark.slow
 def test_a_branch_is_pushed_first_and_the_request_opened_when_its_pipeline_has_passed(world: World) -> None:
     pushed = world.push(opened=False)
     assert (pushed.state, pushed.digest) == ("branch", world.change().digest)
@@ -104,12 +103,14 @@ def test_a_branch_is_pushed_first_and_the_request_opened_when_its_pipeline_has_p
     assert world.request().number == opened.number
 
 
+@pytest.mark.slow
 def test_a_branch_that_is_not_needed_any_more_goes(world: World) -> None:
     pushed = world.push(opened=False)
     world.forge.close(pushed, "left the job's scope")
     assert world.tick() == {}
 
 
+@pytest.mark.slow
 def test_what_a_person_closed_stays_closed_until_it_is_reopened(world: World) -> None:
     world.push()
     world.site.person("ada", "PATCH", f"/repos/{world.name}/pulls/1", {"state": "closed"})
@@ -126,6 +127,7 @@ def test_what_a_person_closed_stays_closed_until_it_is_reopened(world: World) ->
         world.forge.reopen(gone)
 
 
+@pytest.mark.slow
 def test_closing_says_why_once(world: World) -> None:
     opened = world.push()
     world.forge.close(opened, "nothing is left to be proposed")
@@ -135,6 +137,7 @@ def test_closing_says_why_once(world: World) -> None:
     assert world.site.pull(world.name, 1)["state"] == "closed"
 
 
+@pytest.mark.slow
 def test_github_merges_the_base_in_and_approvals_stay(world: World) -> None:
     opened = world.push()
     world.site.review(world.name, 1, "ada", "APPROVE")
@@ -149,6 +152,7 @@ def test_github_merges_the_base_in_and_approvals_stay(world: World) -> None:
     assert not world.request().approved  # of what is there now nobody has said anything
 
 
+@pytest.mark.slow
 def test_a_person_may_press_update_branch_as_well(world: World) -> None:
     opened = world.push()
     world.site.commit(world.name, "main", {"other.py": "1\n"})
@@ -167,12 +171,14 @@ def test_a_merge_in_which_something_else_is_hidden_is_somebody_elses(world: Worl
     assert world.request().touched
 
 
+@pytest.mark.slow
 def test_what_conflicts_cannot_be_brought_to_its_base(world: World) -> None:
     world.push()
     world.site.commit(world.name, "main", {APP: "a = 99\n"})
     assert not world.forge.rebase(world.request())
 
 
+@pytest.mark.slow
 def test_only_what_was_looked_at_is_merged(world: World) -> None:
     opened = world.push()
     world.site.commit(world.name, BRANCH, {"person.py": "1\n"})
@@ -181,6 +187,7 @@ def test_only_what_was_looked_at_is_merged(world: World) -> None:
     assert world.site.pull(world.name, 1)["state"] == "open"
 
 
+@pytest.mark.slow
 def test_merging_twice_is_merging_once(world: World) -> None:
     opened = world.push(squash=True, delete_branch=False)
     world.forge.merge(opened)
@@ -189,6 +196,7 @@ def test_merging_twice_is_merging_once(world: World) -> None:
     assert BRANCH in world.site.git(world.name, "branch", "--list", "--format=%(refname:lstrip=2)").splitlines()
 
 
+@pytest.mark.slow
 def test_a_request_that_somebody_else_opened_for_our_branch_is_not_touched(world: World) -> None:
     world.push(opened=False)
     told = {"title": "Mine", "head": BRANCH, "base": "main", "body": "By hand."}
@@ -199,6 +207,17 @@ def test_a_request_that_somebody_else_opened_for_our_branch_is_not_touched(world
     assert world.site.pull(world.name, 1)["title"] == "Mine"
 
 
+@pytest.mark.slow
+def test_a_request_that_was_pointed_at_another_branch_is_not_touched(world: World) -> None:
+    world.push()
+    world.site.git(world.name, "branch", "next", "main")
+    world.site.person("ada", "PATCH", f"/repos/{world.name}/pulls/1", {"base": "next"})
+    assert world.request().touched
+    with pytest.raises(NotPushed, match="next"):
+        world.push(world.change("a = 11\n"))
+
+
+@pytest.mark.slow
 def test_title_and_body_follow_and_what_people_added_stays(world: World) -> None:
     world.push(labels=("umbau",))
     world.site.person("ada", "POST", f"/repos/{world.name}/issues/1/labels", {"labels": ["important"]})
@@ -211,6 +230,7 @@ def test_title_and_body_follow_and_what_people_added_stays(world: World) -> None
     assert not world.request().draft
 
 
+@pytest.mark.slow
 def test_reviewers_who_cannot_be_asked_are_told_and_the_others_asked(world: World) -> None:
     world.push(reviewers=("reader", "ada", "umbau"))
     assert [one["login"] for one in world.site.pull(world.name, 1)["requested_reviewers"]] == ["ada"]
@@ -223,6 +243,7 @@ def test_reviewers_who_cannot_be_asked_are_told_and_the_others_asked(world: Worl
     assert {one["login"] for one in world.site.pull(world.name, 1)["requested_reviewers"]} == {"ada", "bo"}
 
 
+@pytest.mark.slow
 def test_a_milestone_is_found_by_its_title(world: World) -> None:
     world.site.person("acme", "POST", f"/repos/{world.name}/milestones", {"title": "Q3"})
     world.push(milestone="Q3")
@@ -239,6 +260,7 @@ def test_who_may_give_commands(world: World) -> None:
     assert may == {"ada": True, "acme": True, "reader": False, "umbau": False, "robot[bot]": False, "nobody": False}
 
 
+@pytest.mark.slow
 def test_bots_and_readers_neither_approve_nor_speak(world: World) -> None:
     world.push()
     world.site.review(world.name, 1, "robot[bot]", "APPROVE", "LGTM")
@@ -250,6 +272,7 @@ def test_bots_and_readers_neither_approve_nor_speak(world: World) -> None:
     assert [(one.author, one.text) for one in request.comments] == [("reader", "nice")]
 
 
+@pytest.mark.slow
 def test_a_review_that_was_dismissed_does_not_count(world: World) -> None:
     world.push()
     review = world.site.review(world.name, 1, "ada", "REQUEST_CHANGES", "no")
@@ -260,6 +283,7 @@ def test_a_review_that_was_dismissed_does_not_count(world: World) -> None:
     assert world.request().approved
 
 
+@pytest.mark.slow
 def test_statuses_count_as_check_runs_do(world: World) -> None:
     opened = world.push()
     world.site.check(world.name, opened.head, "success")
@@ -283,6 +307,19 @@ def test_the_log_of_a_failed_job_is_told_from_its_end(world: World) -> None:
     assert "2026-01" not in log
 
 
+def test_where_a_token_may_not_see_checks_github_actions_is_asked(world: World) -> None:
+    """There is no right to see them for fine-grained personal tokens."""
+    opened = world.push()
+    world.site.logs["77"] = "E  assert 10 == 1\n"
+    refused = b'{"message": "Resource not accessible by personal access token"}'
+    world.site.faults.append(Fault("GET .*/check-runs$", status=403, body=refused, times=9))
+    failed = world.request()
+    assert failed.ci == "failed"
+    assert world.forge.log(failed) == "CI: failure\njob 77:\nE  assert 10 == 1\n"
+    assert opened.ci == "none"
+
+
+@pytest.mark.slow
 def test_comments_are_said_once_under_a_key_in_their_thread_if_that_is_still_there(world: World) -> None:
     request = world.push()
     thread = world.site.say_at(world.name, 1, "ada", "why?", APP, 1)
@@ -296,6 +333,7 @@ def test_comments_are_said_once_under_a_key_in_their_thread_if_that_is_still_the
     assert [one["body"].partition("\n")[0] for one in world.site.comments(world.name, 1)] == ["Done.", "Late."]
 
 
+@pytest.mark.slow
 def test_somebody_who_quotes_our_marker_does_not_keep_us_from_speaking(world: World) -> None:
     request = world.push()
     world.forge.comment(request, "One.", "k1")
@@ -306,6 +344,7 @@ def test_somebody_who_quotes_our_marker_does_not_keep_us_from_speaking(world: Wo
     assert len(world.site.comments(world.name, 1)) == 2
 
 
+@pytest.mark.slow
 def test_a_new_machine_finds_what_is_open_and_what_was_merged(world: World, tmp_path: Path) -> None:
     world.push()
     other = world.push(world.change("a = 11\n", f"{PREFIX}other"))
@@ -316,13 +355,11 @@ def test_a_new_machine_finds_what_is_open_and_what_was_merged(world: World, tmp_
     assert found[BRANCH].touched  # nothing says any more whose commit that is
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", ["Why.\n", "x" * 70_000])
 def test_bodies_fit_and_end_with_the_marker(world: World, body: str) -> None:
     text = world.text()
     change = world.change()
-    from pipelines.commit import commit
-    from pipelines.forge import Description
-
     made = commit(change.repo, change.whole, text.message)
     request: Request = world.forge.push(change, made, Description("Greet", body, text.message))
     assert request.digest == change.digest
