@@ -22,6 +22,7 @@ from pipelines.session import (
     lanes_at,
     out,
     shipped,
+    sited,
     standing_of,
     stoppable,
     told,
@@ -119,7 +120,8 @@ def try_(
         from pipelines.trial import trial
 
         spec, path = job_of(job, repo)
-        outcome, base, others = trial(spec, path, file, home(), folder_of(path, repo), Watch(json))
+        with sited(spec) as site:
+            outcome, base, others = trial(spec, path, file, home(), folder_of(path, repo), Watch(json), site)
         out(outcome if json else outcome_text(outcome, Workspace(base)), json)
         if others and not json:
             print(f"\n{len(others)} more shards in this file: {', '.join(others[:8])}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -41,32 +42,51 @@ class _Held:
     """By the clock on the wall."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a secret is had, and what it is in words."""
+
+    ask: Callable[[], _Held]
+    source: str
+
+
 class Credentials:
-    """How a job's forge is entered. Raises Missing at once when a variable is not set."""
+    """How a job's forge is entered. What it takes is looked for when it is asked for."""
 
     def __init__(self, settings: GitLab | GitHub) -> None:
-        parts = urlsplit(settings.url)
-        if parts.scheme != "https" and parts.hostname not in LOCAL_HOSTS:
-            raise Missing(f"{settings.url}: a token goes over https alone: write the forge's https URL")
         self.url = settings.url.rstrip("/")
-        self._ask, self._source = _way(settings, self.url)
+        self._settings = settings
+        self._way: _Way | None = None
         self._held: _Held | None = None
         self._lock = Lock()
 
     def token(self) -> str:
         """Return what the API is given. Raises Missing, and ForgeError when another try may help."""
-        return self._current().secret
+        return self._current()[1].secret
 
     def access(self) -> Access:
         """Return what git is given; ask again for each push, since tokens end. Raises as `token` does."""
-        held = self._current()
-        return Access(self.url, held.user, held.secret, self._source)
+        way, held = self._current()
+        return Access(self.url, held.user, held.secret, way.source)
 
-    def _current(self) -> _Held:
+    def _current(self) -> tuple[_Way, _Held]:
         with self._lock:
+            self._way = self._way or _way(self._settings, self.url)
             if self._held is None or self._held.until < time.time():
-                self._held = self._ask()
-            return self._held
+                self._held = self._way.ask()
+            return self._way, self._held
+
+
+@contextmanager
+def withheld(settings: GitLab | GitHub | None) -> Iterator[None]:
+    """Take the variables that hold secrets out of the environment, which workers and commands inherit."""
+    app = [settings.app.key_from] if isinstance(settings, GitHub) and settings.app else []
+    names = [settings.token_from, *app] if settings else []
+    taken = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(taken)
 
 
 def api_of(url: str) -> str:
@@ -77,17 +97,19 @@ def api_of(url: str) -> str:
     return f"{url.rstrip('/')}/api/v3"
 
 
-def _way(settings: GitLab | GitHub, url: str) -> tuple[Callable[[], _Held], str]:
-    """Return how the secret is had, and what it is in words."""
+def _way(settings: GitLab | GitHub, url: str) -> _Way:
+    parts = urlsplit(url)
+    if parts.scheme != "https" and parts.hostname not in LOCAL_HOSTS:
+        raise Missing(f"{url}: a token goes over https alone: write the forge's https URL")
     if isinstance(settings, GitHub) and settings.app:
         app, key = settings.app, _key(settings.app)
-        return lambda: _installed(app, key, api_of(url)), f"the token of GitHub App {app.id}"
+        return _Way(lambda: _installed(app, key, api_of(url)), f"the token of GitHub App {app.id}")
     if settings.helper:
-        return lambda: _helped(settings.helper, url), f"what the credential helper {settings.helper} gives"
+        return _Way(lambda: _helped(settings.helper, url), f"what the credential helper {settings.helper} gives")
     kind, user = ("gitlab", "oauth2") if isinstance(settings, GitLab) else ("github", "x-access-token")
     name = settings.token_from
     held = _Held(user, _token(os.environ.get(name, ""), name, f"{_MAKE[kind]} on {url}, then: export {name}=..."))
-    return lambda: held, f"the token in {name}"
+    return _Way(lambda: held, f"the token in {name}")
 
 
 def _token(given: str, where: str, make: str) -> str:

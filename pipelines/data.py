@@ -31,10 +31,11 @@ class Repo:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A file that was looked at and left out."""
+    """A file, or a whole repository, that was looked at and left out."""
 
     repo: str
     path: str
+    """"" for the repository."""
     reason: str
 
 

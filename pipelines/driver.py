@@ -16,6 +16,7 @@ from operators.data import Edit, Outcome, Verdict
 from pipelines.comments import answer
 from pipelines.console import Watch
 from pipelines.data import Plan, Planned, Recipe, Task
+from pipelines.discover import Site
 from pipelines.errors import UNSAFE, Refused
 from pipelines.forge import Forge
 from pipelines.gather import Gathered, gather
@@ -23,7 +24,7 @@ from pipelines.group import prefix
 from pipelines.job import Job
 from pipelines.lanes import Lanes
 from pipelines.learn import rounds
-from pipelines.plan import plan
+from pipelines.plan import NOWHERE, plan
 from pipelines.report import counted
 from pipelines.store import Store
 from pipelines.tend import Action, Tended, tend
@@ -52,14 +53,25 @@ class Driver:
     """Repository to the reason why nothing of it can be judged."""
     safe: bool = False
     """The sandbox has been tried, if the job's commands need one."""
+    site: Site = NOWHERE
+    """Where the job's repositories are looked for."""
     paused: str = ""
     """Why shards that need the model are left for another run; "" as long as it answers."""
 
     def plan(self) -> Plan:
         """Look at the repositories as they are now."""
-        before = self.store.plan(self.job.name)
-        with self.watch.stage("plan", len(self.job.repos)) as stage:
-            return plan(self.job, self.recipe, self.home, self.folder, before, lambda name: stage.advance(1, name))
+        before, repos = self.store.plan(self.job.name), self.job.repos
+        known = all(source.git or source.pypi for source in repos)  # else it is found out how many there are
+        with self.watch.stage("plan", len(repos) if known else None) as stage:
+            return plan(
+                self.job,
+                self.recipe,
+                self.home,
+                self.folder,
+                before,
+                lambda name: stage.advance(1, name),
+                self.site,
+            )
 
     def adopt(self, plan: Plan) -> None:
         """Make this the plan that the job stands by until the next. What reviewers asked for of a shard is asked of the

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from pathspec import GitIgnoreSpec
@@ -15,7 +15,10 @@ from operators.data import Shard, Skip, Span
 from operators.proc import GitError
 from operators.workspace import Workspace
 from pipelines.data import LeftOut, Plan, Planned, Recipe, Repo, digest
+from pipelines.discover import Site, discover
+from pipelines.forge import ForgeError
 from pipelines.group import BadBranch, Boxes, grouped
+from pipelines.ignore import FILE, LeftAlone, ignored
 from pipelines.job import Job, Source
 from pipelines.owners import PLACES, Owners, owners
 from pipelines.related import related
@@ -25,8 +28,7 @@ from pipelines.text import BadTemplate
 
 REPOS_AT_ONCE = 8
 CONTEXT_FILES = 20  # the most that a prompt may show besides the shard
-
-
+NOWHERE = Site()
 _STRANGER = (
     "at the last run of this job {name} was {source}, which is another repository: with UMBAU_HOME give this one a "
     "home of its own"
@@ -52,38 +54,42 @@ def plan(
     folder: Path,
     before: Plan | None = None,
     each: Callable[[str], None] = lambda name: None,
+    site: Site = NOWHERE,
 ) -> Plan:
     """Resolve the job's repositories, cut what it is about into shards and say which merge request each is part of.
 
     `home`: where mirrors live. `folder`: what local paths are relative to. `before`: the last plan, from which files
-    keep the shards and merge requests that they share. `each` is told the name of each repository that is done. What
-    goes wrong in one repository is told in `Plan.trouble`, and the others are planned.
+    keep the shards and merge requests that they share. `each` is told the name of each repository that is done. `site`:
+    the job's forge. What goes wrong in one repository is told in `Plan.trouble`, and the others are planned. Raises
+    Refused when the forge cannot be entered at all.
     """
-
     last = (*before.planned, *before.kept) if before else ()
     repos = {repo.name: repo for repo in before.repos} if before else {}
     cut = digest(job.shard.model_dump(mode="json"))
     same = before is not None and before.cut == cut
+    there = discover(job.repos, folder, site)
 
     def one(source: Source) -> _Found:
-        own = [planned for planned in last if planned.shard.repo == named(source, folder)]
-        found = _repository(job, recipe, source, home, folder, own, own if same else ())
-        each(found.name)
-        then = repos.get(found.name)
-        if found.repo and then and strangers(found.repo, then.source, then.commit):
-            return _Found(found.name, trouble=_STRANGER.format(name=found.name, source=then.source))
+        name = named(source, folder, site.url)
+        own = [planned for planned in last if planned.shard.repo == name]
+        found = _looked_at(job, recipe, name, lambda: _resolved(source, home, folder, site, repos.get(name)), own, same)
+        each(name)
         return found
 
     with ThreadPoolExecutor(REPOS_AT_ONCE) as pool:
-        results = list(pool.map(one, job.repos))
+        results = list(pool.map(one, there.sources))
     twice = _twice([found.name for found in results])
     good = [found for found in results if found.repo and found.name not in twice]
     known = {found.name for found in good}
     return Plan(
         tuple(found.repo for found in good if found.repo),
         tuple(one for found in good for one in found.planned),
-        tuple(LeftOut(found.name, path, why) for found in good for path, why in found.left_out.items()),
+        (
+            *(LeftOut(name, "", why) for name, why in there.left_out.items()),
+            *(LeftOut(found.name, path, why) for found in good for path, why in found.left_out.items()),
+        ),
         {
+            **there.trouble,
             **{found.name: found.trouble for found in results if found.trouble},
             **dict.fromkeys(twice, "two repositories of the job go by this name"),
         },
@@ -94,37 +100,49 @@ def plan(
     )
 
 
-def _repository(
-    job: Job,
-    recipe: Recipe,
-    source: Source,
-    home: Path,
-    folder: Path,
-    grouped_before: Sequence[Planned],
-    cut_before: Sequence[Planned],
+def _looked_at(
+    job: Job, recipe: Recipe, name: str, resolved: Callable[[], Repo], before: Sequence[Planned], same: bool
 ) -> _Found:
-    name = named(source, folder)
+    """Plan one repository, or say why not. `same`: it is cut as it was before."""
     try:
-        repo = resolve(source, home, folder)
-        chosen = select(Path(repo.mirror), repo.commit, job.select)
-        left_out = dict(chosen.left_out)
-        owned = _owners(repo, chosen) if "owner" in {job.shard.by, job.merge_request.group.by} else Owners()
-        context, notes = _context(job, chosen), []
-        if len(context) > CONTEXT_FILES:
-            notes.append(f"prompts show the first {CONTEXT_FILES} of the {len(context)} files of `context`")
-        cuts = list(_cuts(job, chosen.hits, owned, cut_before, left_out))
-        show = {what for step in job.steps if step.rewrite for what in step.rewrite.show}
-        shards = tuple(
-            _shard(recipe, repo, hits, spans, more, chosen, context[:CONTEXT_FILES])
-            for (hits, spans), more in zip(cuts, related(repo, chosen, cuts, show), strict=True)
-        )
-        if not shards and not left_out:
-            notes.append("no file matches `select`")
-        return _Found(name, repo, tuple(grouped(job, shards, owned, grouped_before)), left_out, notes=tuple(notes))
-    except (NoRepo, GitError, BadBranch, BadTemplate) as why:
+        return _repository(job, recipe, resolved(), before, before if same else ())
+    except (NoRepo, ForgeError, GitError, BadBranch, BadTemplate) as why:
         return _Found(name, trouble=str(why))
     except guard.Broken as fault:  # of Umbau's own, or of this machine
         return _Found(name, trouble=str(fault).partition("\n")[0])
+
+
+def _resolved(source: Source, home: Path, folder: Path, site: Site, then: Repo | None) -> Repo:
+    """Bring a repository up to date; `then`: the one that went by its name at the last run. Raises NoRepo."""
+    repo = resolve(source, home, folder, access=site.into(source.git), top=site.url)
+    if then and strangers(repo, then.source, then.commit):
+        raise NoRepo(_STRANGER.format(name=repo.name, source=then.source))
+    return repo
+
+
+def _repository(
+    job: Job, recipe: Recipe, repo: Repo, grouped_before: Sequence[Planned], cut_before: Sequence[Planned]
+) -> _Found:
+    chosen = select(Path(repo.mirror), repo.commit, job.select)
+    try:
+        alone = ignored(repo, {hit.path: hit.blob for hit in chosen.hits})
+    except LeftAlone as why:
+        return _Found(repo.name, repo, left_out={"": str(why)})
+    chosen = replace(chosen, hits=[hit for hit in chosen.hits if hit.path not in alone])
+    left_out = {**chosen.left_out, **dict.fromkeys(sorted(alone), f"in {FILE}")}
+    owned = _owners(repo, chosen) if "owner" in {job.shard.by, job.merge_request.group.by} else Owners()
+    context, notes = _context(job, chosen), []
+    if len(context) > CONTEXT_FILES:
+        notes.append(f"prompts show the first {CONTEXT_FILES} of the {len(context)} files of `context`")
+    cuts = list(_cuts(job, chosen.hits, owned, cut_before, left_out))
+    show = {what for step in job.steps if step.rewrite for what in step.rewrite.show}
+    shards = tuple(
+        _shard(recipe, repo, hits, spans, more, chosen, context[:CONTEXT_FILES])
+        for (hits, spans), more in zip(cuts, related(repo, chosen, cuts, show), strict=True)
+    )
+    if not shards and not left_out:
+        notes.append("no file matches `select`")
+    return _Found(repo.name, repo, tuple(grouped(job, shards, owned, grouped_before)), left_out, notes=tuple(notes))
 
 
 def _cuts(

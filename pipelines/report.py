@@ -205,7 +205,7 @@ def as_json(value: Any) -> str:
 def _by_reason(plan: Plan) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     for left_out in plan.left_out:
-        found[left_out.reason].append(f"{left_out.repo}: {left_out.path}")
+        found[left_out.reason].append(": ".join(filter(None, (left_out.repo, left_out.path))))
     return found
 
 

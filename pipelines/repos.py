@@ -54,7 +54,7 @@ def resolve(
         if source.pypi:
             with _mirror(home, source.pypi) as mirror:
                 return Repo(name, str(mirror), sdist(source.pypi, mirror), "main", name)
-        url = _url(source.git, folder)
+        url = address(source.git, folder)
         with _mirror(home, url) as mirror:
             branch = source.branch or ("" if commit else _default_branch(url, access))
             wanted = commit or f"refs/heads/{branch}"
@@ -78,10 +78,10 @@ def _mirror(home: Path, identity: str) -> Iterator[Path]:
         yield bare(mirror, fetch_unpackLimit="1")  # packed objects are searched four times as fast as loose ones
 
 
-def _url(given: str, folder: Path) -> str:
+def address(given: str, folder: Path) -> str:
     """Return what git may be told to fetch from. Raises NoRepo for everything that is not https, ssh or a local
     path."""
-    if ssh_parts(given) and given.isprintable():
+    if ssh_parts(given):
         return given
     if re.search(r"[\0-\x1f\x7f]", given) or given.startswith("-"):
         raise NoRepo("not a URL or path")

@@ -14,10 +14,13 @@ import typer
 from pipelines.errors import Refused
 
 if TYPE_CHECKING:
+    from pipelines.credentials import Credentials
     from pipelines.data import Plan
+    from pipelines.discover import Site
     from pipelines.driver import Driver
+    from pipelines.forge import Forge, Memory
     from pipelines.gather import Gathered
-    from pipelines.job import Job, Source
+    from pipelines.job import ForgeSettings, Job, Source
     from pipelines.lanes import Lanes
     from pipelines.tend import Tended
 
@@ -89,16 +92,61 @@ def folder_of(file: Path, repos: Sequence[str] | None) -> Path:
 def driving(job: str, repos: Sequence[str] | None, *, quiet: bool) -> Iterator[Driver]:
     """Give the driver of a job."""
     from pipelines.console import Watch
+    from pipelines.credentials import withheld
     from pipelines.driver import Driver
-    from pipelines.forges.local import LocalForge
     from pipelines.recipe import recipe
     from pipelines.store import Store
 
     spec, file = job_of(job, repos)
     built, folder = recipe(spec, file), home()
-    with closing(Store(folder / "store.db")) as store:
-        forge = LocalForge(folder / "forge")
-        yield Driver(spec, built, folder, folder_of(file, repos), store, forge, Watch(quiet))
+    enter = entry(spec.forge)
+    if enter:
+        enter.access()  # before hours of work, for which nothing could be opened
+    with closing(Store(folder / "store.db")) as store, withheld(spec.forge.gitlab or spec.forge.github):
+        forge, site = forge_of(spec.forge, enter, store, folder)
+        yield Driver(spec, built, folder, folder_of(file, repos), store, forge, Watch(quiet), site=site)
+
+
+@contextmanager
+def sited(spec: Job) -> Iterator[Site]:
+    """Give the place where a job's repositories are looked for, without driving it. How it is entered is found out when
+    there is something to get from it."""
+    from pipelines.discover import Site
+    from pipelines.store import Store
+
+    enter = entry(spec.forge)
+    if enter is None:
+        yield Site()
+        return
+    with closing(Store(home() / "store.db")) as store:
+        yield forge_of(spec.forge, enter, store, home())[1]
+
+
+def entry(settings: ForgeSettings) -> Credentials | None:
+    """Return how the job's forge is entered, None for the local one."""
+    from pipelines.credentials import Credentials
+
+    remote = settings.gitlab or settings.github
+    return Credentials(remote) if remote else None
+
+
+def forge_of(settings: ForgeSettings, enter: Credentials | None, memory: Memory, home: Path) -> tuple[Forge, Site]:
+    """Return the forge that a job asks for, and where its repositories are looked for."""
+    from pipelines.discover import Site
+
+    if settings.gitlab and enter:
+        from pipelines.forges.gitlab import GitLabForge
+
+        gitlab = GitLabForge(settings.gitlab, enter.token, enter.access, memory, home)
+        return gitlab, Site("gitlab", enter.url, enter.access, gitlab)
+    if settings.github and enter:
+        from pipelines.forges.github import GitHubForge
+
+        github = GitHubForge(settings.github, enter.token, enter.access, memory, home)
+        return github, Site("github", enter.url, enter.access, github)
+    from pipelines.forges.local import LocalForge
+
+    return LocalForge(home / "forge"), Site()
 
 
 def lanes_at(address: str) -> Lanes:
@@ -133,6 +181,7 @@ def stoppable(driver: Driver) -> Iterator[None]:
 def told() -> Iterator[None]:
     """Turn what is wrong into a message and an exit code."""
     from operators.proc import GitError
+    from pipelines.forge import ForgeError
 
     try:
         yield
@@ -140,7 +189,7 @@ def told() -> Iterator[None]:
         raise typer.Exit(STOPPED) from None
     except Refused as error:
         fail(str(error), error.code)
-    except GitError as error:
+    except (GitError, ForgeError) as error:
         fail(str(error))
     except OSError as error:  # the disk is full, a file may not be written ...
         fail(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))

@@ -19,8 +19,9 @@ from pipelines.commit import checked
 from pipelines.describe import plain
 
 # Neither a user nor a host may begin with `-`: ssh would take it for an option.
-_SCP = re.compile(r"\w[\w.-]*@(?P<host>\w[\w.-]*):(?!:)(?P<path>\S+)", re.ASCII)
-_SSH_URL = re.compile(r"ssh://(\w[\w.-]*@)?(?P<host>\w[\w.-]*)(:\d+)?/(?P<path>\S+)", re.ASCII)
+_SCP = re.compile(r"\w[\w.-]*@(?P<host>\w[\w.-]*):(?!:)(?P<path>[!-~]+)", re.ASCII)
+_SSH_URL = re.compile(r"ssh://(\w[\w.-]*@)?(?P<host>\w[\w.-]*)(:\d+)?/(?P<path>[!-~]+)", re.ASCII)
+SILENT = 120  # seconds after which a host that sends nothing is given up: at work, git on it says so every 5 s
 SAID = 400  # characters of a server's words that are told
 
 _ODD = re.compile(r"\\|%(2e|2f|5c|25)", re.I)  # a server may take it for a dot, a slash or another code
@@ -73,20 +74,21 @@ def git_at(url: str, mirror: Path | None, *args: str, access: Access | None = No
     """Run git with the one transport that this URL needs, and with `access` if it reaches the URL. Raises GitError,
     whose message holds no secret."""
     transport = "ssh" if ssh_parts(url) else urlsplit(url).scheme if "://" in url else "file"
-    settings, env = ["-c", f"protocol.{transport}.allow=always"], {"GIT_ALLOW_PROTOCOL": transport}
+    patience = ("-c", "http.lowSpeedLimit=1", "-c", f"http.lowSpeedTime={SILENT}")
+    settings, env = ["-c", f"protocol.{transport}.allow=always", *patience], {"GIT_ALLOW_PROTOCOL": transport}
     if transport == "ssh":
         env |= _SSH | {name: os.environ[name] for name in ("HOME", "SSH_AUTH_SOCK") if name in os.environ}
-    if access is None or not access.reaches(url):
-        return git(mirror, *settings, *args, env=env)
-    # For its host alone: git spells paths in more than one way. It follows no redirect and asks for nothing but `url`.
-    parts = urlsplit(url)
-    settings += ["-c", f"credential.{parts.scheme}://{parts.netloc}.helper={_HELPER}"]
-    env |= {"UMBAU_GIT_USER": access.user, "UMBAU_GIT_SECRET": access.secret}
+    within = access if access and access.reaches(url) else None
+    if within:
+        # For its host alone: git spells paths in more than one way. It follows no redirect and asks for nothing else.
+        parts = urlsplit(url)
+        settings += ["-c", f"credential.{parts.scheme}://{parts.netloc}.helper={_HELPER}"]
+        env |= {"UMBAU_GIT_USER": within.user, "UMBAU_GIT_SECRET": within.secret}
     try:
         return git(mirror, *settings, *args, env=env)
     except GitError as error:
-        said = _redacted(str(error), access)
-    raise GitError(said)  # not from within: the first one would go along
+        said = str(error).partition("fatal: Could not read from remote repository.")[0].strip() or str(error)
+    raise GitError(_redacted(said, within) if within else said)  # not from within: the first one would go along
 
 
 def fetch_at(url: str, mirror: Path, wanted: str, access: Access | None = None) -> str:
@@ -102,8 +104,9 @@ def fetch_at(url: str, mirror: Path, wanted: str, access: Access | None = None) 
 def words(said: str) -> str:
     """Return what a server said, of all that git printed, in one line: nothing that acts on a terminal, and no more
     than is read. "" when it said nothing."""
-    lines = [line.removeprefix("remote:").strip() for line in plain(said).splitlines() if line.startswith("remote:")]
-    text = " ".join(line for line in lines if re.search(r"\w", line))
+    lines = [line for line in plain(said).splitlines() if line.startswith(("remote:", "ERROR:"))]  # https, ssh
+    bare = [line.removeprefix("remote:").strip().removeprefix("ERROR:").strip() for line in lines]
+    text = " ".join(line for line in bare if re.search(r"\w", line))
     return text if len(text) <= SAID else f"{text[:SAID]} ..."
 
 

@@ -12,17 +12,20 @@ from pathspec import GitIgnoreSpec
 from operators.data import Base, Outcome
 from pipelines.console import Watch
 from pipelines.data import Plan, Task
+from pipelines.discover import Site
 from pipelines.errors import UNSAFE, Refused
 from pipelines.job import Job, Select
 from pipelines.lanes import prepared
-from pipelines.plan import plan
+from pipelines.plan import NOWHERE, plan
 from pipelines.recipe import recipe
 from pipelines.work import kit_of, needs_preparing, wants_sandbox, without_sandbox, work
 
 LONGEST = 500  # characters of a path
 
 
-def trial(job: Job, file: Path, name: str, home: Path, folder: Path, watch: Watch) -> tuple[Outcome, Base, list[str]]:
+def trial(
+    job: Job, file: Path, name: str, home: Path, folder: Path, watch: Watch, site: Site = NOWHERE
+) -> tuple[Outcome, Base, list[str]]:
     """Work on the first shard of a file (`PATH`) or on one symbol (`PATH::Symbol`), and keep nothing.
 
     Returns its outcome, the base it was told against, and the names of the file's other shards; of several
@@ -38,7 +41,7 @@ def trial(job: Job, file: Path, name: str, home: Path, folder: Path, watch: Watc
     only = Select(files=[f"/{_literal(path)}"], exclude=job.select.exclude, contains=job.select.contains)
     built = recipe(job, file)
     with watch.stage("plan", None):
-        found = plan(job.model_copy(update={"select": only}), built, home, folder)
+        found = plan(job.model_copy(update={"select": only}), built, home, folder, site=replace(site, publishes=False))
     shards = [one.shard for one in found.planned]
     wanted = [shard for shard in shards if not symbol or symbol in {span.symbol for span in shard.spans}]
     if not wanted:

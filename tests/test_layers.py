@@ -34,6 +34,7 @@ CONFINED = {
     "mistral_common": ("operators.tokens",),
     "httpx": ("operators.model", "pipelines.sdist"),
     "git": ("pipelines.forges.branches",),
+    "github": ("pipelines.credentials", "pipelines.forges.github"),
     "subprocess": ("operators.proc",),
     "sqlalchemy": ("pipelines.store",),
     "typer": ("pipelines.cli", "pipelines.session", "pipelines.serve.commands"),
@@ -103,6 +104,8 @@ def test_every_third_party_is_declared() -> None:
         "gitpython": "git",
         "markdown-it-py": "markdown_it",
         "mistral-common": "mistral_common",
+        "pygithub": "github",
+        "python-gitlab": "gitlab",
         "pyyaml": "yaml",
     }
     named = {called.get(name, name) for name in declared}

@@ -21,7 +21,8 @@ from pipelines.transport import Access, fetch_at, git_at, words
 
 _MARK = re.compile(r"^<!-- umbau job=([a-z0-9][a-z0-9._-]*) digest=([0-9a-f]+) -->[ \t]*\r?$", re.M)
 _KEY = re.compile(r"^<!-- umbau key=([0-9a-f]{32}) -->[ \t]*\r?$", re.M)
-_FINAL = re.compile(r"\[(remote )?rejected\]|error: (403|404|30\d)|not found|Permission denied|access rights")
+# What another try would not change; all else may be the network, the host's health or a token.
+_FINAL = re.compile(r"\[(remote )?rejected\]|error: (403|404|30\d)|not (be )?found|Permission to .* denied")
 _SILENT = {
     "error: 30": "it has moved to another address",
     "error: 403": "the token may not do that there",

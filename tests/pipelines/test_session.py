@@ -119,7 +119,7 @@ def test_other_repositories_may_be_named(job: Path) -> None:
 @pytest.mark.parametrize(
     ("repo", "why"),
     [
-        ("", "one key is needed here, of git, pypi"),
+        ("", "one key is needed here, of git, pypi, gitlab, github, list"),
         ("slugify==", "a name and an exact version are needed, such as `python-slugify==9.2.0`"),
     ],
 )
@@ -183,6 +183,31 @@ def test_text_lines_and_json_are_printed(
 ) -> None:
     out(value, as_json)
     assert capsys.readouterr() == (printed, "")
+
+
+@pytest.mark.parametrize(
+    ("forge", "said"),
+    [
+        ("gitlab", "GITLAB_TOKEN is not set: it holds the token of the job's forge."),
+        ("{github: {token_from: OURS}}", "OURS is not set: it holds the token of the job's forge."),
+        ("{gitlab: http://git.example.eu}", "http://git.example.eu: a token goes over https alone"),
+        ("{github: {app: {id: 1, installation: 2}}}", "GITHUB_APP_KEY is not set: it holds the private key"),
+    ],
+)
+def test_what_a_forge_needs_is_said_before_anything_is_done(
+    forge: str, said: str, job: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("GITLAB_TOKEN", "GITHUB_APP_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    job.write_text(f"{JOB}forge: {forge}\n")
+
+    def drive() -> None:
+        with told(), driving("job.yaml", None, quiet=True):
+            pass
+
+    ended(64, drive)
+    assert capsys.readouterr().err.startswith(said)
+    assert not (home / "store.db").exists()
 
 
 @pytest.fixture

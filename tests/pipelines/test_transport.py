@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -176,6 +177,22 @@ def test_what_a_server_says_back_is_told_without_the_secret() -> None:
     with Server(repeats) as server, pytest.raises(GitError) as caught:
         git_at(f"{server.url}/a", None, "ls-remote", "--", f"{server.url}/a", access=access(server.url))
     assert "remote: *** Basic ***" in str(caught.value)
+
+
+def test_a_host_that_falls_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.transport.SILENT", 1)
+    over = Event()
+
+    def silent(method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        over.wait(20)
+        return Answer()
+
+    begun = time.monotonic()
+    with Server(silent) as server:
+        with pytest.raises(GitError, match="too slow"):
+            git_at(f"{server.url}/a", None, "ls-remote", "--", f"{server.url}/a")
+        over.set()
+    assert time.monotonic() - begun < 15
 
 
 def test_over_ssh_git_asks_the_ssh_of_this_machine(

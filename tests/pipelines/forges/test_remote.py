@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 import time
@@ -8,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from threading import Thread, Timer
 
@@ -29,7 +31,6 @@ from tests.pipelines.host import BACKEND, Answer, Server, guarded, smart
 from tests.pipelines.test_transport import SECRET, watched
 
 BRANCH = "umbau/j/app"
-smartly = pytest.mark.skipif(not BACKEND.exists(), reason="git-http-backend is not installed")
 Wrap = Callable[[str, int], Answer | None]
 
 
@@ -137,6 +138,17 @@ def test_pushing_twice_is_pushing_once(host: Host) -> None:
     assert not host.branches.ours("group/name", BRANCH, host.person.git("rev-parse", "HEAD"))
 
 
+def test_what_is_there_already_is_ours_though_the_store_was_lost(host: Host) -> None:
+    first = host.pushed()
+    with closing(Store(host.home / "other.db")) as host.store:
+        host.server.asked.clear()
+        assert host.pushed() == first
+        assert host.branches.ours("group/name", BRANCH, first)
+        assert not [path for path in host.server.asked if "receive-pack" in path]
+        host.foreign()
+        assert "somebody else" in host.refused()
+
+
 def test_what_somebody_else_pushed_stays(host: Host) -> None:
     first = host.pushed()
     theirs = host.foreign()
@@ -165,7 +177,7 @@ def test_somebody_pushes_in_the_same_moment(host: Host, there: bool) -> None:
     assert host.held() == theirs[0]
 
 
-@pytest.mark.parametrize(("there", "lost"), [(False, "answer"), (True, "request"), (True, "answer")])
+@pytest.mark.parametrize(("there", "lost"), [(False, "answer"), (True, "request")])
 def test_broken_off_anywhere_and_run_again_it_is_the_same(host: Host, there: bool, lost: str) -> None:
     """Every request of a push in turn is lost, or its answer."""
     repo = host.repo
@@ -190,6 +202,55 @@ def test_broken_off_anywhere_and_run_again_it_is_the_same(host: Host, there: boo
         assert host.held() in {old, made}
         host.branches.push(repo, host.url, made, BRANCH)
         assert host.held() == made and host.branches.ours("group/name", BRANCH, made)
+
+
+PUBLISHER = """
+import sys
+from contextlib import closing
+from pathlib import Path
+from pipelines.data import Repo
+from pipelines.forges.remote import Branches
+from pipelines.store import Store
+from pipelines.transport import Access
+store, server, mirror, url, commit, branch = sys.argv[1:]
+with closing(Store(Path(store))) as opened:
+    access = Access(server, "oauth2", sys.stdin.read())
+    Branches(opened, access).push(Repo("group/name", mirror, "", "main", url), url, commit, branch)
+"""
+
+
+@pytest.mark.slow
+def test_killed_anywhere_and_run_again_it_is_the_same(host: Host) -> None:
+    """At each request of a push in turn the process that pushes is killed, before the request is seen to or after."""
+    old, made, repo = host.pushed(), host.made("x = 5\n"), host.repo
+    running: list[subprocess.Popen[str]] = []
+
+    def push() -> int:
+        argv = [host.home / "store.db", host.server.url, repo.mirror, host.url, made, BRANCH]
+        child = subprocess.Popen([sys.executable, "-c", PUBLISHER, *map(str, argv)], stdin=subprocess.PIPE, text=True)
+        running[:] = [child]
+        child.communicate(SECRET, timeout=60)
+        return child.returncode
+
+    start = host.number
+    assert push() == 0
+    requests = host.number - start
+    for when in ("before", "after"):
+        for last in range(1, requests + 1):
+            host.person.git(f"--git-dir={host.bare}", "update-ref", f"refs/heads/{BRANCH}", old)
+            at = host.number + last
+
+            def killed(path: str, number: int, at: int = at) -> Answer | None:
+                if number == at:
+                    running[0].kill()
+                return None
+
+            setattr(host, when, killed)
+            push()  # the last request may have been answered in time
+            assert host.held() in {old, made}
+            setattr(host, when, lambda path, number: None)
+            assert push() == 0
+            assert host.held() == made and host.branches.ours("group/name", BRANCH, made)
 
 
 def test_what_was_about_to_be_pushed_is_known_as_ours(host: Host) -> None:
@@ -240,33 +301,62 @@ def test_a_hook_refuses(host: Host) -> None:
     assert len(host.refused("x = 8\n")) < 500
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "kind", "said"),
-    [
-        (403, b"You are not allowed to push code to this project.", NotPushed, "You are not allowed to push code"),
-        (403, b"This repository was archived so it is read-only.", NotPushed, "was archived so it is read-only"),
-        (404, b"The project you were looking for could not be found.", NotPushed, "could not be found"),
-        (404, b"", NotPushed, "no such repository"),
-        (301, b"", NotPushed, "has moved"),
-        (403, b"", NotPushed, "token may not"),
-        (401, b"", GitError, "does not accept the token: it is wrong, expired or revoked"),
-        (429, b"Retry later", GitError, "429"),
-        (500, b"", GitError, "500"),
-        (503, b"", GitError, "503"),
-    ],
-)
-def test_what_a_server_says(host: Host, status: int, body: bytes, kind: type[Exception], said: str) -> None:
-    made, repo = host.made("x = 2\n"), host.repo
-    headers = {"content-type": "text/plain", "www-authenticate": 'Basic realm="x"', "location": "http://localhost:1/a"}
-    for when in ("upload", "receive"):
+SAID = [
+    (403, b"You are not allowed to push code to this project.", NotPushed, "You are not allowed to push code"),
+    (403, b"This repository was archived so it is read-only.", NotPushed, "was archived so it is read-only"),
+    (404, b"The project you were looking for could not be found.", NotPushed, "could not be found"),
+    (404, b"", NotPushed, "no such repository"),
+    (301, b"", NotPushed, "has moved"),
+    (403, b"", NotPushed, "token may not"),
+    (401, b"", GitError, "does not accept the token: it is wrong, expired or revoked"),
+    (429, b"Retry later", GitError, "429"),
+    (500, b"", GitError, "500"),
+    (503, b"", GitError, "503"),
+]
 
-        def refuses(path: str, number: int, when: str = when) -> Answer | None:
+
+def test_what_a_server_says(host: Host) -> None:
+    made, repo = host.made("x = 2\n"), host.repo
+    for when, (status, body, kind, said) in product(("upload", "receive"), SAID):
+
+        def refuses(
+            path: str, number: int, when: str = when, status: int = status, body: bytes = body
+        ) -> Answer | None:
+            headers = {
+                "content-type": "text/plain",
+                "www-authenticate": 'Basic realm="x"',
+                "location": "http://[::1]:1",
+            }
             return Answer(body, status, headers) if f"git-{when}-pack" in path else None
 
         host.before = refuses
         with pytest.raises(kind, match=said) as caught:
             host.branches.push(repo, host.url, made, BRANCH)
         assert SECRET not in str(caught.value) and not host.held()
+
+
+SAID_OVER_SSH = [
+    ("ERROR: Permission to group/name.git denied to ada.", NotPushed),
+    ("ERROR: Repository not found.", NotPushed),
+    ("remote: ERROR: The project you were looking for could not be found.", NotPushed),
+    ("git@host: Permission denied (publickey).", GitError),
+    ("Host key verification failed.", GitError),
+    ("ssh: connect to host host port 22: Connection refused", GitError),
+]
+
+
+def test_what_is_said_over_ssh(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A double of ssh, which says on stderr what GitHub, GitLab and it itself document."""
+    made, repo = host.made("x = 2\n"), host.repo
+    ssh = tmp_path / "bin" / "ssh"
+    ssh.parent.mkdir()
+    monkeypatch.setenv("PATH", f"{ssh.parent}:{os.environ['PATH']}")
+    for said, kind in SAID_OVER_SSH:
+        ssh.write_text(f"#!/bin/sh\necho >&2 '{said}'\nexit 128\n")
+        ssh.chmod(0o755)
+        with pytest.raises(kind) as caught:
+            host.branches.push(repo, "git@host:group/name.git", made, BRANCH)
+        assert str(caught.value) == (re.sub("^(remote: )?ERROR: ", "", said) if kind is NotPushed else said)
 
 
 def test_what_a_person_pushed_is_fetched(host: Host) -> None:
