@@ -6,14 +6,14 @@ It never runs code of a repository; that is the lanes' business. Killed anywhere
 from __future__ import annotations
 
 import fcntl
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from operators.data import Edit, Outcome, Verdict
-from pipelines.comments import answer
 from pipelines.console import Watch
 from pipelines.data import Plan, Planned, Recipe, Task
 from pipelines.errors import UNSAFE, Refused
@@ -52,6 +52,10 @@ class Driver:
     """Repository to the reason why nothing of it can be judged."""
     safe: bool = False
     """The sandbox has been tried, if the job's commands need one."""
+    complete: bool = False
+    """The job's own repositories are planned, not others given instead: what is in none of them has left its scope."""
+    clock: Callable[[], float] = time.time
+    """Seconds since 1970."""
     paused: str = ""
     """Why shards that need the model are left for another run; "" as long as it answers."""
 
@@ -183,9 +187,16 @@ class Driver:
             self._do(plan, lanes, {key: go for key, go in missing.items() if go})  # what was asked of a shard
             gathered = self.gather(plan, lanes)
             with self.watch.stage("tend", None):
-                now = tend(self.job, plan, gathered, self.forge, self.store, self.recipe.learns)
-                dropped = [one for change in gathered.changes for one in change.dropped]
-                answer(plan, dropped, list(self.forge.requests(prefix(self.job), plan.repos)), self.forge, self.store)
+                now = tend(
+                    self.job,
+                    plan,
+                    gathered,
+                    self.forge,
+                    self.store,
+                    self.recipe.learns,
+                    self.clock(),
+                    complete=self.complete,
+                )
             done = [one for one in done if one.action.verb != "wait"] + now
             if not any(one.reopened for one in now):
                 break

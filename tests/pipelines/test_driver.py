@@ -597,8 +597,8 @@ def test_tending_ends_even_if_somebody_comments_all_the_time(
     counting: World, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Talkative(LocalForge):
-        def comment(self, request: Any, text: str, key: str) -> None:
-            super().comment(request, text, key)
+        def comment(self, request: Any, text: str, key: str, thread: str = "") -> None:
+            super().comment(request, text, key, thread)
             number = len(self.records()[0].events)
             counting.review(f"More! {number}")
 

@@ -167,7 +167,7 @@ class World:
 
     def tick(self, forge: Any = None, plan: Plan | None = None, gathered: Gathered | None = None) -> list[Tended]:
         found = plan or self.plan(), gathered or self.gathered(), forge or self.forge
-        return tend(self.job, *found, self.store, self.learns)
+        return tend(self.job, *found, self.store, self.learns, 0.0)
 
     def answer(self, *dropped: Dropped) -> None:
         answer(self.plan(), dropped, list(self.forge.requests("umbau/j/", self.plan().repos)), self.forge, self.store)
@@ -305,7 +305,7 @@ def test_a_sum_that_could_not_be_judged_keeps_its_request(again: bool, world: Wo
 def test_another_jobs_requests_are_left_alone(world: World) -> None:
     world.tick()
     other = Job.model_validate({**world.job.model_dump(exclude_unset=True), "name": "j-2"})
-    assert tend(other, Plan((world.repo,), ()), Gathered((), {}), world.forge, world.store, True) == []
+    assert tend(other, Plan((world.repo,), ()), Gathered((), {}), world.forge, world.store, True, 0.0) == []
     assert world.states() == {"a": "open", "b": "open"}
 
 
