@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 
 from operators.data import Finding
@@ -13,13 +12,13 @@ from pipelines.data import Change
 from pipelines.decide import Action, Seen, decide
 from pipelines.describe import code, describe, fenced, plain
 from pipelines.forge import NotPushed, Request
+from pipelines.group import AGAIN
 from pipelines.look import Desk, wishes
 from pipelines.notes import Notes, Pushed
 from pipelines.orders import done
 from pipelines.rules import Rule, hold
 
 LOG = 8000  # characters of what failed jobs of a pipeline printed
-AGAIN = re.compile(r"\.again\d*$")  # no group is spelt with a dot
 NOTICES = {
     "touched": (
         "Somebody else pushed to this branch, so Umbau keeps its hands off it. `/umbau continue`: Umbau looks after it "

@@ -9,7 +9,7 @@ from typing import Any
 from operators.proc import GitError
 from pipelines.data import Plan, Repo
 from pipelines.forge import Forge, ForgeError, Place, Request
-from pipelines.group import prefix
+from pipelines.group import AGAIN, prefix
 from pipelines.job import Job
 from pipelines.store import Store
 
@@ -46,20 +46,29 @@ def listing(job: Job, plan: Plan, forge: Forge, store: Store) -> Listing:
     return Listing(requests, trouble, last, earlier)
 
 
-def keep(job: Job, plan: Plan, listed: Listing, begun: Iterable[str], store: Store) -> None:
+def keep(job: Job, plan: Plan, listed: Listing, begun: Iterable[Place], store: Store) -> None:
     """Remember which repositories have requests, so that they are looked after when they leave the plan. `begun`:
-    those in which one is about to be opened."""
+    requests that are about to be opened, as far as their turn comes."""
     memory: dict[str, Any] = store.recall(_name(job)) or {}
     repos = {**listed.earlier, **{repo.name: repo for repo in plan.repos}}
     told: dict[str, Any] = {}
     for request in listed.requests.values():
         told.setdefault(request.repo, []).append([request.branch, request.state, request.ci, request.opened])
-    living = {request.repo for request in listed.requests.values() if request.state in {"branch", "open"}}
-    wanted = {name for name in repos if name in living or name in set(begun)}
-    now = {name: {"repo": asdict(repos[name]), "requests": told.get(name, [])} for name in sorted(wanted)}
+    for repo, branch in begun:
+        if (repo, branch) not in listed.requests:
+            told.setdefault(repo, []).append([branch, "branch", "none", 0.0])
+    wanted = {name for name in repos if any(state in {"branch", "open"} for _, state, _, _ in told.get(name, ()))}
+    now = {name: {"repo": asdict(repos[name]), "requests": told[name]} for name in sorted(wanted)}
     now |= {name: one for name, one in memory.items() if name in listed.trouble}
     if now != memory:
         store.remember(_name(job), now)
+
+
+def living(job: Job, store: Store) -> set[Place]:
+    """Return the requests that were open at the last tick, by the branch that their group had at first."""
+    memory: Mapping[str, Any] = store.recall(_name(job)) or {}
+    known = ((name, branch, state) for name, one in memory.items() for branch, state, _, _ in one["requests"])
+    return {(name, AGAIN.sub("", branch)) for name, branch, state in known if state in {"branch", "open"}}
 
 
 def gone(plan: Plan, listed: Listing) -> set[str]:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 
 from operators.proc import GitError
-from pipelines.act import AGAIN, Tended, act
+from pipelines.act import Tended, act
 from pipelines.comments import answer
 from pipelines.data import Change, Plan
-from pipelines.decide import Action, Seen, decide
+from pipelines.decide import Action, decide
 from pipelines.forge import Forge, ForgeError, NotPushed, Place, Request
 from pipelines.gather import Gathered
+from pipelines.group import AGAIN
 from pipelines.job import Job
 from pipelines.listing import Listing, gone, keep, listing
 from pipelines.look import Desk, People, look
@@ -21,7 +22,7 @@ from pipelines.rollout import Candidate, allowed
 from pipelines.store import Store
 from pipelines.text import BadTemplate
 
-__all__ = ["Action", "Seen", "Tended", "current", "decide", "tend", "waits"]
+__all__ = ["Action", "Tended", "current", "standing", "tend"]
 Pair = tuple[Change, Request | None]
 Owner = Callable[[Change], str]
 """In whose name a request stands, for `max_open_per_owner`."""
@@ -63,7 +64,7 @@ def tend(
     desk = Desk(job, forge, store, learns, now, members, people)
     listed = listing(job, plan, forge, store)
     pairs = _pairs(gathered, listed, store)
-    keep(job, plan, listed, [change.repo.name for change, _ in pairs if change.whole], store)
+    keep(job, plan, listed, [(change.repo.name, change.branch) for change, _ in pairs if change.whole], store)
     held = waits(job, plan, gathered, listed, pairs, store, now, owner)
     done = [_tended(desk, change, request, listed, held) for change, request in pairs]
     inside = {repo.name: repo for repo in plan.repos}
@@ -81,6 +82,25 @@ def tend(
             action = Action("wait", "comments are to be answered")
             done.append(Tended(request.repo, request.branch, action, request.url, str(why), title=request.title))
     return done
+
+
+def standing(
+    job: Job, plan: Plan, gathered: Gathered, forge: Forge, store: Store, now: float, owner: Owner = owner
+) -> list[Tended]:
+    """Return the requests as the forge has them, and those that wait to be opened; nothing is done about them."""
+    listed = listing(job, plan, forge, store)
+    pairs = _pairs(gathered, listed, store)
+    held = waits(job, plan, gathered, listed, pairs, store, now, owner)
+    found = [
+        Tended(one.repo, one.branch, Action("wait", held.get(place) or one.state), one.url, title=one.title)
+        for place, one in listed.requests.items()
+    ]
+    found += [
+        Tended(*place, Action("wait", why)) for place, why in held.items() if why and place not in listed.requests
+    ]
+    return found + [
+        Tended(repo, "", Action("wait", "it cannot be asked"), "", why) for repo, why in listed.trouble.items()
+    ]
 
 
 def current(

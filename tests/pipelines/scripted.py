@@ -1,8 +1,8 @@
 """A forge for tests, whose people, pipelines and rights are scripted.
 
-A real implementation of the protocol: branches are in bare git repositories, to which it holds as a server does; requests
-are kept in memory. It does what neither the local forge can (pipelines, threads, rights, branches without a request,
-rebasing) nor a real one on demand (failures).
+A real implementation of the protocol: branches are in bare git repositories, as a server has them; requests are kept in
+memory. It does what neither the local forge can (pipelines, threads, rights, branches without a request, rebasing) nor
+a real one on demand (failures).
 """
 
 from __future__ import annotations
