@@ -167,7 +167,7 @@ def _state(request: Request, seen: Seen, learns: bool) -> Action:
         return Action("wait", "a comment waits for a person: the job has no model that could be told")
     if request.ci == "failed":
         count = len(seen.repaired)
-        helped = f"{count} repair{'s' * (count != 1)} did not help"
+        helped = f"{count} repair{'s' * (count > 1)} did not help" if count else "`ci_attempts` is 0"
         why = helped if learns else "the job has no model that could be told"
         return Action("wait", f"its pipeline failed, and waits for a person: {why}", "red")
     return Action("wait", "approved" if request.approved else "waits for review")

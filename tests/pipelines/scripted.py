@@ -60,6 +60,8 @@ class ScriptedForge:
     """Names of methods that fail."""
     now: float = 0.0
     asked_for_rights: int = 0
+    compared: dict[tuple[str, str], bool] = field(default_factory=dict)
+    """Base and commit to whether they conflict."""
 
     # What Umbau asks.
 
@@ -164,7 +166,7 @@ class ScriptedForge:
     # What people and machines do.
 
     def create(self, name: str, files: dict[str, str]) -> None:
-        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(self.bare(name))], check=True)
+        subprocess.run(["git", "init", "-q", "--bare", "--template=", "-b", "main", str(self.bare(name))], check=True)
         self.commit(name, "main", files)
 
     def commit(self, name: str, branch: str, files: dict[str, str | None], message: str = "change") -> str:
@@ -207,8 +209,8 @@ class ScriptedForge:
         return git(self.bare(name), "show", f"refs/heads/{branch}:{path}").decode()
 
     def head(self, place: Place) -> str:
-        out = git(self.bare(place[0]), "for-each-ref", "--format=%(objectname)", f"refs/heads/{place[1]}")
-        return out.decode().strip()
+        ref = self.bare(place[0]) / "refs" / "heads" / place[1]  # nothing packs them here
+        return ref.read_text().strip() if ref.exists() else ""
 
     def main(self, name: str) -> str:
         return self.head((name, "main"))
@@ -245,13 +247,11 @@ class ScriptedForge:
         )
 
     def _conflicts(self, place: Place) -> bool:
-        repo = self.bare(place[0])
-        done = subprocess.run(
-            ["git", "-C", str(repo), "merge-tree", "--write-tree", self.main(place[0]), self.head(place)],
-            capture_output=True,
-            check=False,
-        )
-        return done.returncode != 0
+        repo, sides = self.bare(place[0]), (self.main(place[0]), self.head(place))
+        if sides not in self.compared:
+            argv = ["git", "-C", str(repo), "merge-tree", "--write-tree", *sides]
+            self.compared[sides] = subprocess.run(argv, capture_output=True, check=False).returncode != 0
+        return self.compared[sides]
 
     def _commit(self, repo: Path, tree: str, *parents: str) -> str:
         date = {"GIT_AUTHOR_DATE": "@1700000000 +0000", "GIT_COMMITTER_DATE": "@1700000000 +0000"}

@@ -155,7 +155,10 @@ def test_a_tick_plans_runs_gathers_and_opens(world: World) -> None:
     assert tick.verbs == {"a": "push", "b": "push"}
     assert world.states() == {"a": "open", "b": "open"}
     assert [world.proposed("a", path) for path in SHARDS[:2]] == ["x = 2", "y = 2"]
-    assert [done.branch for done in world.driver().requests(tick.plan, tick.gathered)] == ["umbau/count/a", "umbau/count/b"]
+    assert [done.branch for done in world.driver().requests(tick.plan, tick.gathered)] == [
+        "umbau/count/a",
+        "umbau/count/b",
+    ]
 
 
 def test_a_second_tick_does_nothing(world: World) -> None:
