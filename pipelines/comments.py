@@ -13,8 +13,8 @@ from operators.data import Finding, Outcome
 from operators.workspace import Workspace
 from pipelines.commands import commands
 from pipelines.data import Change, Dropped, Plan
-from pipelines.describe import code, fenced
 from pipelines.forge import Comment, Forge, Request
+from pipelines.neutral import code, fenced
 from pipelines.store import Store
 
 

@@ -1,7 +1,8 @@
 """Builds commits by plumbing in our own bare repository: exact paths, exact bytes, fixed names and dates.
 
-The same content on the same base is the same commit, whoever builds it and whenever, so that pushing twice is once.
-Nothing of the target repository (attributes, filters, hooks) has a say: git fast-import knows none of them.
+The same content on the same base is the same commit, whoever builds it and whenever, so that pushing twice is once; so
+is what is signed, for the kinds of keys that are taken. Nothing of the target repository (attributes, filters, hooks)
+has a say: git fast-import knows none of them.
 """
 
 from __future__ import annotations
@@ -15,22 +16,33 @@ from operators.proc import git
 from operators.source import Source
 from operators.workspace import Workspace
 from pipelines.data import Repo
+from pipelines.signing import UMBAU, Committer, signature
 
-WHO = "Umbau"
-MAIL = "umbau@localhost.invalid"
 REF = "refs/umbau/built"  # fast-import wants one, which is gone again at its end: branches are made by pushing
 AT_ONCE = 500  # paths in one command; the system takes 2 MB of arguments
 _NAME = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
-def commit(repo: Repo, files: Mapping[str, str | None], message: str) -> str:
+def commit(repo: Repo, files: Mapping[str, str | None], message: str, by: Committer = UMBAU) -> str:
     """Return the commit that makes `files` (None: deleted) of the base. Raises GitError."""
     mirror, ws = Path(repo.mirror), Workspace(repo.base)
     date = git(mirror, "show", "--no-patch", "--format=%ct", repo.commit).decode().strip()
     with tempfile.NamedTemporaryFile(prefix="umbau-") as marks:
-        stream = b"".join(_commands(repo, ws, files, message.encode(), date))
+        stream = b"".join(_commands(repo, ws, files, message.encode(), date, by))
         git(mirror, "fast-import", "--quiet", "--force", f"--export-marks={marks.name}", stdin=stream)
-        return checked(Path(marks.name).read_bytes().removeprefix(b":1 "))
+        return signed(mirror, checked(Path(marks.name).read_bytes().removeprefix(b":1 ")), by)
+
+
+def signed(mirror: Path, commit: str, by: Committer) -> str:
+    """Return a commit with a signature, as git itself writes it; the commit as it is for who has no key. Raises
+    GitError."""
+    if not by.key:
+        return commit
+    data = git(mirror, "cat-file", "commit", commit)
+    header, _, message = data.partition(b"\n\n")
+    lines = signature(data, by).rstrip(b"\n").replace(b"\n", b"\n ")
+    made = header + b"\ngpgsig " + lines + b"\n\n" + message
+    return checked(git(mirror, "hash-object", "-t", "commit", "-w", "--stdin", stdin=made))
 
 
 def quoted(path: str) -> bytes:
@@ -49,14 +61,16 @@ def checked(name: bytes) -> str:
     return text
 
 
-def person(date: str) -> dict[str, str]:
+def person(date: str, by: Committer = UMBAU) -> dict[str, str]:
     """Return the environment that makes us author and committer, at `date` (seconds since 1970)."""
-    facts = {"NAME": WHO, "EMAIL": MAIL, "DATE": f"@{date} +0000"}
+    facts = {"NAME": by.name, "EMAIL": by.mail, "DATE": f"@{date} +0000"}
     return {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in facts.items()}
 
 
-def _commands(repo: Repo, ws: Workspace, files: Mapping[str, str | None], message: bytes, date: str) -> Iterator[bytes]:
-    yield f"commit {REF}\nmark :1\ncommitter {WHO} <{MAIL}> {date} +0000\n".encode()
+def _commands(
+    repo: Repo, ws: Workspace, files: Mapping[str, str | None], message: bytes, date: str, by: Committer
+) -> Iterator[bytes]:
+    yield f"commit {REF}\nmark :1\ncommitter {by.name} <{by.mail}> {date} +0000\n".encode()
     yield b"data %d\n%s\nfrom %s\n" % (len(message), message, checked(repo.commit.encode()).encode())
     modes = _modes(repo, list(files))
     for path, text in sorted(files.items()):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
 from operators.data import Outage
-from pipelines.describe import plain
+from pipelines.neutral import plain
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -1,86 +1,198 @@
-"""Title, body and commit message of a merge request, from facts."""
+"""Title, body and commit message of a merge request, and how it is to be opened, from facts."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterator, Sequence
-from importlib.metadata import version
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 
 from operators.data import Covered, Finding, Outcome
 from pipelines.data import Change, Dropped
+from pipelines.facts import VERSION, Facts, examples, facts
 from pipelines.forge import Description
 from pipelines.job import Job
+from pipelines.neutral import code, fenced, one_line, prose
+from pipelines.owners import Owners, owners_at
+from pipelines.reviewers import not_users, reviewers
 from pipelines.text import BadTemplate, render
 
-# Characters. A body has to stay below 65,536, which is what GitHub takes.
-SHOWN = 1500  # of one finding
-HISTORY = 8000  # of the findings of one shard
-SECTION = 20_000  # of the job's own words, and of all findings
-LIST = 6000  # of a list of files, proofs or shards
-NAME = 200  # of a title or name
+# Characters. GitHub takes 65,536 in a body, GitLab 1,048,576; together these stay below 60,000, so that a forge can add
+# what it finds its requests by.
+WORDS = 15_000  # of the job's own words
+HISTORY = 6000  # of the findings of one shard
+FINDINGS = 9000  # of all findings that were overcome, and of those that left something out
+LIST = 4500  # of a list of files, proofs or shards
 MISSED = 20  # places of statements, in a file, that no test executes
+TRAILER = 1000
 UNSANDBOXED = "Commands of the job and the repository's tests ran without a sandbox."
+COMMANDS = {
+    "retry": "try again",
+    "rebase": "bring it to where its base branch is now",
+    "continue": "go on, though somebody else has pushed to the branch",
+    "stop": "leave it alone",
+    "close": "close it",
+    "explain": "say why this edit, and which proof there is of it",
+    "apply-to-all INSTRUCTION": "make it a rule for all requests of the job, once one of its maintainers confirms that",
+}
 
-_ORDINARY = re.compile(r"[A-Za-z0-9./ :-]*(_[A-Za-z0-9./ :-]+)*")  # means nothing to Markdown
-_ACTING = frozenset({"Cc", "Cf", "Co", "Cs"})  # categories of characters that act on a terminal or reorder a line
-
-
-def describe(job: Job, change: Change) -> Description:
-    """Say what a change is and what speaks for it. Text from models and tests is fenced: on a forge it must neither
-    give orders nor look like ours. Raises BadTemplate."""
-    title, body = wording(job, group=change.group, repo=change.repo.name, files=sorted(change.whole))
-    sections = [body, *_sections(job, change)]
-    message = f"{title}\n\n{body}\n\nUmbau-Job: {job.name}\nUmbau-Change: {change.digest}\n"
-    generated = f"Generated-by: umbau/{version('umbau')}\n"
-    text = "\n\n".join(part for part in sections if part) + "\n"
-    settings = job.merge_request
-    return Description(title, text, message + generated, tuple(settings.labels), settings.draft)
+_TRAILER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*): *(\S.*)")
+_OURS = re.compile(r"umbau-.*|generated-by", re.I)
 
 
-def wording(job: Job, *, group: str, repo: str, files: list[str]) -> tuple[str, str]:
-    """Return the job's own title and body. Raises BadTemplate."""
-    settings = job.merge_request
-    title = _line(render(settings.title, job=job.name, group=group, repo=repo, files=files))
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What the templates of a job make of some facts."""
+
+    title: str
+    body: str
+    message: str
+    """Of the commit, with all trailers."""
+
+
+def describe(
+    job: Job,
+    change: Change,
+    *,
+    owned: Owners | None = None,
+    load: Mapping[str, int] = MappingProxyType({}),
+    asked: Sequence[str] = (),
+    bot: str = "",
+    comments: bool = False,
+) -> Description:
+    """Say what a change is and what speaks for it. Text from models and tests is neutralised: on a forge it must
+    neither give orders nor look like ours.
+
+    `owned`: by CODEOWNERS, which is read from the base commit when not given. `load`: user to the number of the job's
+    open requests that wait for them. `asked`: who was asked to review it before, and stays asked. `bot`: the user that
+    opens it. `comments`: whether it can be talked to in comments. Raises BadTemplate, GitError.
+    """
+    owned = owners_at(change.repo) if owned is None else owned
+    words = wording(job, facts(job, change, owned))
+    settings, paths, key = job.merge_request, sorted(change.whole), f"{change.repo.name}/{change.branch}"
+    chosen = tuple(asked) or reviewers(settings.reviewers, owned, paths, load, bot, key)
+    sections = [words.body, *_sections(job, change), _owners(job, owned, paths), _commands() if comments else ""]
+    return Description(
+        words.title,
+        "\n\n".join(part for part in [*sections, _author(job, change)] if part) + "\n",
+        words.message,
+        tuple(settings.labels),
+        settings.draft,
+        tuple(settings.assignees),
+        chosen,
+        settings.milestone,
+        settings.squash,
+        settings.delete_branch,
+    )
+
+
+def rehearse(job: Job) -> None:
+    """Fill in all templates with facts as they may turn out to be. Raises BadTemplate."""
+    for one in examples(job):
+        wording(job, one)
+
+
+def wording(job: Job, known: Facts) -> Words:
+    """Return what the job itself says of a merge request. Raises BadTemplate."""
+    settings, text = job.merge_request, known.in_text()
+    title = one_line(render(settings.title, **text))
     if not title:
         raise BadTemplate("merge_request.title is empty")
-    named = {"group": _named(group), "repo": _named(repo), "files": [_named(file) for file in files]}
-    body = render(settings.body, job=job.name, **named) if settings.body else job.description
-    return title, body.strip()[:SECTION]
+    body = render(settings.body, **known.in_markdown()) if settings.body else job.description
+    if settings.message:
+        message = render(settings.message, **text).strip()
+    else:
+        message = f"{title}\n\n{render(settings.body, **text) if settings.body else job.description}".strip()
+    if not message:
+        raise BadTemplate("merge_request.message is empty")
+    trailers = [f"Umbau-Job: {job.name}", f"Umbau-Change: {known.digest}", f"Generated-by: umbau/{known.version}"]
+    trailers += [line for template in settings.trailers if (line := _trailer(render(template, **text)))]
+    return Words(title, _cut(body.strip()), f"{message[:WORDS].strip()}\n\n" + "\n".join(trailers) + "\n")
+
+
+def _trailer(text: str) -> str:
+    """Return a trailer of the job's own as one line; nothing for nothing."""
+    said = one_line(text, TRAILER)
+    found = _TRAILER.fullmatch(said)
+    if said and not found:
+        raise BadTemplate(f"merge_request.trailers: {said!r} is no trailer: write one such as `Refs: OPS-17`")
+    if found and _OURS.fullmatch(found[1]):
+        raise BadTemplate(f"merge_request.trailers: {found[1]} is Umbau's own to say")
+    return f"{found[1]}: {found[2]}" if found else ""
+
+
+def _cut(text: str) -> str:
+    """Return as many whole lines as there is room for: within a line, code could be cut open."""
+    if len(text) <= WORDS:
+        return text
+    return f"{text[:WORDS].rpartition(chr(10))[0] or fenced(text)}\n\n..."
 
 
 def _sections(job: Job, change: Change) -> Iterator[str]:
     shards = f", in {len(change.parts)} parts" if len(change.parts) > 1 else ""
     yield f"## What changed\n\n{_listed([code(path) for path in sorted(change.whole)])}\n\n{_files(change)}{shards}."
-    proof = list(change.proof)
-    ran = any(line.startswith(("tests:", "command:")) for line in proof) or any(step.shell for step in job.steps)
-    if ran and job.sandbox == "none":
-        proof.append(UNSANDBOXED)
-    yield f"## Proof\n\n{_listed(proof)}"
-    if tested := [one for one in change.covered if one.statements]:
-        tested.sort(key=lambda one: (-len(one.missed), one.path))
-        shares = _listed([_tested(one) for one in tested])
-        yield f"## Tested\n\nOf the statements that change, passing tests execute\n\n{shares}"
-    overcome = [part for part in change.parts if any(not verdict.passed for verdict in part.verdicts)]
-    if overcome:
-        yield "## Findings overcome\n\n" + "\n\n".join(_fitting([_history(part) for part in overcome], SECTION))
-    if change.dropped:
-        told = [_dropped(one) for one in change.dropped]
-        yield "## Left out\n\nThe sum does not hold with:\n\n" + "\n\n".join(_fitting(told, SECTION))
     notes = [note for part in change.parts for verdict in part.verdicts[-1:] for note in verdict.edit.notes]
     if notes:
         yield "## Notes\n\n" + fenced("\n".join(dict.fromkeys(notes)))
-    spoke = any(verdict.edit.said for part in change.parts for verdict in part.verdicts)
-    author = "A model wrote parts of this change; machines checked it. " if spoke else ""
-    yield f"---\n\n{author}Opened by Umbau {version('umbau')} for the job `{job.name}`."
+    if first := list(_first(change)):
+        yield f"## Look at first\n\n{_listed(first)}"
+    proof = [prose(line) for line in change.proof]
+    ran = any(line.startswith(("tests:", "command:")) for line in change.proof) or any(step.shell for step in job.steps)
+    if ran and job.sandbox == "none":
+        proof.append(UNSANDBOXED)
+    yield f"## Proof\n\n{_listed(proof)}"
+    if tested := [one for one in _bare(change.covered) if one.statements]:
+        shares = _listed([_tested(one) for one in tested])
+        yield f"## Tested\n\nOf the statements that change, passing tests execute\n\n{shares}"
+    if overcome := [part for part in change.parts if any(not verdict.passed for verdict in part.verdicts)]:
+        yield "## Findings overcome\n\n" + "\n\n".join(_fitting([_history(part) for part in overcome], FINDINGS))
+    if change.dropped:
+        told = [_dropped(one) for one in change.dropped]
+        yield "## Left out\n\nThe sum does not hold with:\n\n" + "\n\n".join(_fitting(told, FINDINGS))
 
 
 def _tested(one: Covered) -> str:
-    count, missed = len(one.statements), one.missed
-    lines = ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in missed[:MISSED])
-    more = f" and {len(missed) - MISSED} more" if len(missed) > MISSED else ""
-    told = f": look at line{'s' * (len(missed) > 1)} {lines}{more} first" if missed else ""
-    return f"{count - len(missed)} of {count} in {code(one.path)}{told}"
+    return f"{len(one.statements) - len(one.missed)} of {len(one.statements)} in {code(one.path)}"
+
+
+def _first(change: Change) -> Iterator[str]:
+    """Yield what a reviewer should look at first."""
+    for one in _bare(change.covered):
+        if missed := one.missed:
+            lines = ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in missed[:MISSED])
+            more = f" and {len(missed) - MISSED} more" if len(missed) > MISSED else ""
+            yield f"{code(one.path)}: no passing test executes line{'s' * (len(missed) > 1)} {lines}{more}"
+    for part in sorted(change.parts, key=lambda part: -len(part.verdicts)):
+        if len(part.verdicts) > 1:
+            yield f"{code(part.shard.name)} took {len(part.verdicts)} attempts"
+    for dropped in change.dropped:
+        yield f"{code(dropped.part.shard.name)} is left out"
+
+
+def _bare(covered: Sequence[Covered]) -> list[Covered]:
+    """Return files in order, those with the most statements that no test executes first."""
+    return sorted(covered, key=lambda one: (-len(one.missed), one.path))
+
+
+def _owners(job: Job, owned: Owners, paths: Sequence[str]) -> str:
+    """Return which owners were not asked to review, and why."""
+    if not job.merge_request.reviewers.owners:
+        return ""
+    if owned.trouble:
+        return f"No owner was asked to review: {code(owned.trouble)}."
+    names = _fitting([code(name) for name in not_users(owned, paths)], LIST)
+    return f"Owners that are no single users, and were not asked to review: {', '.join(names)}." if names else ""
+
+
+def _commands() -> str:
+    told = [f"`/umbau {command}`: {what}" for command, what in COMMANDS.items()]
+    return f"## Talk to Umbau\n\nIn a comment, if you may push to this repository:\n\n{_listed(told)}"
+
+
+def _author(job: Job, change: Change) -> str:
+    spoke = any(verdict.edit.said for part in change.parts for verdict in part.verdicts)
+    author = "A model wrote parts of this change; machines checked it. " if spoke else ""
+    return f"---\n\n{author}Opened by Umbau {VERSION} for the job `{job.name}`."
 
 
 def _history(part: Outcome) -> str:
@@ -97,34 +209,6 @@ def _told(finding: Finding) -> str:
     return f"{finding.judge}{f' ({code(finding.place)})' if finding.place else ''}:\n\n{fenced(finding.message)}"
 
 
-def fenced(text: str) -> str:
-    """Return foreign text as a code block that it cannot end, without characters that act on a terminal or reorder
-    what is read."""
-    text = text.strip()
-    if len(text) > SHOWN:
-        text = text[:SHOWN] + "\n..."
-    shown = plain(text)
-    fence = "`" * max(3, _ticks(shown) + 1)
-    return f"{fence}\n{shown}\n{fence}"
-
-
-def code(name: str) -> str:
-    """Return a foreign name as code within a line, which it cannot end."""
-    text = _line(name)
-    mark = "`" * (_ticks(text) + 1)
-    space = " " if text.startswith("`") or text.endswith("`") else ""
-    return f"{mark}{space}{text}{space}{mark}" if text else ""
-
-
-def _named(name: str) -> str:
-    """Return a foreign name for a template of Markdown: as it is, or as code if it has signs that mean something."""
-    return name if _ORDINARY.fullmatch(name) else code(name)
-
-
-def _ticks(text: str) -> int:
-    return max(map(len, re.findall(r"`+", text)), default=0)
-
-
 def _files(change: Change) -> str:
     return f"{len(change.whole)} file{'s' * (len(change.whole) != 1)}"
 
@@ -137,17 +221,8 @@ def _fitting(items: Sequence[str], most: int) -> list[str]:
     """Return as many items as fit into `most` characters, and how many more there are."""
     shown: list[str] = []
     for item in items:
-        most -= len(item)
+        most -= len(item) + 3
         if most < 0:
             return [*shown, f"... and {len(items) - len(shown)} more"]
         shown.append(item)
     return shown
-
-
-def _line(text: str) -> str:
-    return " ".join(plain(text).split())[:NAME].strip()
-
-
-def plain(text: str) -> str:
-    """Return foreign text without characters that act on a terminal or reorder what is read."""
-    return "".join(one for one in text if one in "\n\t" or unicodedata.category(one) not in _ACTING)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import lru_cache
+
+from operators.data import Skip
+from operators.workspace import Workspace
+from pipelines.data import Repo
 
 PLACES = (".github/CODEOWNERS", ".gitlab/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
 NOBODY = "nobody"
@@ -21,7 +26,7 @@ class Rule:
     """
 
     parts: tuple[str, ...]
-    names: str
+    names: tuple[str, ...]
 
     def matches(self, path: Sequence[str]) -> bool:
         """Say whether a path, in its parts, or a folder above it fits the pattern."""
@@ -38,25 +43,52 @@ class Owners:
     """Rules in file order: the last that matches a path names its owners (GitHub and GitLab agree on that)."""
 
     rules: Sequence[Rule] = ()
+    trouble: str = ""
+    """Why the file could not be read."""
+
+    def named(self, path: str) -> tuple[str, ...]:
+        """Return the owners of a path as the file names them."""
+        parts = path.split("/")
+        return next((rule.names for rule in reversed(self.rules) if rule.matches(parts)), ())
 
     def of(self, path: str) -> str:
         """Return the owners of a path in one word, such as `@platform+@web`, or `nobody`."""
-        parts = path.split("/")
-        return next((rule.names for rule in reversed(self.rules) if rule.matches(parts)), NOBODY)
+        return "+".join(self.named(path)) or NOBODY
+
+
+def owner_of(owned: Owners, files: Iterable[str]) -> str:
+    """Return the owners, in one word, that most of the files have; `nobody` when none has any."""
+    count = Counter(who for path in files if (who := owned.of(path)) != NOBODY)
+    return min(count, key=lambda who: (-count[who], who), default=NOBODY)
+
+
+@lru_cache(maxsize=8)
+def owners_at(repo: Repo) -> Owners:
+    """Read the CODEOWNERS of a repository, as its commit has it. Raises GitError."""
+    ws = Workspace(repo.base)
+    for place in PLACES:
+        try:
+            text = ws.base_text(place)
+        except Skip as why:
+            return Owners(trouble=f"{place} cannot be read: {why}")
+        if text is not None:
+            return owners(text)
+    return Owners()
 
 
 def owners(text: str) -> Owners:
     """Read a CODEOWNERS file. Section headers of GitLab give the owners of rules that name none."""
-    rules, section = [], NOBODY
+    rules: list[Rule] = []
+    section: tuple[str, ...] = ()
     for line in text.splitlines():
         words = re.sub(r"(^|\s)#.*", "", line).replace("\\ ", "\0").split()
         if not words or len(words[0]) > LONGEST:
             continue
         if words[0].startswith(("[", "^[")):
-            section = "+".join(" ".join(words).rpartition("]")[2].split()) or NOBODY
+            section = tuple(" ".join(words).rpartition("]")[2].split())
             continue
         if parts := _parts(words[0].replace("\0", " ").replace("\\#", "#")):
-            rules.append(Rule(parts, "+".join(words[1:]) or section))
+            rules.append(Rule(parts, tuple(words[1:]) or section))
     return Owners(rules)
 
 

@@ -129,6 +129,9 @@ class MergeRequest(Strict):
     merge: Literal["never", "approved", "green"] = "never"
     """Whether Umbau merges what is approved and not red, or what is green without anybody's approval."""
     tend: Tending = Tending()
+    author: str = Field(default="Umbau <umbau@localhost.invalid>", pattern=r"^[^<>\s][^<>\n]* <[^<>\s@]+@[^<>\s@]+>$")
+    """Of the commits, who also commits them. Forges show a signature as good only when the address is of the account
+    that the key belongs to, and push rules may ask for a known one."""
 
 
 class Rollout(Strict):

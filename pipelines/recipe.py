@@ -37,7 +37,7 @@ from operators.rewrite import Rewrite
 from operators.shell import Shell
 from pipelines import job as spec
 from pipelines.data import Recipe, digest
-from pipelines.describe import wording
+from pipelines.describe import rehearse
 from pipelines.group import distinct
 from pipelines.jobfile import BadJob, problem
 from pipelines.sources import sources
@@ -49,7 +49,7 @@ def recipe(job: spec.Job, file: Path) -> Recipe:
     with _at(file, "merge_request", "branch"):
         distinct(job)
     with _at(file, "merge_request"):
-        wording(job, group="any", repo="any", files=[])
+        rehearse(job)
     steps: list[Operator] = []
     for number, step in enumerate(job.steps):
         with _at(file, "steps", number):

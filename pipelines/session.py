@@ -147,7 +147,7 @@ def told() -> Iterator[None]:
 
 
 def fail(message: str, code: int = FAILED) -> NoReturn:
-    from pipelines.describe import plain
+    from pipelines.neutral import plain
 
     typer.echo(plain(message), err=True)
     raise typer.Exit(code)
@@ -161,7 +161,7 @@ def out(value: Any, json: bool) -> None:
 
         print(as_json(value))
         return
-    from pipelines.describe import plain
+    from pipelines.neutral import plain
 
     lines: Iterable[str] = [value] if isinstance(value, str) else value
     for line in lines:

@@ -53,6 +53,7 @@ class LocalForge:
                 raise NotPushed(f"{change.branch} of {change.repo.name} holds commits of somebody else")
             done = replace(record, commit=change.repo.commit, head=commit, intends="", digest=change.digest)
             done = replace(done, title=text.title, body=text.body, labels=text.labels, draft=text.draft)
+            done = replace(done, assignees=text.assignees, milestone=text.milestone, message=text.message)
             done = replace(done, reviewers=tuple(dict.fromkeys((*text.reviewers, *record.reviewers))))
             if held == commit and done == record:
                 return self._request(record)

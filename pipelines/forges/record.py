@@ -56,6 +56,10 @@ class Record:
     reviewers: tuple[str, ...] = ()
     state: State = "open"
     events: tuple[Event, ...] = ()
+    assignees: tuple[str, ...] = ()
+    milestone: str = ""
+    message: str = ""
+    """Of the commit."""
 
     @property
     def name(self) -> str:
@@ -81,9 +85,8 @@ def read(file: Path) -> Record:
     try:
         data = json.loads(file.read_bytes())
         events = tuple(Event(**event) for event in data.pop("events"))
-        return Record(
-            **{**data, "events": events, **{name: tuple(data.get(name, ())) for name in ("labels", "reviewers")}}
-        )
+        several = {name: tuple(data.get(name, ())) for name in ("labels", "reviewers", "assignees")}
+        return Record(**{**data, **several, "events": events})
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise Refused(f"{file} is damaged ({error}): move it away, and its merge request is opened anew") from None
 

@@ -1,24 +1,23 @@
 from __future__ import annotations
 
+import re
 import subprocess
-import unicodedata
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from operators.data import Edit, Finding, Outcome, Shard, Verdict
+from operators.data import Covered, Edit, Finding, Outcome, Shard, Verdict
 from pipelines.data import Change, Dropped, Repo
-from pipelines.describe import code, describe, fenced
+from pipelines.describe import COMMANDS, describe, rehearse
+from pipelines.facts import Facts
 from pipelines.forge import Description
 from pipelines.job import Job
+from pipelines.owners import Owners, owners
 from pipelines.text import BadTemplate
 
 REPO = Repo("platform/billing", "/nowhere", "c0ffee", "main")
 MARKDOWN = MarkdownIt("commonmark")
-hostile = st.text(st.sampled_from("`~\n\r\t #-*_[]()<>!/@\\ax\u202e\x1b\u2028\ud800é"))
 
 
 def job(**more: Any) -> Job:
@@ -37,44 +36,7 @@ def change(*parts: Outcome, group: str = "app", **more: Any) -> Change:
 
 
 def text(change_: Change, **settings: Any) -> Description:
-    return describe(job(**settings), change_)
-
-
-@given(hostile)
-def test_fenced_text_cannot_get_out(said: str) -> None:
-    block = fenced(said)
-    (token,) = MARKDOWN.parse(block)
-    assert token.type == "fence"
-    assert not token.info
-    assert all(one in "\n\t" or unicodedata.category(one) not in {"Cc", "Cf", "Cs"} for one in block)
-    kept = "".join(one for one in said.strip() if one in "\n\t" or unicodedata.category(one) not in {"Cc", "Cf", "Cs"})
-    assert token.content.rstrip("\n") == kept.rstrip("\n")
-
-
-def test_fenced_text_in_the_middle_of_others_cannot_get_out() -> None:
-    tokens = MARKDOWN.parse(f"a\n\n{fenced('```' + chr(10) + '/approve')}\n\nb\n")
-    assert [token.type for token in tokens if token.level == 0 and token.nesting >= 0] == [
-        "paragraph_open",
-        "fence",
-        "paragraph_open",
-    ]
-
-
-def test_fenced_text_is_capped() -> None:
-    assert len(fenced("x" * 10**6)) < 1600
-    assert fenced("x" * 10**6).endswith("\n...\n```")
-
-
-@given(hostile)
-def test_names_are_code_that_they_cannot_end(name: str) -> None:
-    shown = code(name)
-    tokens = [token for token in MARKDOWN.parse(f"- a {shown} b\n") if token.type == "inline"]
-    assert len(tokens) == 1
-    children = tokens[0].children or []
-    assert [child.type for child in children] == (["text", "code_inline", "text"] if shown else ["text"])
-    if shown:
-        plain = "".join(one for one in name if one in "\n\t" or unicodedata.category(one) not in {"Cc", "Cf", "Cs"})
-        assert children[1].content.strip() == " ".join(plain.split())
+    return describe(job(**settings), change_, owned=Owners())
 
 
 def test_facts_are_told() -> None:
@@ -115,9 +77,7 @@ def test_a_command_that_ran_without_a_sandbox_is_told_of() -> None:
 
 def test_the_message_ends_with_trailers() -> None:
     message = text(change(part("app/a.py")), description="Why.\n\nSigned-off-by: nobody").message
-    git = ["git", "interpret-trailers", "--parse"]
-    found = subprocess.run(git, input=message, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert [line.split(":")[0] for line in found] == ["Umbau-Job", "Umbau-Change", "Generated-by"]
+    assert [line.split(":")[0] for line in trailers(message)] == ["Umbau-Job", "Umbau-Change", "Generated-by"]
     assert message.startswith("greet: app\n\nWhy.\n")
 
 
@@ -126,7 +86,7 @@ def test_the_message_ends_with_trailers() -> None:
     [
         ("a\nb", "greet: a b"),
         ("x" * 500, "greet: " + "x" * 193),
-        ("\x1b[31mred\u202e\u200b", "greet: [31mred"),
+        ("\x1b[31mred\u202e\u200b", "greet: red"),
         ("  ", "greet:"),
         ("größe/été", "greet: größe/été"),
     ],
@@ -180,14 +140,219 @@ def test_the_description_is_no_template() -> None:
 
 def test_a_body_stays_below_what_forges_take() -> None:
     loud = [Finding("tests", "x" * 5000, "y" * 5000) for _ in range(40)]
-    parts = [part(f"app/{number}/{'z' * 180}.py", *loud) for number in range(60)]
+    notes = tuple(f"{number} " + "n" * 300 for number in range(40))
+    parts = [part(f"app/{number}/{'z' * 180}.py", *loud, said="s", notes=notes) for number in range(60)]
+    missed = tuple((2 * line, 2 * line, False) for line in range(500))
+    body = describe(
+        job(
+            description="d\n" * 10**5,
+            sandbox="none",
+            merge_request={"reviewers": {"owners": True}, "labels": ["l"]},
+        ),
+        change(
+            *parts,
+            dropped=tuple(Dropped(one, tuple(loud)) for one in parts),
+            proof=("tests: ok", *("p" * 300 for _ in range(99))),
+            covered=tuple(Covered(f"{number}{'c' * 190}", missed) for number in range(60)),
+        ),
+        owned=owners("* " + " ".join(f"@{'o' * 99}{number}/team" for number in range(999))),
+        comments=True,
+    ).body
+    assert len(body) < 60_000
+    assert body.count("- ... and ") == 4, "files, what to look at first, proofs, what is tested"
+    assert "\n\n... and 59 more\n\nOwners that" in body, "shards that are left out"
+    assert ", ... and 9" in body, "owners"
+    assert body.rstrip().endswith("for the job `greet`.")
+
+
+def test_a_reviewer_is_told_where_to_look_first() -> None:
+    three = (Finding("tests", "no"), Finding("tests", "no"))
+    covered = (
+        Covered("app/a.py", ((1, 1, True), (3, 4, False), (7, 7, False))),
+        Covered("app/b.py", ((1, 1, True),)),
+        Covered("app/c.py", ((9, 9, False),)),
+        Covered("app/d.py", ()),
+    )
     body = text(
         change(
-            *parts, dropped=tuple(Dropped(one, tuple(loud)) for one in parts), proof=tuple("p" * 300 for _ in range(99))
-        ),
-        description="d" * 10**6,
+            part("app/a.py", Finding("tests", "no")),
+            part("app/b.py", *three),
+            part("app/c.py"),
+            dropped=(Dropped(part("app/x.py"), (Finding("tests", "no"),)),),
+            covered=covered,
+        )
     ).body
-    assert len(body) < 65_536
-    assert body.count("- ... and ") == 2, "files and proofs"
-    assert "\n\n... and 58 more\n\n---" in body, "shards that are left out"
-    assert body.rstrip().endswith("for the job `greet`.")
+    _, _, first = body.partition("## Look at first\n\n")
+    assert first.partition("\n\n")[0].splitlines() == [
+        "- `app/a.py`: no passing test executes lines 3 to 4, 7",
+        "- `app/c.py`: no passing test executes line 9",
+        "- `app/b.py` took 3 attempts",
+        "- `app/a.py` took 2 attempts",
+        "- `app/x.py` is left out",
+    ]
+    assert "passing tests execute\n\n- 1 of 3 in `app/a.py`\n- 0 of 1 in `app/c.py`\n- 1 of 1 in `app/b.py`\n\n" in body
+
+
+def test_what_stands_where() -> None:
+    body = describe(
+        job(description="Why."),
+        change(
+            part("app/a.py", Finding("tests", "no"), said="s", notes=("n",)),
+            covered=(Covered("app/a.py", ((1, 1, False),)),),
+            proof=("inside: ok",),
+            dropped=(Dropped(part("app/x.py"), ()),),
+        ),
+        owned=Owners(),
+        comments=True,
+    ).body
+    assert body.startswith("Why.\n")
+    headings = [line[3:] for line in body.splitlines() if line.startswith("## ")]
+    assert headings == [
+        *("What changed", "Notes", "Look at first", "Proof", "Tested"),
+        *("Findings overcome", "Left out", "Talk to Umbau"),
+    ]
+    assert body.index("## Talk") < body.index("A model wrote parts")
+
+
+def test_commands_are_told_where_they_are_heard() -> None:
+    change_ = change(part("a.py"))
+    assert "/umbau" not in text(change_).body
+    body = describe(job(), change_, owned=Owners(), comments=True).body
+    assert [line.partition(":")[0] for line in body.splitlines() if line.startswith("- `/umbau ")] == [
+        f"- `/umbau {name}`" for name in COMMANDS
+    ]
+    assert [name.split()[0] for name in COMMANDS] == [
+        *("retry", "rebase", "continue", "stop", "close", "explain", "apply-to-all")
+    ]
+    assert not [line for line in body.splitlines() if line.startswith("/")], "none of them is given"
+
+
+FACTS = "{{ job }}|{{ description }}|{{ repo }}|{{ group }}|{{ owners | join(',') }}|{{ files | join(',') }}|"
+FACTS += (
+    "{{ shards }}|{{ attempts }}|{{ proof | join(',') }}|{{ covered }}/{{ statements }}|{{ uncovered | join(',') }}|"
+)
+FACTS += "{{ overcome }}|{{ left_out }}|{{ model }}|{{ digest | length }}|{{ version }}"
+
+
+def test_templates_know_the_facts() -> None:
+    change_ = change(
+        part("app/a.py", Finding("tests", "no"), said="Sure!"),
+        part("app/b c.py"),
+        proof=("tests: `pytest` 3 passed",),
+        covered=(Covered("app/a.py", ((1, 1, True), (3, 3, False), (5, 9, False))),),
+        dropped=(Dropped(part("app/x.py"), ()),),
+    )
+    settings = {"title": FACTS, "body": FACTS, "message": FACTS, "trailers": [f"X: {FACTS}"]}
+    found = describe(
+        job(description="Why", merge_request=settings), change_, owned=owners("app @ada @org/web\n/app/a.py @ada e@f.g")
+    )
+    version = found.title.rpartition("|")[2]
+    plain = "greet|Why|platform/billing|app|@ ada,e@f.g,@ org/web|app/a.py,app/b c.py|2|2|tests: `pytest` 3 passed|1/3|"
+    plain += f"app/a.py:3,app/a.py:5-9|1|1|True|16|{version}"
+    assert found.title == plain
+    assert found.message.startswith(f"{plain}\n\nUmbau-Job: greet\n") and found.message.endswith(f"\nX: {plain}\n")
+    markdown = "greet|Why|platform/billing|app|`@ada`,`e@f.g`,`@org/web`|app/a.py,`app/b c.py`|2|2|"
+    assert found.body.startswith(
+        f"{markdown}tests: `pytest` 3 passed|1/3|app/a.py:3,app/a.py:5-9|1|1|True|16|{version}\n\n## "
+    )
+    assert set(Facts.__dataclass_fields__) == {*re.findall(r"{{ (\w+)", FACTS)}, "each is shown"
+
+
+BAD = {
+    "title": ({"title": "{{ nobody }}"}, "'nobody' is undefined"),
+    "title that may be empty": ({"title": "{{ owners | join }}"}, "merge_request.title is empty"),
+    "body": ({"body": "{% for one in files %}{{ one.nam }}{% endfor %}"}, "no attribute 'nam'"),
+    "message": ({"message": "{{ titel }}"}, "'titel' is undefined"),
+    "empty message": ({"message": "{% if model %}x{% endif %}"}, "merge_request.message is empty"),
+    "what may be missing": ({"body": "{{ owners[0] }}"}, "no element 0"),
+    "what is missing in a branch": ({"body": "{% if not model %}{{ nope }}{% endif %}"}, "'nope' is undefined"),
+    "trailer": ({"trailers": ["{{ nope }}"]}, "'nope' is undefined"),
+    "no trailer": ({"trailers": ["just words"]}, "'just words' is no trailer: write one such as `Refs: OPS-17`"),
+    "no key": ({"trailers": [": x"]}, "is no trailer"),
+    "no value": ({"trailers": ["Refs:"]}, "is no trailer"),
+    "Umbau's own": ({"trailers": ["umbau-change: 0"]}, "umbau-change is Umbau's own to say"),
+    "Umbau's own as well": ({"trailers": ["Generated-by: me"]}, "Generated-by is Umbau's own to say"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_templates_are_tried_before_a_run(name: str) -> None:
+    settings, why = BAD[name]
+    with pytest.raises(BadTemplate, match=re.escape(why)):
+        rehearse(job(merge_request=settings))
+
+
+def test_good_templates_pass() -> None:
+    rehearse(job())
+    rehearse(job(merge_request={"title": FACTS, "body": FACTS, "message": FACTS, "trailers": ["Refs: OPS-17"]}))
+
+
+def trailers(message: str) -> list[str]:
+    git = ["git", "interpret-trailers", "--parse"]
+    return subprocess.run(git, input=message, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    "group", ["x\nSigned-off-by: a <a@b>", "x\n  folded", "\n\nUmbau-Change: 0", "Co-authored-by: a <a@b>", "x\r\ny: z"]
+)
+def test_no_name_makes_a_trailer(group: str) -> None:
+    settings = {
+        "message": "{{ group }}\n\n{{ files | join('\n') }}\n\n{{ group }}",
+        "trailers": ["Area: {{ group }}", "Refs: OPS-17", "{% if not model %}{% else %}Model: yes{% endif %}"],
+    }
+    message = text(change(part(f"{group}.py"), group=group), merge_request=settings).message
+    found = [line.partition(": ") for line in trailers(message)]
+    assert [name for name, _, _ in found] == ["Umbau-Job", "Umbau-Change", "Generated-by", "Area", "Refs"]
+    assert found[1][2] == change(part(f"{group}.py"), group=group).digest
+    for pattern in (r"(?im)^signed-off-by", r"(?im)^co-authored-by", r"(?m)^Umbau-Change: 0$"):
+        assert not re.search(pattern, message)
+
+
+def test_names_do_nothing_in_a_message() -> None:
+    hostile = "Closes #1 @all [skip ci].py"
+    found = text(change(part(hostile), group=hostile), merge_request={"body": "In {{ group }}: {{ files | join }}"})
+    assert found.title == "greet: Closes - # 1 @ all [ skip ci].py"
+    assert found.message.startswith(f"{found.title}\n\nIn Closes - # 1 @ all [ skip ci].py: Closes - # 1 @ all")
+    assert found.body.startswith("In `Closes - #1 @all [ skip ci].py`: `Closes - #1")
+
+
+def test_the_job_s_own_words_are_its_own() -> None:
+    settings = {
+        "title": "Closes #1",
+        "message": "Closes #1 [skip ci]\n\n/label ~x",
+        "trailers": ["Signed-off-by: A <a@b>"],
+    }
+    found = text(change(part("a.py")), description="Closes #1, for @ada", merge_request=settings)
+    assert (found.title, found.body.partition("\n")[0]) == ("Closes #1", "Closes #1, for @ada")
+    assert found.message.startswith("Closes #1 [skip ci]\n\n/label ~x\n\nUmbau-Job")
+    assert trailers(found.message)[-1] == "Signed-off-by: A <a@b>"
+
+
+def test_a_cut_leaves_no_name_open() -> None:
+    path = f"app/{'x' * 90}![x](http://e.example/?leak)"
+    body = "{% for file in files %}{% for n in range(300) %}{{ file }} {% endfor %}{% endfor %}"
+    for template in (body, body.replace("{{ file }} ", "{{ file }}\n")):
+        found = text(change(part(path)), merge_request={"body": template}).body
+        kinds = {child.type for token in MARKDOWN.parse(found) for child in [token, *(token.children or [])]}
+        assert len(found) < 17_000 and not kinds & {"image", "link_open"}
+        assert "## What changed" in found
+
+
+def test_how_it_is_opened() -> None:
+    settings = {"assignees": ["ada"], "milestone": "v2", "squash": True, "delete_branch": False}
+    found = text(change(part("a.py")), merge_request={**settings, "reviewers": {"named": ["bob"]}})
+    assert (found.assignees, found.milestone, found.squash, found.delete_branch) == (("ada",), "v2", True, False)
+    assert found.reviewers == ("bob",)
+
+
+def test_owners_are_asked_and_teams_are_told_of() -> None:
+    asked = {"merge_request": {"reviewers": {"owners": True, "most": 5}}}
+    owned = owners("* @ada @platform/web mail@example.eu @umbau-bot\n")
+    found = describe(job(**asked), change(part("a.py")), owned=owned, bot="Umbau-Bot")
+    assert found.reviewers == ("ada",)
+    assert "no single users, and were not asked to review: `@platform/web`, `mail@example.eu`." in found.body
+    kept = describe(job(**asked), change(part("a.py")), owned=owned, asked=("zoe",))
+    assert kept.reviewers == ("zoe",), "whoever was asked stays asked"
+    assert "not asked" not in describe(job(), change(part("a.py")), owned=owned).body
+    broken = describe(job(**asked), change(part("a.py")), owned=Owners(trouble="CODEOWNERS cannot be read: binary"))
+    assert "No owner was asked to review: `CODEOWNERS cannot be read: binary`." in broken.body

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pathspec import GitIgnoreSpec
 
-from pipelines.owners import Owners, owners
+from pipelines.job import Source
+from pipelines.owners import Owners, owner_of, owners, owners_at
+from pipelines.repos import resolve
+from tests.conftest import Checkout
 
 FILE = """\
 # comment
@@ -101,3 +106,47 @@ def test_many_rules_and_many_paths_take_little() -> None:
     start = time.monotonic()
     assert [found.of(f"src/x/y{number}.py") for number in range(300)] == ["nobody"] * 300
     assert time.monotonic() - start < 3
+
+
+def test_owners_by_name() -> None:
+    found = owners(FILE)
+    assert found.named("docs/x/y.md") == ("@docs", "writers@example.eu")
+    assert found.named("apps/free/x.py") == ()
+
+
+@pytest.mark.parametrize(
+    ("files", "who"),
+    [
+        ([], "nobody"),
+        (["apps/free/x"], "nobody"),
+        (["apps/free/x", "apps/free/y", "a.js"], "@js"),
+        (["a.js", "b.js", "README"], "@js"),
+        (["docs/x/y.md"], "@docs+writers@example.eu"),
+        (["a.js", "README"], "@all"),
+        (["README", "a.js"], "@all"),
+    ],
+)
+def test_whom_most_files_belong_to(files: list[str], who: str) -> None:
+    assert owner_of(owners(FILE), files) == who
+
+
+@pytest.mark.parametrize(
+    ("files", "who"),
+    [
+        ({"CODEOWNERS": "* @root\n"}, "@root"),
+        ({"CODEOWNERS": "* @root\n", ".gitlab/CODEOWNERS": "* @lab\n"}, "@lab"),
+        ({"CODEOWNERS": "* @root\n", ".gitlab/CODEOWNERS": "* @lab\n", ".github/CODEOWNERS": "* @hub\n"}, "@hub"),
+        ({"docs/CODEOWNERS": "* @docs\n"}, "@docs"),
+        ({"a.py": ""}, "nobody"),
+        ({"CODEOWNERS": b"* @root\n\0\xff"}, "nobody"),
+    ],
+)
+def test_the_file_of_the_base_commit(
+    files: dict[str, str | bytes], who: str, checkout: Callable[..., Checkout], home: Path, tmp_path: Path
+) -> None:
+    made = checkout({"x": "", **files})
+    repo = resolve(Source(git="billing"), home, tmp_path)
+    made.commit({"CODEOWNERS": "* @later\n"})
+    found = owners_at(repo)
+    assert found.of("a.py") == who
+    assert bool(found.trouble) == isinstance(files.get("CODEOWNERS"), bytes)

@@ -401,7 +401,7 @@ def test_answers(world: World) -> None:
     assert said(world) == [
         "Umbau changed `a/x.py` as you asked; every check passes.",
         "Umbau could not change `a/y.py` as you asked, so it stays as it is. The last word on it:\n\n"
-        "````\n```\n/approve\n````",
+        "````\n ```\n /approve\n````",
     ]
     assert verbs(world.tick()) == ["wait", "wait"], "its own words are no comments to see to"
 

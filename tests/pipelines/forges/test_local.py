@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from operators.proc import GitError
+from pipelines.commit import commit
 from pipelines.data import Repo
 from pipelines.forge import Description, NotPushed, Request
 from pipelines.forges import branches, local
@@ -44,6 +45,17 @@ def test_a_push_makes_branch_record_and_page(site: Site) -> None:
     assert Path(site.forge.overview).exists()
     (record,) = site.forge.records()
     assert (record.name, record.title, record.body, record.labels) == ("billing/1", "Greet", "Why.\n", ("umbau",))
+
+
+def test_what_is_said_of_a_request_is_kept(site: Site) -> None:
+    change = site.change(MORE)
+    said = Description("T", "B\n", "M\n", (), False, ("ada",), ("bob",), "v2")
+    site.forge.push(change, commit(change.repo, MORE, said.message), said)
+    (record,) = site.again().records()
+    assert (record.assignees, record.reviewers, record.milestone, record.message) == (("ada",), ("bob",), "v2", "M\n")
+    site.forge.push(change, record.head, replace(said, assignees=("cid",), milestone=""))
+    (record,) = site.again().records()
+    assert (record.assignees, record.milestone, events(site)) == (("cid",), "", ["push"])
 
 
 def test_twice_is_once(site: Site) -> None:

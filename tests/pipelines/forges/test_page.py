@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.describe import code, fenced
 from pipelines.forges.branches import diff
 from pipelines.forges.page import FileDiff, file_diffs, index_page, request_page, visible
 from pipelines.forges.record import Record
+from pipelines.neutral import code, fenced
 from tests.conftest import Checkout
 
 HOSTILE = [
@@ -92,10 +93,11 @@ def page(one: Record, text: str = "", repo: str = "/srv/forge/billing/repo.git")
 def test_foreign_text_is_text_wherever_it_stands(said: str) -> None:
     diff_text = f"diff --git a/x b/x\n--- a/{said}\n+++ b/{said}\n@@ -1 +1 @@ {said}\n-{said}\n+{said}\n"
     one = record(title=said, branch=said, base=said, repo=said, labels=(said,), body=f"{said}\n")
+    one = replace(one, assignees=(said,), reviewers=(said, said), milestone=said, message=f"{said}\n\n{said}\n")
     one = one.after("comment", said, said, said, 3).after("close", said, said).after("push", text=said)
     found = page(one, diff_text, said)
     shown = visible(said)
-    assert found.text.count(shown) >= 9
+    assert found.text.count(shown) >= 15
     index = Page(index_page([(one, Path("billing/1.html"))]))
     index.harmless()
     assert index.text.count(shown) == 3
@@ -104,7 +106,7 @@ def test_foreign_text_is_text_wherever_it_stands(said: str) -> None:
 @pytest.mark.parametrize("said", HOSTILE)
 def test_what_describe_makes_of_foreign_text_is_shown_as_it_is(said: str) -> None:
     found = page(record(body=f"tests ({code(said)}):\n\n{fenced(said)}\n"))
-    plain = "".join(one for one in said if one.isprintable())
+    plain = "".join(one for one in re.sub("\x1b\\[[0-9]*m", "", said) if one.isprintable())
     assert found.text.count(plain) == 2
     assert {"code", "pre"} <= {*found.tags}
 
@@ -122,15 +124,27 @@ def test_what_a_person_can_do_next(tmp_path: Path) -> None:
     for line in lines[:3]:
         assert subprocess.run(["sh", "-nc", line], check=False).returncode == 0
     assert "umbau review 'plat form/billing/1' --approve" in found.text
+    assert "umbau review 'plat form/billing/1' --close" in found.text
     for over in ("merged", "closed"):
-        assert "--approve" not in page(record(state=over)).text
+        assert "umbau review" not in page(record(state=over)).text
 
 
 def test_history() -> None:
     one = record().after("push", text="beef" * 10).after("comment", "ada", "Louder!", "a.py", 3).after("approve", "bob")
-    text = page(one.after("merge")).text
-    assert re.search(r"pushed beefbeefbeef\s.*ada wrote on a\.py:3:\s+Louder!.*bob approved.*merged", text, re.S)
+    text = page(one.after("close", text="left the job's scope").after("reopen", "eve").after("merge")).text
+    told = r"pushed beefbeefbeef\s.*ada wrote on a\.py:3:\s+Louder!.*bob approved.*closed: left the job's scope\s"
+    assert re.search(rf"{told}.*eve reopened.*merged", text, re.S)
     assert "draft" in page(record(draft=True)).text
+
+
+def test_who_looks_after_it_and_what_is_committed() -> None:
+    people = {"assignees": ("ada",), "reviewers": ("bob", "cid"), "milestone": "v2"}
+    found = page(record(**people, message="Greet: app\n\nWhy.\n\nUmbau-Job: j\n"))
+    text = " ".join(found.text.split())
+    assert "Assigned to: ada Asked to review: bob, cid Milestone: v2" in text
+    assert "Commit message Greet: app Why. Umbau-Job: j" in text
+    bare = page(record()).text
+    assert not any(word in bare for word in ("Assigned", "Asked", "Milestone", "Commit message"))
 
 
 def test_pages_are_the_same_each_time() -> None:

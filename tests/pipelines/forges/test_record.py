@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,16 @@ def record(**more: Any) -> Record:
 
 
 def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
-    one = record(digest="d", head="beef", intends="cafe", draft=True, state="closed")
+    one = record(
+        digest="d",
+        head="beef",
+        intends="cafe",
+        draft=True,
+        state="closed",
+        reviewers=("ada",),
+        assignees=("bob",),
+        milestone=ODD,
+    )
     one = one.after("comment", "ada", ODD, "a.py", 3).after("close", text="over")
     write(tmp_path / "7.json", dumped(one))
     assert read(tmp_path / "7.json") == one
@@ -53,6 +63,15 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
         assert open_before.read() == "old"
     assert file.read_bytes().decode() == ODD.replace("\ud800", "\\ud800")
     assert [path.name for path in tmp_path.iterdir()] == ["1.html"]
+
+
+def test_a_record_of_before_is_read(tmp_path: Path) -> None:
+    one = record(digest="d").after("push", text="beef")
+    data = json.loads(dumped(one))
+    for name in ("assignees", "milestone", "message", "reviewers"):
+        del data[name]
+    (tmp_path / "7.json").write_text(json.dumps(data))
+    assert read(tmp_path / "7.json") == one
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"\xff", b'{"events": [{"kind": 1}], "labels": []}'])
