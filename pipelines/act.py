@@ -10,10 +10,11 @@ from pipelines.comments import hear
 from pipelines.commit import commit
 from pipelines.data import Change
 from pipelines.decide import Action, Seen, decide
-from pipelines.describe import code, describe, fenced, plain
+from pipelines.describe import describe
 from pipelines.forge import NotPushed, Request
 from pipelines.group import AGAIN
 from pipelines.look import Desk, wishes
+from pipelines.neutral import code, fenced, plain
 from pipelines.notes import Notes, Pushed
 from pipelines.orders import done
 from pipelines.rules import Rule, hold
@@ -30,12 +31,6 @@ NOTICES = {
         "be, and merge it."
     ),
     "red": "The pipeline of this request fails, and Umbau leaves it to people now. `/umbau retry` has it try again.",
-}
-DONE = {
-    "retry": "Umbau does the shards of this request anew.",
-    "rebase": "This branch is where its base branch is now.",
-    "close": "Umbau closed this request, as asked. `/umbau reopen` opens it again.",
-    "reopen": "Umbau opened this request again.",
 }
 SILENT = (
     "Nobody has said anything here for a while. Umbau waits for a review; `/umbau explain` tells why the change is as "
@@ -73,7 +68,7 @@ def act(desk: Desk, change: Change, seen: Seen, action: Action) -> Tended:
         notes.say(desk.forge, request, NOTICES[action.notice], f"{action.notice} {count}")
     for order in seen.orders:
         if request and order.verb == action.verb:
-            done(order, DONE[order.verb], request, notes, desk.forge)
+            done(order, request, notes, desk.forge)
     url, title = (request.url, request.title) if request else ("", "")
     return Tended(change.repo.name, change.branch, action, url, "", tuple(reopened), title)
 
@@ -119,11 +114,10 @@ def _reopened(desk: Desk, change: Change, seen: Seen, action: Action, notes: Not
 
 
 def _ruled(desk: Desk, change: Change, seen: Seen, rule: Rule, notes: Notes) -> list[str]:
-    held = hold(rule, [part.shard.key for part in change.parts], desk.store)
-    if seen.request:
+    if seen.request:  # first: once it is held, it is not looked at again
         text = f"A rule of the job holds for this change now:\n\n{fenced(rule.finding.message)}"
         notes.say(desk.forge, seen.request, text, f"rule {rule.id}")
-    return held
+    return hold(rule, [part.shard.key for part in change.parts], desk.store)
 
 
 def _repaired(desk: Desk, change: Change, request: Request, notes: Notes) -> list[str]:
@@ -140,7 +134,9 @@ def _repaired(desk: Desk, change: Change, request: Request, notes: Notes) -> lis
 
 def _publish(desk: Desk, change: Change, seen: Seen, action: Action, notes: Notes) -> Request | None:
     """Make the branch hold the change; None when it does not go together with what somebody else pushed."""
-    request, text = seen.request, describe(desk.job, change)
+    request = seen.request
+    asked = request.reviewers if request else ()
+    text = describe(desk.job, change, load=desk.busy, asked=asked, comments=True)
     if request and action.verb == "rebase" and (desk.forge.rebase(request) or not seen.moved):
         if last := notes.last(request.head):
             notes.pushing(change.whole, request.digest, replace(last, base=change.repo.commit))
@@ -148,12 +144,14 @@ def _publish(desk: Desk, change: Change, seen: Seen, action: Action, notes: Note
     opened = action.verb == "open" or desk.job.rollout.open_when == "at_once" or (request and request.state == "open")
     if request and action.verb == "open":
         return desk.forge.push(change, request.head, text, opened=True)
-    own = commit(change.repo, change.whole, text.message)
+    own = commit(change.repo, change.whole, text.message, desk.by)
     head = _carried(desk, change, seen, own, notes)
     if head is None:
         return None
     if request and request.touched:
         text = replace(text, replaces=request.head)
+    if request is None:
+        desk.busy.update(text.reviewers)
     push = Pushed(own, head, change.repo.commit, wishes(change, desk.store))
     notes.pushing(change.whole, change.digest, push)
     try:
@@ -171,7 +169,7 @@ def _carried(desk: Desk, change: Change, seen: Seen, own: str, notes: Notes) -> 
     theirs = desk.forge.fetch(request, change.repo)
     if theirs != request.head:
         raise NotPushed(f"{request.branch} of {request.repo} was pushed to meanwhile: it is looked at again")
-    head = carried(change.repo, last.own, theirs, own) if last else None
+    head = carried(change.repo, last.own, theirs, own, desk.by) if last else None
     if head is None:
         notes.part(request.head, change.digest)
     return head

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from operators.data import Finding, Outcome
 from pipelines.data import Change
-from pipelines.describe import code, fenced
+from pipelines.neutral import code, fenced, prose
 
 PARTS = 10  # that are told one by one
 LONGEST = 20_000  # characters
@@ -33,7 +33,7 @@ def _part(part: Outcome) -> str:
     if last.edit.said:
         lines.append(f"The model's words on what is proposed now:\n\n{fenced(last.edit.said)}")
     if last.proof:
-        lines.append("Proof of this part:\n\n" + "\n".join(f"- {line}" for line in last.proof))
+        lines.append("Proof of this part:\n\n" + "\n".join(f"- {prose(line)}" for line in last.proof))
     return "\n\n".join(lines)
 
 
@@ -43,7 +43,7 @@ def _judge(finding: Finding) -> str:
 
 def _whole(change: Change) -> Iterator[str]:
     if change.proof:
-        yield "Proof of the sum:\n\n" + "\n".join(f"- {line}" for line in change.proof)
+        yield "Proof of the sum:\n\n" + "\n".join(f"- {prose(line)}" for line in change.proof)
     for one in change.covered:
         if one.statements:
             seen = len(one.statements) - len(one.missed)

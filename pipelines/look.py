@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +17,10 @@ from pipelines.forge import Comment, Forge, Place, Request
 from pipelines.job import Job
 from pipelines.notes import Notes
 from pipelines.orders import Told, listen
+from pipelines.people import candidates
 from pipelines.rules import confirm, pending, propose
+from pipelines.signing import Committer
 from pipelines.store import Store
-
-People = Callable[[Change], Sequence[str]]
-"""Who could be asked to review a change, the first first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,9 @@ class Desk:
     """Seconds since 1970."""
     members: Mapping[Place, Sequence[str]]
     """The shards of each request of the plan, by key."""
-    people: People
+    by: Committer
+    busy: Counter[str]
+    """User to the number of the job's open requests that wait for them; new ones are counted as they are opened."""
 
 
 def look(desk: Desk, change: Change, request: Request | None, held: str) -> Seen:
@@ -81,7 +83,7 @@ def look(desk: Desk, change: Change, request: Request | None, held: str) -> Seen
         repaired=notes.repaired,
         reminded=notes.when("reminded"),
         asked=bool(notes.when("asked")),
-        candidates=[one for one in desk.people(change) if one not in request.reviewers] if asks else (),
+        candidates=_others(desk, change, request) if asks else (),
         held=held,
         now=desk.now,
     )
@@ -91,6 +93,11 @@ def wishes(change: Change, store: Store) -> list[str]:
     """Return why the shards of a change were opened again."""
     found = store.reopenings([part.shard.key for part in change.parts])
     return sorted({cause for reasons in found.values() for cause, _ in reasons})
+
+
+def _others(desk: Desk, change: Change, request: Request) -> list[str]:
+    asked = {name.casefold() for name in request.reviewers}
+    return [name for name in candidates(desk.job, change, desk.busy) if name.casefold() not in asked]
 
 
 def _fits(repo: Repo, commit: str) -> bool:

@@ -10,17 +10,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pipelines.commands import VERBS, Command, Order, commands
-from pipelines.describe import code
 from pipelines.forge import Comment, Forge, Request
+from pipelines.neutral import code
 from pipelines.notes import Notes
 
 Answer = Callable[[Command, Comment], str]
 """What is answered to `explain`, `apply-to-all` and `confirm`."""
 _LATER = frozenset({"retry", "rebase", "close", "reopen"})  # done by whoever decides what to do about the request
 _CLOSED = frozenset({"retry", "reopen"})  # what can be done about a closed one
+_ENDS = {"close": "closed", "reopen": "open"}  # the state that an order is to bring
 _TEXTS = {
     "stop": "Umbau keeps its hands off this request until somebody says `/umbau continue`.",
     "continue": "Umbau looks after this request again. What somebody else pushed is kept.",
+}
+DONE = {
+    "retry": "Umbau does the shards of this request anew.",
+    "rebase": "This branch is where its base branch is now.",
+    "close": "Umbau closed this request, as asked. `/umbau reopen` opens it again.",
+    "reopen": "Umbau opened this request again.",
 }
 DENIED = "Umbau does what people say who may push to this repository. Ask one of them to say it."
 TOO_EARLY = (
@@ -71,18 +78,21 @@ def listen(request: Request, notes: Notes, forge: Forge, apart: Callable[[Told],
                 verb, head, text = _hear(request, comment, command, forge, answer, away=away, early=early)
                 if text:
                     notes.say(forge, request, text, cause, comment.thread)
-                heard = {"verb": verb, "head": head}  # kept last: killed before, it is heard again
-                notes.store.keep(f"order {cause}", heard)
+                heard = {"verb": verb, "head": head, "state": request.state}
+                notes.store.keep(f"order {cause}", heard)  # last: killed before, it is heard again
             told = told.after(heard["verb"], heard["head"])
             if heard["verb"] in _LATER and not notes.store.fact(f"done {cause}"):
                 order = Order(heard["verb"], comment.author, cause, comment.thread)
-                told = replace(told, todo=(*told.todo, order))
+                if _ENDS.get(order.verb) == request.state:
+                    done(order, request, notes, forge)  # killed before it was answered
+                elif request.state == "open" or heard["state"] == request.state:
+                    told = replace(told, todo=(*told.todo, order))
     return told
 
 
-def done(order: Order, text: str, request: Request, notes: Notes, forge: Forge) -> None:
+def done(order: Order, request: Request, notes: Notes, forge: Forge) -> None:
     """Answer an order that is carried out."""
-    notes.say(forge, request, text, order.cause, order.thread)
+    notes.say(forge, request, DONE[order.verb], order.cause, order.thread)
     notes.store.keep(f"done {order.cause}", True)
 
 

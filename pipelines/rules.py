@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from operators.data import Finding
-from pipelines.describe import code, fenced
 from pipelines.forge import Comment, Request
 from pipelines.job import Job
+from pipelines.neutral import code, fenced
 from pipelines.store import Store
 
 

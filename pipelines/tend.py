@@ -16,26 +16,17 @@ from pipelines.gather import Gathered
 from pipelines.group import AGAIN
 from pipelines.job import Job
 from pipelines.listing import Listing, gone, keep, listing
-from pipelines.look import Desk, People, look
+from pipelines.look import Desk, look
 from pipelines.notes import Notes
+from pipelines.people import load, owner, owner_of_repo
 from pipelines.rollout import Candidate, allowed
+from pipelines.signing import committer
 from pipelines.store import Store
 from pipelines.text import BadTemplate
 
 __all__ = ["Action", "Tended", "current", "standing", "tend"]
 Pair = tuple[Change, Request | None]
-Owner = Callable[[Change], str]
-"""In whose name a request stands, for `max_open_per_owner`."""
 TROUBLES = (ForgeError, GitError, NotPushed, BadTemplate)
-
-
-def owner(change: Change) -> str:
-    """Return who owns the repository."""
-    return _owner(change.repo.name)
-
-
-def people(change: Change) -> Sequence[str]:
-    return ()
 
 
 def tend(
@@ -48,24 +39,23 @@ def tend(
     now: float,
     *,
     complete: bool = False,
-    owner: Owner = owner,
-    people: People = people,
 ) -> list[Tended]:
     """Look at each merge request once and do what there is to be done.
 
     A repair only asks for another go at the shards; once that is done, the next tick sees another change. What goes
     wrong with one request, or one repository, is told, and the others are tended. `now`: seconds since 1970.
     `complete`: the plan has all repositories that the job names, so that those that are not in it are none of its own
-    any more.
+    any more. Raises Refused when commits cannot be signed.
     """
     members: dict[Place, list[str]] = {}
     for one in plan.planned:
         members.setdefault((one.shard.repo, one.branch), []).append(one.shard.key)
-    desk = Desk(job, forge, store, learns, now, members, people)
     listed = listing(job, plan, forge, store)
+    busy = load(listed.requests.values())
+    desk = Desk(job, forge, store, learns, now, members, committer(job.merge_request), busy)
     pairs = _pairs(gathered, listed, store)
     keep(job, plan, listed, [(change.repo.name, change.branch) for change, _ in pairs if change.whole], store)
-    held = waits(job, plan, gathered, listed, pairs, store, now, owner)
+    held = waits(job, plan, gathered, listed, pairs, store, now)
     done = [_tended(desk, change, request, listed, held) for change, request in pairs]
     inside = {repo.name: repo for repo in plan.repos}
     if complete:
@@ -84,13 +74,11 @@ def tend(
     return done
 
 
-def standing(
-    job: Job, plan: Plan, gathered: Gathered, forge: Forge, store: Store, now: float, owner: Owner = owner
-) -> list[Tended]:
+def standing(job: Job, plan: Plan, gathered: Gathered, forge: Forge, store: Store, now: float) -> list[Tended]:
     """Return the requests as the forge has them, and those that wait to be opened; nothing is done about them."""
     listed = listing(job, plan, forge, store)
     pairs = _pairs(gathered, listed, store)
-    held = waits(job, plan, gathered, listed, pairs, store, now, owner)
+    held = waits(job, plan, gathered, listed, pairs, store, now)
     found = [
         Tended(one.repo, one.branch, Action("wait", held.get(place) or one.state), one.url, title=one.title)
         for place, one in listed.requests.items()
@@ -142,17 +130,20 @@ def waits(
     pairs: Sequence[Pair],
     store: Store,
     now: float,
-    owner: Owner = owner,
 ) -> dict[Place, str]:
     """Return for each request that could be opened why it waits, "" when it does not."""
+
+    def whose(change: Change) -> str:
+        return owner(change) if job.rollout.max_open_per_owner else ""
+
     ready = [
-        Candidate((change.repo.name, change.branch), owner(change), request is not None)
+        Candidate((change.repo.name, change.branch), whose(change), request is not None)
         for change, request in pairs
         if change.repo.name not in listed.trouble and _ready(job, change, request)
     ]
     requests = [*listed.requests.values(), *listed.last_known]
-    owners = {(one.repo, one.branch): _owner(one.repo) for one in requests}
-    owners |= {(change.repo.name, change.branch): owner(change) for change, request in pairs if request}
+    owners = {(one.repo, one.branch): owner_of_repo(one.repo) for one in requests}
+    owners |= {(change.repo.name, change.branch): whose(change) for change, request in pairs if request}
     unfinished = {change.repo.name: "shards are not done yet" for change, _ in pairs if change.unfinished}
     unfinished |= {repo: "sums of edits are not judged yet" for repo, _ in (*gathered.waiting, *gathered.trouble)}
     unfinished |= dict.fromkeys((*plan.trouble, *listed.trouble), "nothing is known today")
@@ -190,7 +181,3 @@ def _tended(desk: Desk, change: Change, request: Request | None, listed: Listing
         return act(desk, change, seen, action)
     except TROUBLES as trouble:
         return Tended(*place, action, url, str(trouble), title=title)
-
-
-def _owner(repo: str) -> str:
-    return repo.rpartition("/")[0] or repo

@@ -95,6 +95,7 @@ class ScriptedForge:
             kept.approved = False
         kept.pushed.append(commit)
         kept.digest, kept.title, kept.draft = change.digest, text.title, text.draft
+        kept.reviewers = tuple(dict.fromkeys((*kept.reviewers, *text.reviewers)))
         if opened and kept.state == "branch":
             kept.state, kept.opened = "open", self.now
         return self._request(place, kept)
