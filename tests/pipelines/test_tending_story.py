@@ -11,11 +11,13 @@ import pytest
 
 from pipelines.console import Watch
 from pipelines.driver import Driver
+from pipelines.errors import Refused
 from pipelines.job import Job
 from pipelines.lanes import InProcess
 from pipelines.recipe import recipe
 from pipelines.store import Store
 from pipelines.tend import Tended
+from pipelines.watching import watching
 from tests.endpoint import Endpoint
 from tests.pipelines.scripted import ScriptedForge
 
@@ -160,3 +162,55 @@ def test_from_opening_to_merge(world: World) -> None:
     endpoint.say("NO CHANGE NEEDED")
     assert world.why() in {"wait: merged", "wait: nothing to propose"}
     assert forge.states() == {"billing billing": "merged"}
+
+
+class Enough(Exception):
+    pass
+
+
+def test_watching_tells_each_time_in_one_line(world: World) -> None:
+    world.endpoint.say(block("x = 1", "x = 2"))
+    world.verbs(first=True)
+    told: list[str] = []
+
+    def tell(line: str) -> None:
+        told.append(line.partition("  ")[2])
+        if len(told) == 1:
+            world.forge.commit("billing", "main", {"x.py": f"x = 5\n{LINES}y = 1\n"})
+            world.endpoint.say(block("x = 5", "x = 6"))
+        if len(told) == 2:
+            world.forge.bare("billing").rename(world.home / "away")
+        if len(told) == 3:
+            (world.home / "away").rename(world.forge.bare("billing"))
+        if len(told) == 4:
+            raise Enough
+
+    with pytest.raises(Enough):
+        watching(world.driver(), InProcess(), 0.0, tell)
+    assert told[:2] == ["1 merge request, nothing to do", "1 merge request, 1 pushed"]
+    assert "billing: there is no folder" in told[2]
+    assert told[3] == "1 merge request, nothing to do"
+    assert world.text.startswith("x = 6\n")
+
+
+def test_watching_a_job_that_was_not_run_is_refused(world: World) -> None:
+    with pytest.raises(Refused, match="has not been run yet"):
+        watching(world.driver(), InProcess(), 0.0, print)
+
+
+def test_a_rule_reaches_shards_that_are_not_done_yet(world: World) -> None:
+    forge, endpoint = world.forge, world.endpoint
+    endpoint.say(block("x = 1", "x = 2"))
+    world.tick(first=True)
+    forge.say(PLACE, "/umbau apply-to-all Never count to seven")
+    world.tick()
+    forge.say(PLACE, "/umbau confirm", "bob", thread="t1")
+    endpoint.say(block("x = 2", "x = 3"))
+    assert world.verbs() == ["repair", "push"]
+    assert "Never count to seven" in asked(endpoint)
+    world.settings = {"select": {"files": ["*.py"], "contains": "^x = "}}
+    forge.commit("billing", "main", {"z.py": "x = 1\n"})
+    endpoint.say("z.py\n<<<<<<< SEARCH\nx = 1\n=======\nx = 8\n>>>>>>> REPLACE\n")
+    world.tick(first=True)
+    (one,) = [found for found in endpoint.requests if "z.py" in str(found["messages"])]
+    assert "Never count to seven" in str(one["messages"][-1]["content"])
