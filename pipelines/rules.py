@@ -24,6 +24,8 @@ class Rule:
     """That it was asked for in, by repository and branch."""
     confirmed: str = ""
     """Who said that it holds; "" as long as nobody has."""
+    by: str = ""
+    """The comment in which they did."""
 
     @property
     def finding(self) -> Finding:
@@ -63,15 +65,17 @@ def confirm(job: Job, store: Store, request: Request, comment: Comment, text: st
     """Let a rule hold if whoever says so may; return what is to be answered."""
     if comment.author not in job.merge_request.tend.maintainers:
         return "Only those whom the job names in `merge_request.tend.maintainers` can confirm a rule."
-    known = rules(job, store)
+    known, by = rules(job, store), f"{_thread(request, comment)} {comment.id} {text}"
     here = [one for one in known if one.thread == _thread(request, comment) and not one.confirmed]
     named = [one for one in known if one.id == text.strip("`")] if text else here
+    named = [one for one in known if one.by == by] or named  # killed before it was answered, it is answered again
     if len(named) != 1:
         waiting = ", ".join(f"`{one.id}`" for one in known if not one.confirmed) or "none"
         return f"Which rule? Say `/umbau confirm` and its name. Rules that wait: {waiting}."
-    rule = named[0] if named[0].confirmed else replace(named[0], confirmed=comment.author)
+    rule = named[0] if named[0].confirmed else replace(named[0], confirmed=comment.author, by=by)
     _remember(job, store, [rule if one.id == rule.id else one for one in known])
-    return f"Rule `{rule.id}` holds from now on, for open requests and for those to come. It was confirmed by " + (
+    return (
+        f"Rule `{rule.id}` holds from now on, for open requests and for those to come. It was confirmed by "
         f"{code(rule.confirmed)}."
     )
 
