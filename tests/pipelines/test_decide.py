@@ -4,6 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipelines.commands import Order
 from pipelines.data import Change, Repo
@@ -204,3 +206,77 @@ def test_hands_are_off_until_somebody_says_otherwise_of_just_that_commit() -> No
     assert hands_off(seen(TOUCHED, adopted="h1")) is None
     assert hands_off(seen(TOUCHED, replaced="h1", apart=True)) is None
     assert hands_off(seen(replace(TOUCHED, head="h2"), adopted="h1", replaced="h1")) is not None
+
+
+HEADS = st.sampled_from(["", "h1", "h2"])
+REQUESTS = st.builds(
+    Request,
+    repo=st.just("billing"),
+    branch=st.just("umbau/j/app"),
+    digest=st.sampled_from([CHANGE.digest, "old"]),
+    state=st.sampled_from(["branch", "open", "merged", "closed"]),
+    url=st.just("url"),
+    ci=st.sampled_from(["none", "pending", "passed", "failed"]),
+    approved=st.booleans(),
+    conflicts=st.booleans(),
+    touched=st.booleans(),
+    head=HEADS,
+    draft=st.booleans(),
+    active=st.sampled_from([0.0, 9 * DAY]),
+)
+VERBS = st.sampled_from(["retry", "rebase", "close", "reopen"])
+ANYTHING = st.builds(
+    Seen,
+    request=REQUESTS,
+    said=st.sampled_from([(), (COMMENT,)]),
+    holds=st.sampled_from([(), ("a.py",), ("a.py", "b.py")]),
+    rules=st.sampled_from([(), (RULE,)]),
+    orders=st.lists(st.builds(Order, VERBS, st.just("ada"), st.just("#1")), max_size=2),
+    stopped=st.booleans(),
+    adopted=HEADS,
+    replaced=HEADS,
+    apart=st.booleans(),
+    moved=st.booleans(),
+    stands=st.booleans(),
+    conflicts=st.booleans(),
+    repaired=st.sampled_from([(), ("h1",), ("h1", "h2", "h3")]),
+    reminded=st.sampled_from([0.0, DAY]),
+    asked=st.booleans(),
+    candidates=st.sampled_from([(), ("cy",)]),
+    held=st.sampled_from(["", "max_open"]),
+    now=st.just(10 * DAY),
+)
+JOBS = st.sampled_from([job(), NEVER, BEHIND, REMIND, GREEN_FIRST, job("green"), job("green", "green", remind=1)])
+
+
+@settings(max_examples=500)
+@given(st.sampled_from([CHANGE, NOTHING, PART, replace(NOTHING, unfinished=1)]), ANYTHING, JOBS, st.booleans())
+def test_what_never_happens(change: Change, what: Seen, spec: Job, learns: bool) -> None:
+    verb, request = decide(change, what, spec, learns).verb, what.request
+    assert request
+    ordered = {order.verb for order in what.orders}
+    if request.state in {"merged", "closed"}:
+        assert verb == "wait" or (verb == "reopen" and request.state == "closed" and ordered & {"reopen", "retry"})
+        return
+    theirs = request.touched and request.head not in {what.adopted, what.replaced} - {""}
+    if theirs or what.stopped:
+        assert verb == "wait" or (verb == "close" and "close" in ordered), "hands are off"
+    if verb == "close":
+        assert "close" in ordered or not (change.whole or change.unfinished or what.adopted or theirs)
+    if verb == "merge":
+        assert request.state == "open" and not request.draft and not (request.conflicts or what.conflicts)
+        assert request.ci == "passed" or (request.approved and request.ci == "none")
+        assert request.digest == change.digest or what.stands
+        assert not what.said and spec.merge_request.merge != "never"
+    if verb == "open":
+        assert request.state == "branch" and not what.held
+        assert request.ci == "passed" or spec.rollout.open_when == "at_once"
+    if verb == "repair":
+        assert learns
+    if verb in {"remind", "ask"}:
+        assert spec.merge_request.tend.remind and request.state == "open"
+    if verb in {"push", "rebase"} and request.approved:
+        due = request.digest != change.digest and not what.stands
+        conflicts = (request.conflicts or what.conflicts) and what.moved
+        behind = what.moved and spec.merge_request.tend.rebase == "behind"
+        assert due or conflicts or behind or "rebase" in ordered or request.touched, "approvals survive"
