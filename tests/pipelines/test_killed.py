@@ -45,13 +45,16 @@ class Scene:
     plan: Plan
     gathered: Gathered
 
-    def play(self, folder: Path, most: int) -> tuple[Any, int]:
-        """Have ticks, killed once, before call number `most`; return how all ends and how many calls there were."""
-        forge = deepcopy(self.world.forge)
+    def copied(self, folder: Path) -> tuple[ScriptedForge, Store]:
         shutil.copytree(self.world.forge.folder, folder, ignore=shutil.ignore_patterns("clone-*"))
         shutil.copy(self.world.home / "store.db", folder / "store.db")
+        forge = deepcopy(self.world.forge)
         forge.folder = folder
-        store = Store(folder / "store.db")
+        return forge, Store(folder / "store.db")
+
+    def play(self, folder: Path, most: int) -> tuple[Any, int]:
+        """Have ticks, killed once, before call number `most`; return how all ends and how many calls there were."""
+        forge, store = self.copied(folder)
         calls = Calls(most)
         try:
             for _ in range(TICKS):
@@ -192,3 +195,13 @@ def test_killed_at_some_calls(scene: Scene, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_killed_at_any_call(scene: Scene, tmp_path: Path) -> None:
     killed(scene, tmp_path, 0)
+
+
+def test_when_nothing_has_happened_the_forge_is_asked_once(scene: Scene, tmp_path: Path) -> None:
+    forge, store = scene.copied(tmp_path / "f")
+    for _ in range(TICKS):
+        scene.tick(forge, store)
+    calls = Calls(0)
+    scene.tick(Killing(forge, calls), store)
+    store.close()
+    assert calls.count == 1
