@@ -146,16 +146,26 @@ def run(job: JobArgument, repo: Repos = None, address: Address = "", json: Json 
 
 
 @app.command()
-def tend(job: JobArgument, repo: Repos = None, address: Address = "", json: Json = False) -> None:
-    """Look after the merge requests: push what changed, see to comments, merge what is approved."""
-    with told(), driving(job, repo, quiet=json) as driver:
+def tend(
+    job: JobArgument,
+    repo: Repos = None,
+    address: Address = "",
+    watch: Annotated[float, typer.Option(metavar="SECONDS", help="Do it again and again, until Ctrl-C.", min=0)] = 0.0,
+    json: Json = False,
+) -> None:
+    """Look after the merge requests: push what changed, see to comments, commands and failed pipelines, merge what is
+    approved."""
+    with told(), driving(job, repo, quiet=json or watch > 0) as driver:
         from pipelines.driver import alone
+        from pipelines.watching import watching
 
-        with alone(driver.home, driver.job.name):
-            found = driver.latest()
-            with stoppable(driver), closing(lanes_at(address)) as lanes:
+        with stoppable(driver), closing(lanes_at(address)) as lanes:
+            if watch:
+                watching(driver, lanes, watch, lambda line: out(line, False))
+            with alone(driver.home, driver.job.name):
+                found = driver.look()
                 gathered, tended = driver.tend(found, lanes)
-            standing_of(driver, found, gathered, tended, json)
+        standing_of(driver, found, gathered, tended, json)
 
 
 @app.command()
@@ -163,7 +173,8 @@ def status(job: JobArgument, json: Json = False) -> None:
     """Show where a job stands, by its last plan."""
     with told(), driving(job, None, quiet=json) as driver:
         found = driver.latest()
-        standing_of(driver, found, driver.gather(found, None), driver.requests(found), json)
+        gathered = driver.gather(found, None)
+        standing_of(driver, found, gathered, driver.requests(found, gathered), json)
 
 
 @app.command()

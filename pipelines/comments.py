@@ -7,9 +7,11 @@ it, or answers it, twice.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from operators.data import Finding, Outcome
 from operators.workspace import Workspace
+from pipelines.commands import commands
 from pipelines.data import Change, Dropped, Plan
 from pipelines.forge import Comment, Forge, Request
 from pipelines.neutral import code, fenced
@@ -17,8 +19,10 @@ from pipelines.store import Store
 
 
 def unheard(request: Request, store: Store) -> list[Comment]:
-    """Return the comments that still have to be seen to; what was approved in spite of one is settled."""
-    return [one for one in request.comments if not one.settled and not store.fact(_heard(request, one))]
+    """Return the comments that still have to be seen to, commands left out; what was approved in spite of one is
+    settled."""
+    wishes = [replace(one, text=commands(one.text)[1]) for one in request.comments if not one.settled]
+    return [one for one in wishes if one.text and not store.fact(_heard(request, one))]
 
 
 def hear(change: Change, request: Request, comment: Comment, store: Store) -> list[str]:
@@ -45,7 +49,8 @@ def answer(plan: Plan, dropped: Iterable[Dropped], requests: Iterable[Request], 
             if done is None:
                 continue
             for key, outcome in done.items():
-                forge.comment(request, _told(outcome, left_out.get(key)), f"{cause(request, comment)} {key}")
+                text = _told(outcome, left_out.get(key))
+                forge.comment(request, text, f"{cause(request, comment)} {key}", comment.thread)
             store.keep(_answered(request, comment), True)
 
 

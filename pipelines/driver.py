@@ -6,28 +6,29 @@ It never runs code of a repository; that is the lanes' business. Killed anywhere
 from __future__ import annotations
 
 import fcntl
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from operators.data import Edit, Outcome, Verdict
-from pipelines.comments import answer
 from pipelines.console import Watch
 from pipelines.data import Plan, Planned, Recipe, Task
 from pipelines.discover import Site
 from pipelines.errors import UNSAFE, Refused
 from pipelines.forge import Forge
 from pipelines.gather import Gathered, gather
-from pipelines.group import prefix
 from pipelines.job import Job
 from pipelines.lanes import Lanes
 from pipelines.learn import rounds
+from pipelines.listing import living as living_places
 from pipelines.plan import NOWHERE, plan
 from pipelines.report import counted
+from pipelines.rules import hold, pending
 from pipelines.store import Store
-from pipelines.tend import Action, Tended, tend
+from pipelines.tend import Tended, standing, tend
 from pipelines.work import Kit, facts_name, kit_of, needs_preparing, wants_sandbox
 
 REPAIRS = 3  # times that one tick goes on with what its repairs brought
@@ -55,6 +56,10 @@ class Driver:
     """The sandbox has been tried, if the job's commands need one."""
     site: Site = NOWHERE
     """Where the job's repositories are looked for."""
+    complete: bool = False
+    """The job's own repositories are planned, not others given instead: what is in none of them has left its scope."""
+    clock: Callable[[], float] = time.time
+    """Seconds since 1970."""
     paused: str = ""
     """Why shards that need the model are left for another run; "" as long as it answers."""
 
@@ -99,12 +104,19 @@ class Driver:
         keys = [one.shard.key for one in self.latest().planned]
         return len(keys) - len(self.store.missing(keys)), len(keys)
 
-    def requests(self, plan: Plan) -> list[Tended]:
-        """Return the job's merge requests as the forge has them, nothing done about them."""
-        return [
-            Tended(request.repo, request.branch, Action("wait", request.state), request.url, title=request.title)
-            for request in self.forge.requests(prefix(self.job), plan.repos)
-        ]
+    def look(self) -> Plan:
+        """Look at the repositories as they are now, and stand by that. Raises Refused when the job was not run yet, or
+        does something else now."""
+        self._same(self.latest())
+        self.facts, self.trouble, self.paused = {}, {}, ""  # of the time before
+        found = self.plan()
+        self.adopt(found)
+        return found
+
+    def requests(self, plan: Plan, gathered: Gathered) -> list[Tended]:
+        """Return the job's merge requests as the forge has them, and those that wait to be opened; nothing is done
+        about them."""
+        return standing(self.job, plan, gathered, self.forge, self.store, self.clock())
 
     def retry(self, plan: Plan, names: Sequence[str]) -> int:
         """Open again the rejected shards and those left out of their merge requests, or the shards of these names or
@@ -124,6 +136,9 @@ class Driver:
 
     def run(self, plan: Plan, lanes: Lanes) -> None:
         """Do every shard that has no outcome yet."""
+        left = list(self.store.missing([one.shard.key for one in plan.planned]))
+        for rule in pending(self.job, left, self.store):
+            hold(rule, left, self.store)
         self._do(plan, lanes, self.store.missing([one.shard.key for one in plan.planned]))
 
     def _do(self, plan: Plan, lanes: Lanes, goes: Mapping[str, int]) -> None:
@@ -187,21 +202,38 @@ class Driver:
         Returns all that was done on the way. Raises Refused when the plan was made for something else than the job does
         now.
         """
-        if plan.fingerprint != self.recipe.fingerprint:
-            raise Refused(f"the job, a codemod of it or its model has changed since {self.job.name} was run: umbau run")
+        self._same(plan)
         done: list[Tended] = []
         for _ in range(REPAIRS):
-            missing = self.store.missing([one.shard.key for one in plan.planned])
-            self._do(plan, lanes, {key: go for key, go in missing.items() if go})  # what was asked of a shard
+            self._do(plan, lanes, self._asked(plan))
             gathered = self.gather(plan, lanes)
             with self.watch.stage("tend", None):
-                now = tend(self.job, plan, gathered, self.forge, self.store, self.recipe.learns)
-                dropped = [one for change in gathered.changes for one in change.dropped]
-                answer(plan, dropped, list(self.forge.requests(prefix(self.job), plan.repos)), self.forge, self.store)
+                now = tend(
+                    self.job,
+                    plan,
+                    gathered,
+                    self.forge,
+                    self.store,
+                    self.recipe.learns,
+                    self.clock(),
+                    complete=self.complete,
+                )
             done = [one for one in done if one.action.verb != "wait"] + now
             if not any(one.reopened for one in now):
                 break
         return gathered, done
+
+    def _asked(self, plan: Plan) -> dict[str, int]:
+        """Return the shards without an outcome that somebody asked for, or that a request stands on: its base may have
+        moved. With how often each was opened again."""
+        missing = self.store.missing([one.shard.key for one in plan.planned])
+        living = living_places(self.job, self.store) if missing else ()
+        stand = {one.shard.key for one in plan.planned if (one.shard.repo, one.branch) in living}
+        return {key: go for key, go in missing.items() if go or key in stand}
+
+    def _same(self, plan: Plan) -> None:
+        if plan.fingerprint != self.recipe.fingerprint:
+            raise Refused(f"the job, a codemod of it or its model has changed since {self.job.name} was run: umbau run")
 
     def _task(self, one: Planned, go: int) -> Task:
         """Return the work on a shard; opened again for a reason, it goes on from its last outcome, if it has one."""

@@ -32,6 +32,9 @@ class Description:
     squash: bool = False
     delete_branch: bool = True
     """Once it is merged."""
+    replaces: str = ""
+    """A commit of somebody else that the branch may hold all the same: people said that it is to go on from there. Any
+    other that Umbau did not push still stays."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from pipelines.text import render
 
 _BRANCH = re.compile(r"(?!.*(\.\.|//|/\.|\.lock(/|$)))[A-Za-z0-9][A-Za-z0-9._/+-]*[A-Za-z0-9_+-]")
 
+AGAIN = re.compile(r"\.again\d*$")  # how the branch of a group's later requests ends; no group is spelt with a dot
+
 
 class BadBranch(ValueError):
     """`merge_request.branch` does not give a branch name."""

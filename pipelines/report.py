@@ -21,7 +21,11 @@ from pipelines.gather import Gathered
 from pipelines.tend import Tended
 
 LISTED = 12  # files or shards of a kind that are named; --json has all
-DONE = {"push": " pushed", "repair": " under repair", "merge": " merged", "close": " closed", "wait": ""}
+DONE = {
+    **{"push": " pushed", "open": " opened", "repair": " under repair", "retry": " done anew", "rebase": " rebased"},
+    **{"merge": " merged", "close": " closed", "reopen": " reopened"},
+    **{"remind": " reminded of", "ask": " with one more reviewer", "wait": ""},
+}
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
 
 

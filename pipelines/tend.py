@@ -3,94 +3,105 @@ nothing is lost when one is interrupted, and running twice is running once."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import replace
 
 from operators.proc import GitError
-from pipelines.comments import hear, unheard
-from pipelines.commit import commit
+from pipelines.act import Tended, act
+from pipelines.comments import answer
 from pipelines.data import Change, Plan
-from pipelines.describe import describe
-from pipelines.forge import Comment, Forge, NotPushed, Place, Request
+from pipelines.decide import Action, decide
+from pipelines.forge import Forge, ForgeError, NotPushed, Place, Request
 from pipelines.gather import Gathered
-from pipelines.group import prefix
+from pipelines.group import AGAIN
 from pipelines.job import Job
+from pipelines.listing import Listing, gone, keep, listing
+from pipelines.look import Desk, look
+from pipelines.notes import Notes
+from pipelines.people import load, owner, owner_of_repo
+from pipelines.rollout import Candidate, allowed
+from pipelines.signing import committer
 from pipelines.store import Store
 from pipelines.text import BadTemplate
 
-Verb = Literal["push", "repair", "merge", "close", "wait"]
-_AGAIN = re.compile(r"\.again\d*$")  # no group is spelt with a dot
+__all__ = ["Action", "Tended", "current", "standing", "tend"]
+Pair = tuple[Change, Request | None]
+TROUBLES = (ForgeError, GitError, NotPushed, BadTemplate)
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
-    verb: Verb
-    why: str
+def tend(
+    job: Job,
+    plan: Plan,
+    gathered: Gathered,
+    forge: Forge,
+    store: Store,
+    learns: bool,
+    now: float,
+    *,
+    complete: bool = False,
+) -> list[Tended]:
+    """Look at each merge request once and do what there is to be done.
+
+    A repair only asks for another go at the shards; once that is done, the next tick sees another change. What goes
+    wrong with one request, or one repository, is told, and the others are tended. `now`: seconds since 1970.
+    `complete`: the plan has all repositories that the job names, so that those that are not in it are none of its own
+    any more. Raises Refused when commits cannot be signed.
+    """
+    members: dict[Place, list[str]] = {}
+    for one in plan.planned:
+        members.setdefault((one.shard.repo, one.branch), []).append(one.shard.key)
+    listed = listing(job, plan, forge, store)
+    busy = load(listed.requests.values())
+    desk = Desk(job, forge, store, learns, now, members, committer(job.merge_request), busy)
+    pairs = _pairs(gathered, listed, store)
+    keep(job, plan, listed, [(change.repo.name, change.branch) for change, _ in pairs if change.whole], store)
+    held = waits(job, plan, gathered, listed, pairs, store, now)
+    done = [_tended(desk, change, request, listed, held) for change, request in pairs]
+    inside = {repo.name: repo for repo in plan.repos}
+    if complete:
+        inside |= {name: listed.earlier[name] for name in gone(plan, listed)}
+    for (repo, branch), request in listed.requests.items():
+        if request.state in {"open", "branch"} and repo in inside and (repo, AGAIN.sub("", branch)) not in members:
+            nothing = Change(job.name, inside[repo], branch, branch, (), {})
+            done.append(_tended(desk, nothing, request, listed, held))
+    dropped = [one for change in gathered.changes for one in change.dropped]
+    for request in listed.requests.values():
+        try:
+            answer(plan, dropped, [request], forge, store)
+        except (ForgeError, GitError) as why:
+            action = Action("wait", "comments are to be answered")
+            done.append(Tended(request.repo, request.branch, action, request.url, str(why), title=request.title))
+    return done
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What there is to know of a merge request when it is decided what to do about it."""
-
-    request: Request | None = None
-    """None: there is none yet."""
-    said: Sequence[Comment] = ()
-    """Comments that nobody has seen to yet."""
-    holds: Sequence[str] = ()
-    """Files of what Umbau pushed last, as far as that is known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tended:
-    """What was done about one merge request."""
-
-    repo: str
-    branch: str
-    action: Action
-    url: str = ""
-    trouble: str = ""
-    reopened: tuple[str, ...] = ()
-    """Keys of the shards that a repair asked another go for."""
-    title: str = ""
-
-
-def decide(change: Change, seen: Seen, job: Job, learns: bool) -> Action:
-    """Say what to do about one merge request. `learns`: whether a step of the job does better when it is told what is
-    wrong."""
-    request = seen.request
-    if request is None:
-        return Action("push", "new") if change.whole else Action("wait", "nothing to propose")
-    if request.state != "open":
-        return Action("wait", request.state)
-    if request.touched:
-        return Action("wait", "somebody else pushed to the branch: hands off")
-    if change.unfinished and not (change.whole and change.whole.keys() >= set(seen.holds)):
-        return Action("wait", "its shards have failed or are not done yet")
-    if not change.whole:
-        return Action("close", "nothing is left to be proposed")
-    if request.digest != change.digest:
-        return Action("push", "the change is another now")
-    if seen.said and learns:
-        return Action("repair", f"{len(seen.said)} comment{'s' * (len(seen.said) > 1)} to see to")
-    if seen.said:
-        return Action("wait", "a comment waits for a person: the job has no model that could be told")
-    if request.conflicts:
-        return Action("wait", "conflicts with its base branch, which has moved")
-    if request.approved and request.ci in {"none", "passed"} and job.merge_request.merge == "approved":
-        return Action("merge", "approved")
-    return Action("wait", "approved" if request.approved else "waits for review")
+def standing(job: Job, plan: Plan, gathered: Gathered, forge: Forge, store: Store, now: float) -> list[Tended]:
+    """Return the requests as the forge has them, and those that wait to be opened; nothing is done about them."""
+    listed = listing(job, plan, forge, store)
+    pairs = _pairs(gathered, listed, store)
+    held = waits(job, plan, gathered, listed, pairs, store, now)
+    found = [
+        Tended(one.repo, one.branch, Action("wait", held.get(place) or one.state), one.url, title=one.title)
+        for place, one in listed.requests.items()
+    ]
+    found += [
+        Tended(*place, Action("wait", why)) for place, why in held.items() if why and place not in listed.requests
+    ]
+    return found + [
+        Tended(repo, "", Action("wait", "it cannot be asked"), "", why) for repo, why in listed.trouble.items()
+    ]
 
 
 def current(
-    change: Change, requests: Mapping[Place, Request], closed: Container[Place] = ()
-) -> tuple[Change, Request | None]:
+    change: Change,
+    requests: Mapping[Place, Request],
+    closed: Container[Place] = (),
+    stands: Callable[[Request], str] = lambda request: "",
+) -> Pair:
     """Return the change under the branch that is its own now, with the request that is there.
 
     What was merged stays merged, and when something else is to be changed in the same files later, that is another
     request, on a branch of its own; likewise when Umbau itself closed one (`closed`) and there is something to propose
-    after all. What a person closed stays closed.
+    after all. What a person closed stays closed. `stands`: the digest of the change that a request stands for as well.
     """
     chain = [change.branch]
     while (change.repo.name, chain[-1]) in requests:
@@ -98,84 +109,75 @@ def current(
     known = [requests[change.repo.name, branch] for branch in chain[:-1]]
     if not known:
         return change, None
+
+    def merged(request: Request) -> bool:
+        return request.state == "merged" and change.digest in {request.digest, stands(request)}
+
     last = known[-1]
-    if any(request.state == "merged" and request.digest == change.digest for request in known[:-1]):
+    if any(merged(request) for request in known[:-1]):
         change = replace(change, whole={})  # as merged before: what has been opened since is not wanted any more
-    over = last.state == "merged" and last.digest != change.digest
+    over = last.state == "merged" and not merged(last)
     if change.whole and (over or (last.state == "closed" and (last.repo, last.branch) in closed)):
         return replace(change, branch=chain[-1]), None
     return replace(change, branch=last.branch), last
 
 
-def tend(job: Job, plan: Plan, gathered: Gathered, forge: Forge, store: Store, learns: bool) -> list[Tended]:
-    """Look at each merge request once and do what there is to be done.
+def waits(
+    job: Job,
+    plan: Plan,
+    gathered: Gathered,
+    listed: Listing,
+    pairs: Sequence[Pair],
+    store: Store,
+    now: float,
+) -> dict[Place, str]:
+    """Return for each request that could be opened why it waits, "" when it does not."""
 
-    A repair only asks for another go at the shards; once that is done, the next tick sees another change. What goes
-    wrong with one request is told, and the others are tended.
-    """
-    requests = {(request.repo, request.branch): request for request in forge.requests(prefix(job), plan.repos)}
-    closed = {place for place, request in requests.items() if request.state == "closed" and store.fact(_closed(place))}
-    done = []
-    for change, request in (current(change, requests, closed) for change in gathered.changes):
-        seen = Seen()
-        if request:
-            holds = store.fact(_pushed(request.repo, request.branch, request.digest))
-            seen = Seen(request, unheard(request, store), holds or ())
-        action = decide(change, seen, job, learns)
-        done.append(_act(job, change, seen, action, forge, store))
-    planned = {(one.shard.repo, one.branch) for one in plan.planned}
-    known = {repo.name for repo in plan.repos}  # of the others nothing is known today
-    for (repo, branch), request in requests.items():
-        if request.state == "open" and repo in known and (repo, _AGAIN.sub("", branch)) not in planned:
-            done.append(_let_go(request, forge, store))
-    return done
+    def whose(change: Change) -> str:
+        return owner(change) if job.rollout.max_open_per_owner else ""
+
+    ready = [
+        Candidate((change.repo.name, change.branch), whose(change), request is not None)
+        for change, request in pairs
+        if change.repo.name not in listed.trouble and _ready(job, change, request)
+    ]
+    requests = [*listed.requests.values(), *listed.last_known]
+    owners = {(one.repo, one.branch): owner_of_repo(one.repo) for one in requests}
+    owners |= {(change.repo.name, change.branch): whose(change) for change, request in pairs if request}
+    unfinished = {change.repo.name: "shards are not done yet" for change, _ in pairs if change.unfinished}
+    unfinished |= {repo: "sums of edits are not judged yet" for repo, _ in (*gathered.waiting, *gathered.trouble)}
+    unfinished |= dict.fromkeys((*plan.trouble, *listed.trouble), "nothing is known today")
+    ours = {place for place, one in listed.requests.items() if one.state == "closed" and Notes(store, place).closed}
+    return allowed(ready, requests, job.rollout, now, owners=owners, ours=ours, unfinished=unfinished)
 
 
-def _act(job: Job, change: Change, seen: Seen, action: Action, forge: Forge, store: Store) -> Tended:
-    request, trouble = seen.request, ""
-    reopened: set[str] = set()
-    try:
-        if action.verb == "push":
-            request = _push(job, change, forge, store)
-        elif request and action.verb == "repair":
-            reopened.update(key for comment in seen.said for key in hear(change, request, comment, store))
-        elif request and action.verb == "merge":
-            forge.merge(request)
-        elif request and action.verb == "close":
-            _close(request, action.why, forge, store)
-    except (GitError, NotPushed, BadTemplate) as why:
-        trouble = str(why)
+def _ready(job: Job, change: Change, request: Request | None) -> bool:
+    if request is None:
+        return bool(change.whole)
+    return request.state == "branch" and (request.ci == "passed" or job.rollout.open_when == "at_once")
+
+
+def _pairs(gathered: Gathered, listed: Listing, store: Store) -> list[Pair]:
+    closed = {place for place, one in listed.requests.items() if one.state == "closed" and Notes(store, place).closed}
+
+    def stands(request: Request) -> str:
+        return Notes(store, (request.repo, request.branch)).stands_for(request.digest)
+
+    return [current(change, listed.requests, closed, stands) for change in gathered.changes]
+
+
+def _tended(desk: Desk, change: Change, request: Request | None, listed: Listing, held: Mapping[Place, str]) -> Tended:
+    place, action = (change.repo.name, change.branch), Action("wait", "it cannot be looked at")
     url, title = (request.url, request.title) if request else ("", "")
-    return Tended(change.repo.name, change.branch, action, url, trouble, tuple(sorted(reopened)), title)
-
-
-def _push(job: Job, change: Change, forge: Forge, store: Store) -> Request:
-    text = describe(job, change)
-    store.keep(_pushed(change.repo.name, change.branch, change.digest), sorted(change.whole))
-    return forge.push(change, commit(change.repo, change.whole, text.message), text)
-
-
-def _let_go(request: Request, forge: Forge, store: Store) -> Tended:
-    """Close a request that no shard of the plan stands behind any more."""
-    if request.touched:
-        action, trouble = Action("wait", "left the job's scope, but somebody else pushed to it: hands off"), ""
-    else:
-        action, trouble = Action("close", "left the job's scope"), ""
-        try:
-            _close(request, "no part of the job's plan stands behind it any more", forge, store)
-        except GitError as why:
-            trouble = str(why)
-    return Tended(request.repo, request.branch, action, request.url, trouble, title=request.title)
-
-
-def _close(request: Request, why: str, forge: Forge, store: Store) -> None:
-    store.keep(_closed((request.repo, request.branch)), True)  # else it would count as closed by a person
-    forge.close(request, why)
-
-
-def _closed(place: Place) -> str:
-    return f"closed {'/'.join(place)}"
-
-
-def _pushed(repo: str, branch: str, digest: str) -> str:
-    return f"pushed {repo}/{branch} {digest}"
+    if why := listed.trouble.get(change.repo.name):
+        return Tended(*place, action, url, why, title=title)
+    try:
+        seen = look(desk, change, request, held.get(place, ""))
+        if request and seen.stands:
+            Notes(desk.store, place).stand(request.digest, change.digest)
+        action = decide(change, seen, desk.job, desk.learns)
+        if action.verb == "close" and not change.parts and (place[0], AGAIN.sub("", place[1])) not in desk.members:
+            action = replace(action, why="left the job's scope")
+        return act(desk, change, seen, action)
+    except TROUBLES as trouble:
+        return Tended(*place, action, url, str(trouble), title=title)

@@ -49,7 +49,7 @@ class LocalForge:
             if record.state != "open":
                 raise NotPushed(f"{change.branch} of {change.repo.name} was {record.state} meanwhile")
             held = branches.head(repo, change.branch)
-            if held not in {"", commit, record.head, record.intends}:
+            if held not in {"", commit, record.head, record.intends} and held != text.replaces:
                 raise NotPushed(f"{change.branch} of {change.repo.name} holds commits of somebody else")
             done = replace(record, commit=change.repo.commit, head=commit, intends="", digest=change.digest)
             done = replace(done, title=text.title, body=text.body, labels=text.labels, draft=text.draft)

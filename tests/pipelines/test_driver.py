@@ -155,7 +155,10 @@ def test_a_tick_plans_runs_gathers_and_opens(world: World) -> None:
     assert tick.verbs == {"a": "push", "b": "push"}
     assert world.states() == {"a": "open", "b": "open"}
     assert [world.proposed("a", path) for path in SHARDS[:2]] == ["x = 2", "y = 2"]
-    assert [done.branch for done in world.driver().requests(tick.plan)] == ["umbau/count/a", "umbau/count/b"]
+    assert [done.branch for done in world.driver().requests(tick.plan, tick.gathered)] == [
+        "umbau/count/a",
+        "umbau/count/b",
+    ]
 
 
 def test_a_second_tick_does_nothing(world: World) -> None:
@@ -597,8 +600,8 @@ def test_tending_ends_even_if_somebody_comments_all_the_time(
     counting: World, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Talkative(LocalForge):
-        def comment(self, request: Any, text: str, key: str) -> None:
-            super().comment(request, text, key)
+        def comment(self, request: Any, text: str, key: str, thread: str = "") -> None:
+            super().comment(request, text, key, thread)
             number = len(self.records()[0].events)
             counting.review(f"More! {number}")
 

@@ -12,19 +12,18 @@ from operators.data import Edit, Finding, Outcome, Shard, Span, Verdict
 from operators.proc import GitError
 from pipelines.comments import answer
 from pipelines.data import Change, Dropped, Plan, Planned, Recipe, Repo
-from pipelines.forge import Comment, Request
+from pipelines.forge import Description, Request
 from pipelines.forges.local import LocalForge
 from pipelines.forges.record import BOT
 from pipelines.gather import Gathered, gather
 from pipelines.job import Job, Source
 from pipelines.repos import resolve
 from pipelines.store import Store
-from pipelines.tend import Action, Seen, Tended, current, decide, tend
+from pipelines.tend import Action, Tended, current, tend
 from tests.conftest import Checkout
 
 NOWHERE = Repo("billing", "/nowhere", "c0ffee", "main")
 RULES = {"rewrite": {"prompt": "x"}}
-COMMENT = Comment("1", "ada", "Louder!", "a.py", 2)
 CHANGE = Change("j", NOWHERE, "umbau/j/app", "app", (), {"a.py": "x = 2\n"})
 NOTHING = replace(CHANGE, whole={})
 OPEN = Request("billing", "umbau/j/app", CHANGE.digest, "open", "url")
@@ -33,53 +32,6 @@ OPEN = Request("billing", "umbau/j/app", CHANGE.digest, "open", "url")
 def job(merge: str = "approved", step: dict[str, Any] = RULES, **settings: Any) -> Job:
     request = {"merge": merge, **settings}
     return Job.model_validate({"name": "j", "repos": [{"git": "."}], "steps": [step], "merge_request": request})
-
-
-SAID = (COMMENT,)
-DECISIONS: list[tuple[Change, Request | None, tuple[Comment, ...], Job, str, str]] = [
-    (CHANGE, None, (), job(), "push", "new"),
-    (NOTHING, None, (), job(), "wait", "nothing to propose"),
-    (CHANGE, replace(OPEN, state="merged"), SAID, job(), "wait", "merged"),
-    (CHANGE, replace(OPEN, state="closed", digest="old"), SAID, job(), "wait", "closed"),
-    (CHANGE, replace(OPEN, touched=True, digest="old"), SAID, job(), "wait", "somebody else pushed"),
-    (NOTHING, replace(OPEN, touched=True), (), job(), "wait", "somebody else pushed"),
-    (NOTHING, OPEN, SAID, job(), "close", "nothing is left"),
-    (replace(NOTHING, unfinished=1), OPEN, (), job(), "wait", "have failed or are not done"),
-    (replace(NOTHING, unfinished=1), None, (), job(), "wait", "nothing to propose"),
-    (CHANGE, replace(OPEN, digest="old"), SAID, job(), "push", "another now"),
-    (replace(CHANGE, unfinished=1), replace(OPEN, digest="old"), (), job(), "push", "another now"),
-    (CHANGE, replace(OPEN, digest="old", approved=True), (), job(), "push", "another now"),
-    (CHANGE, OPEN, SAID, job(), "repair", "1 comment to see to"),
-    (CHANGE, OPEN, SAID * 2, job(), "repair", "2 comments to see to"),
-    (CHANGE, replace(OPEN, approved=True), SAID, job(), "repair", "1 comment"),
-    (CHANGE, replace(OPEN, conflicts=True, approved=True), (), job(), "wait", "conflicts with its base"),
-    (CHANGE, replace(OPEN, approved=True), (), job(), "merge", "approved"),
-    (CHANGE, replace(OPEN, approved=True, ci="passed"), (), job(), "merge", "approved"),
-    (CHANGE, replace(OPEN, approved=True, ci="pending"), (), job(), "wait", "approved"),
-    (CHANGE, replace(OPEN, approved=True, ci="failed"), (), job(), "wait", "approved"),
-    (CHANGE, replace(OPEN, approved=True), (), job("never"), "wait", "approved"),
-    (CHANGE, replace(OPEN, ci="passed"), (), job(), "wait", "waits for review"),
-]
-
-
-@pytest.mark.parametrize("row", DECISIONS, ids=lambda row: f"{row[4]}: {row[5]}")
-def test_decisions(row: tuple[Change, Request | None, tuple[Comment, ...], Job, str, str]) -> None:
-    change, request, said, spec, verb, why = row
-    action = decide(change, Seen(request, said), spec, True)
-    assert action.verb == verb
-    assert why in action.why
-
-
-def test_a_comment_waits_for_a_person_where_no_step_learns() -> None:
-    action = decide(CHANGE, Seen(OPEN, SAID), job(), False)
-    assert action == Action("wait", "a comment waits for a person: the job has no model that could be told")
-
-
-@pytest.mark.parametrize(("holds", "verb"), [((), "push"), (("a.py",), "push"), (("a.py", "b.py"), "wait")])
-def test_a_request_is_not_made_smaller_by_shards_that_are_not_done(holds: tuple[str, ...], verb: str) -> None:
-    seen = Seen(replace(OPEN, digest="old", approved=True), (), holds)
-    assert decide(replace(CHANGE, unfinished=1), seen, job(), True).verb == verb
-    assert decide(CHANGE, seen, job(), True).verb == "push", "they are done, and have nothing to propose any more"
 
 
 def requests(**states: str) -> Mapping[tuple[str, str], Request]:
@@ -167,7 +119,7 @@ class World:
 
     def tick(self, forge: Any = None, plan: Plan | None = None, gathered: Gathered | None = None) -> list[Tended]:
         found = plan or self.plan(), gathered or self.gathered(), forge or self.forge
-        return tend(self.job, *found, self.store, self.learns)
+        return tend(self.job, *found, self.store, self.learns, 0.0)
 
     def answer(self, *dropped: Dropped) -> None:
         answer(self.plan(), dropped, list(self.forge.requests("umbau/j/", self.plan().repos)), self.forge, self.store)
@@ -305,7 +257,7 @@ def test_a_sum_that_could_not_be_judged_keeps_its_request(again: bool, world: Wo
 def test_another_jobs_requests_are_left_alone(world: World) -> None:
     world.tick()
     other = Job.model_validate({**world.job.model_dump(exclude_unset=True), "name": "j-2"})
-    assert tend(other, Plan((world.repo,), ()), Gathered((), {}), world.forge, world.store, True) == []
+    assert tend(other, Plan((world.repo,), ()), Gathered((), {}), world.forge, world.store, True, 0.0) == []
     assert world.states() == {"a": "open", "b": "open"}
 
 
@@ -386,10 +338,10 @@ def test_a_line_is_one_of_the_changes_text(world: World, monkeypatch: pytest.Mon
 class Refusing(LocalForge):
     """A forge that does not do what is asked for one branch."""
 
-    def push(self, change: Change, *args: Any) -> Request:
+    def push(self, change: Change, commit: str, text: Description, *, opened: bool = True) -> Request:
         if change.branch.endswith("/a"):
             raise GitError("the disk is full")
-        return super().push(change, *args)
+        return super().push(change, commit, text, opened=opened)
 
     def close(self, request: Request, why: str) -> None:
         raise GitError("the disk is full")
@@ -417,7 +369,7 @@ def test_a_foreign_push_is_told(world: World) -> None:
     repo = world.home / "forge" / "billing" / "repo.git"
     world.made.git("push", "--quiet", "--force", str(repo), "main:umbau/j/a")
     world.edits["a/x.py"] = "x = 3\ny = 1\nz = 1\n"
-    assert world.tick()[0].action == Action("wait", "somebody else pushed to the branch: hands off")
+    assert world.tick()[0].action == Action("wait", "somebody else pushed to the branch: hands off", "touched")
 
 
 def said(world: World) -> list[str]:

@@ -1,0 +1,117 @@
+"""What there is to know of one merge request before it is decided what to do about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from operators.proc import GitError, git
+from pipelines.commands import Command
+from pipelines.comments import unheard
+from pipelines.data import Change, Repo
+from pipelines.decide import Seen
+from pipelines.explain import explain
+from pipelines.forge import Comment, Forge, Place, Request
+from pipelines.job import Job
+from pipelines.notes import Notes
+from pipelines.orders import Told, listen
+from pipelines.people import candidates
+from pipelines.rules import confirm, pending, propose
+from pipelines.signing import Committer
+from pipelines.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What all that is done in one tick shares."""
+
+    job: Job
+    forge: Forge
+    store: Store
+    learns: bool
+    now: float
+    """Seconds since 1970."""
+    members: Mapping[Place, Sequence[str]]
+    """The shards of each request of the plan, by key."""
+    by: Committer
+    busy: Counter[str]
+    """User to the number of the job's open requests that wait for them; new ones are counted as they are opened."""
+
+
+def look(desk: Desk, change: Change, request: Request | None, held: str) -> Seen:
+    """Gather the facts, and hear what people say. `held`: why no request may be opened now. Raises ForgeError."""
+    keys = [part.shard.key for part in change.parts]
+    if request is None:
+        return Seen(held=held, now=desk.now, rules=pending(desk.job, keys, desk.store))
+    notes = Notes(desk.store, (request.repo, request.branch))
+
+    def apart(told: Told) -> bool:
+        return bool(told.adopted) and notes.apart(request.head, change.digest)
+
+    def answer(command: Command, comment: Comment) -> str:
+        return _answer(desk, change, request, command, comment)
+
+    told = listen(request, notes, desk.forge, apart, answer)
+    if request.state in {"merged", "closed"}:
+        return Seen(request, orders=told.todo, now=desk.now)
+    last = notes.last(request.head)
+    moved = last is not None and last.base != change.repo.commit
+    conflicts = moved and last is not None and not _fits(change.repo, last.head)
+    holds = notes.holds(request.digest)
+    asks = not notes.when("asked") and bool(notes.when("reminded"))
+    return Seen(
+        request,
+        unheard(request, desk.store),
+        holds,
+        rules=pending(desk.job, keys, desk.store),
+        orders=told.todo,
+        stopped=told.stopped,
+        adopted=told.adopted,
+        replaced=told.replaced,
+        turns=told.turns,
+        apart=apart(told),
+        moved=moved,
+        stands=moved
+        and not (conflicts or request.conflicts)
+        and request.digest != change.digest
+        and change.whole.keys() == set(holds)
+        and last is not None
+        and set(wishes(change, desk.store)) <= set(last.wishes),
+        conflicts=conflicts,
+        repaired=notes.repaired,
+        reminded=notes.when("reminded"),
+        asked=bool(notes.when("asked")),
+        candidates=_others(desk, change, request) if asks else (),
+        held=held,
+        now=desk.now,
+    )
+
+
+def wishes(change: Change, store: Store) -> list[str]:
+    """Return why the shards of a change were opened again."""
+    found = store.reopenings([part.shard.key for part in change.parts])
+    return sorted({cause for reasons in found.values() for cause, _ in reasons})
+
+
+def _others(desk: Desk, change: Change, request: Request) -> list[str]:
+    asked = {name.casefold() for name in request.reviewers}
+    return [name for name in candidates(desk.job, change, desk.busy) if name.casefold() not in asked]
+
+
+def _fits(repo: Repo, commit: str) -> bool:
+    """Say whether git can merge a commit into the base as it is now."""
+    try:
+        git(Path(repo.mirror), "merge-tree", "--write-tree", repo.commit, commit)
+    except GitError:
+        return False
+    return True
+
+
+def _answer(desk: Desk, change: Change, request: Request, command: Command, comment: Comment) -> str:
+    if command.verb == "explain":
+        return explain(change, comment.path)
+    if command.verb == "confirm":
+        return confirm(desk.job, desk.store, request, comment, command.text)
+    return propose(desk.job, desk.store, request, comment, command.text, desk.learns)

@@ -1,0 +1,44 @@
+"""Tends again and again: what a cron job would do, in one process."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+from typing import NoReturn
+
+from operators.proc import GitError
+from pipelines.driver import Driver, alone
+from pipelines.errors import Refused
+from pipelines.lanes import Lanes
+from pipelines.report import DONE, counted
+from pipelines.tend import Tended
+
+
+def watching(driver: Driver, lanes: Lanes, seconds: float, tell: Callable[[str], None]) -> NoReturn:
+    """Tend every so many seconds until it is stopped, each time by the repositories as they are then; tell each time in
+    one line. What cannot be done this time is tried the next. Raises Refused when the first time cannot be done."""
+    first = True
+    while True:
+        at = datetime.now().astimezone().isoformat(" ", "seconds")
+        try:
+            with alone(driver.home, driver.job.name):
+                found = driver.look()
+                _, tended = driver.tend(found, lanes)
+            trouble = {**found.trouble, **driver.trouble}
+            tell(f"{at}  {line(tended)}" + "".join(f"; {repo}: {why}" for repo, why in trouble.items()))
+        except (Refused, GitError) as why:
+            if first:
+                raise
+            tell(f"{at}  {why}")
+        first = False
+        time.sleep(seconds)
+
+
+def line(tended: list[Tended]) -> str:
+    """Say in one line what was done."""
+    count = Counter(one.action.verb for one in tended if not one.trouble and one.action.verb != "wait")
+    done = [f"{number}{DONE[verb]}" for verb, number in count.items()]
+    troubles = [f"{one.repo} {one.branch}: {one.trouble.partition(chr(10))[0]}" for one in tended if one.trouble]
+    return "; ".join([f"{counted(len(tended), 'merge request')}, {', '.join(done) or 'nothing to do'}", *troubles])
