@@ -11,10 +11,12 @@ from typing import Annotated
 
 import typer
 
+from pipelines.bot.commands import bot
 from pipelines.bulk.commands import bulk
 from pipelines.serve.commands import model
 from pipelines.session import (
     FAILED,
+    Address,
     JobArgument,
     Json,
     driving,
@@ -40,13 +42,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(bot)
 app.add_typer(bulk)
 app.add_typer(model, name="model")
 Repos = Annotated[
     list[str] | None,
     typer.Option("--repo", help="Instead of the job's repositories: path, https URL or name==version. Repeatable."),
 ]
-Address = Annotated[str, typer.Option(help="Ray cluster to run on. Without it one is started here, for this run.")]
 
 
 @app.command()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from pipelines.job import Job
 from pipelines.lanes import Lanes
 from pipelines.learn import rounds
 from pipelines.listing import living as living_places
+from pipelines.part import joined, part_of, sources
 from pipelines.plan import NOWHERE, plan
 from pipelines.report import counted
 from pipelines.rules import hold, pending
@@ -65,11 +66,14 @@ class Driver:
 
     def plan(self) -> Plan:
         """Look at the repositories as they are now."""
-        before, repos = self.store.plan(self.job.name), self.job.repos
+        return self._plan(self.job, self.store.plan(self.job.name))
+
+    def _plan(self, job: Job, before: Plan | None) -> Plan:
+        repos = job.repos
         known = all(source.git or source.pypi for source in repos)  # else it is found out how many there are
         with self.watch.stage("plan", len(repos) if known else None) as stage:
             return plan(
-                self.job,
+                job,
                 self.recipe,
                 self.home,
                 self.folder,
@@ -104,13 +108,20 @@ class Driver:
         keys = [one.shard.key for one in self.latest().planned]
         return len(keys) - len(self.store.missing(keys)), len(keys)
 
-    def look(self) -> Plan:
-        """Look at the repositories as they are now, and stand by that. Raises Refused when the job was not run yet, or
-        does something else now."""
-        self._same(self.latest())
+    def look(self, only: Collection[str] = ()) -> Plan:
+        """Look at the repositories as they are now, and stand by that. With `only`, at these alone: the plan that is
+        returned has nothing else. Raises Refused when the job was not run yet, or does something else now."""
+        before = self.latest()
+        self._same(before)
         self.facts, self.trouble, self.paused = {}, {}, ""  # of the time before
-        found = self.plan()
-        self.adopt(found)
+        if not only:
+            found = self.plan()
+            self.adopt(found)
+            return found
+        part = part_of(before, only)
+        there = sources(part, only)
+        found = self._plan(self.job.model_copy(update={"repos": there}), part) if there else part
+        self.adopt(joined(before, found, only))
         return found
 
     def requests(self, plan: Plan, gathered: Gathered) -> list[Tended]:
@@ -196,8 +207,9 @@ class Driver:
                 self.job.name, self.recipe, plan, accepted, judge, self.store.missing(keys), self.store.goes(keys)
             )
 
-    def tend(self, plan: Plan, lanes: Lanes) -> tuple[Gathered, list[Tended]]:
-        """Gather, then look after the merge requests; go on as long as repairs bring something new.
+    def tend(self, plan: Plan, lanes: Lanes, *, part: bool = False) -> tuple[Gathered, list[Tended]]:
+        """Gather, then look after the merge requests; go on as long as repairs bring something new. `part`: the plan
+        has some of the job's repositories, and no request is opened.
 
         Returns all that was done on the way. Raises Refused when the plan was made for something else than the job does
         now.
@@ -216,7 +228,8 @@ class Driver:
                     self.store,
                     self.recipe.learns,
                     self.clock(),
-                    complete=self.complete,
+                    complete=self.complete and not part,
+                    part=part,
                 )
             done = [one for one in done if one.action.verb != "wait"] + now
             if not any(one.reopened for one in now):

@@ -25,11 +25,12 @@ class Listing:
     """Repositories with requests that are not in the plan."""
 
 
-def listing(job: Job, plan: Plan, forge: Forge, store: Store) -> Listing:
-    """Ask the forge for the requests of all repositories that the plan has, or that had any at the last tick."""
+def listing(job: Job, plan: Plan, forge: Forge, store: Store, part: bool = False) -> Listing:
+    """Ask the forge for the requests of all repositories that the plan has and, unless it is a part of one, of those
+    that had any at the last tick."""
     known = {repo.name for repo in plan.repos}
     memory: Mapping[str, Any] = store.recall(_name(job)) or {}
-    earlier = {name: Repo(**one["repo"]) for name, one in memory.items() if name not in known}
+    earlier = {} if part else {name: Repo(**one["repo"]) for name, one in memory.items() if name not in known}
     repos = [*plan.repos, *earlier.values()]
     try:
         found = list(forge.requests(prefix(job), repos))
@@ -46,9 +47,10 @@ def listing(job: Job, plan: Plan, forge: Forge, store: Store) -> Listing:
     return Listing(requests, trouble, last, earlier)
 
 
-def keep(job: Job, plan: Plan, listed: Listing, begun: Iterable[Place], store: Store) -> None:
+def keep(job: Job, plan: Plan, listed: Listing, begun: Iterable[Place], store: Store, part: bool = False) -> None:
     """Remember which repositories have requests, so that they are looked after when they leave the plan. `begun`:
-    requests that are about to be opened, as far as their turn comes."""
+    requests that are about to be opened, as far as their turn comes. `part`: the plan is a part of one, and the others
+    stay remembered."""
     memory: dict[str, Any] = store.recall(_name(job)) or {}
     repos = {**listed.earlier, **{repo.name: repo for repo in plan.repos}}
     told: dict[str, Any] = {}
@@ -59,7 +61,7 @@ def keep(job: Job, plan: Plan, listed: Listing, begun: Iterable[Place], store: S
             told.setdefault(repo, []).append([branch, "branch", "none", 0.0])
     wanted = {name for name in repos if any(state in {"branch", "open"} for _, state, _, _ in told.get(name, ()))}
     now = {name: {"repo": asdict(repos[name]), "requests": told[name]} for name in sorted(wanted)}
-    now |= {name: one for name, one in memory.items() if name in listed.trouble}
+    now |= {name: one for name, one in memory.items() if name in listed.trouble or (part and name not in repos)}
     if now != memory:
         store.remember(_name(job), now)
 

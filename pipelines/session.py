@@ -14,6 +14,7 @@ import typer
 from pipelines.errors import Refused
 
 if TYPE_CHECKING:
+    from pipelines.cluster import OnRay
     from pipelines.credentials import Credentials
     from pipelines.data import Plan
     from pipelines.discover import Site
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
     from pipelines.forge import Forge, Memory
     from pipelines.gather import Gathered
     from pipelines.job import ForgeSettings, Job, Source
-    from pipelines.lanes import Lanes
     from pipelines.tend import Tended
 
 FAILED, STOPPED = 2, 130
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Job file, or name of a job that comes with Umbau.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Address = Annotated[str, typer.Option(help="Ray cluster to run on. Without it one is started here, for this run.")]
 JOBS = Path(__file__).parent / "jobs"
 
 
@@ -91,8 +92,10 @@ def folder_of(file: Path, repos: Sequence[str] | None) -> Path:
 
 
 @contextmanager
-def driving(job: str, repos: Sequence[str] | None, *, quiet: bool) -> Iterator[Driver]:
-    """Give the driver of a job."""
+def driving(
+    job: str, repos: Sequence[str] | None, *, quiet: bool, enter: Credentials | None = None
+) -> Iterator[Driver]:
+    """Give the driver of a job. `enter`: how its forge is entered, where that was found out before."""
     from pipelines.console import Watch
     from pipelines.credentials import withheld
     from pipelines.driver import Driver
@@ -101,12 +104,11 @@ def driving(job: str, repos: Sequence[str] | None, *, quiet: bool) -> Iterator[D
 
     spec, file = job_of(job, repos)
     built, folder = recipe(spec, file), home()
-    enter = entry(spec.forge)
-    if enter:
-        enter.access()  # before hours of work, for which nothing could be opened
+    enter = enter or entered(spec)  # before hours of work, for which nothing could be opened
     with closing(Store(folder / "store.db")) as store, withheld(spec.forge.gitlab or spec.forge.github):
         forge, site = forge_of(spec.forge, enter, store, folder)
-        yield Driver(spec, built, folder, folder_of(file, repos), store, forge, Watch(quiet), site=site)
+        watch, beside = Watch(quiet), folder_of(file, repos)
+        yield Driver(spec, built, folder, beside, store, forge, watch, site=site, complete=not repos)
 
 
 @contextmanager
@@ -132,6 +134,14 @@ def entry(settings: ForgeSettings) -> Credentials | None:
     return Credentials(remote) if remote else None
 
 
+def entered(spec: Job) -> Credentials | None:
+    """Return how the job's forge is entered, tried out. Raises Refused."""
+    found = entry(spec.forge)
+    if found:
+        found.access()
+    return found
+
+
 def forge_of(settings: ForgeSettings, enter: Credentials | None, memory: Memory, home: Path) -> tuple[Forge, Site]:
     """Return the forge that a job asks for, and where its repositories are looked for."""
     from pipelines.discover import Site
@@ -151,7 +161,7 @@ def forge_of(settings: ForgeSettings, enter: Credentials | None, memory: Memory,
     return LocalForge(home / "forge"), Site()
 
 
-def lanes_at(address: str) -> Lanes:
+def lanes_at(address: str) -> OnRay:
     """Start Ray here, or join the cluster at `address`. Raises Refused."""
     from pipelines.cluster import OnRay
 

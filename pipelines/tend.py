@@ -39,23 +39,27 @@ def tend(
     now: float,
     *,
     complete: bool = False,
+    part: bool = False,
 ) -> list[Tended]:
     """Look at each merge request once and do what there is to be done.
 
     A repair only asks for another go at the shards; once that is done, the next tick sees another change. What goes
     wrong with one request, or one repository, is told, and the others are tended. `now`: seconds since 1970.
     `complete`: the plan has all repositories that the job names, so that those that are not in it are none of its own
-    any more. Raises Refused when commits cannot be signed.
+    any more. `part`: it has some of them, and nothing is opened, as the job's limits count all. Raises Refused when
+    commits cannot be signed.
     """
     members: dict[Place, list[str]] = {}
     for one in plan.planned:
         members.setdefault((one.shard.repo, one.branch), []).append(one.shard.key)
-    listed = listing(job, plan, forge, store)
+    listed = listing(job, plan, forge, store, part)
     busy = load(listed.requests.values())
     desk = Desk(job, forge, store, learns, now, members, committer(job.merge_request), busy)
     pairs = _pairs(gathered, listed, store)
-    keep(job, plan, listed, [(change.repo.name, change.branch) for change, _ in pairs if change.whole], store)
+    keep(job, plan, listed, [(change.repo.name, change.branch) for change, _ in pairs if change.whole], store, part)
     held = waits(job, plan, gathered, listed, pairs, store, now)
+    if part:
+        held = dict.fromkeys(held, "opened when all repositories are looked at")
     done = [_tended(desk, change, request, listed, held) for change, request in pairs]
     inside = {repo.name: repo for repo in plan.repos}
     if complete:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import NoReturn
 
@@ -24,16 +24,24 @@ def watching(driver: Driver, lanes: Lanes, seconds: float, tell: Callable[[str],
         at = datetime.now().astimezone().isoformat(" ", "seconds")
         try:
             with alone(driver.home, driver.job.name):
-                found = driver.look()
-                _, tended = driver.tend(found, lanes)
-            trouble = {**found.trouble, **driver.trouble}
-            tell(f"{at}  {line(tended)}" + "".join(f"; {repo}: {why}" for repo, why in trouble.items()))
+                tell(f"{at}  {tick(driver, lanes)}")
         except (Refused, GitError) as why:
             if first:
                 raise
             tell(f"{at}  {why}")
         first = False
         time.sleep(seconds)
+
+
+def tick(driver: Driver, lanes: Lanes, only: Collection[str] = ()) -> str:
+    """Tend once, by the repositories as they are now, and say in one line what was done; with `only`, these alone, ""
+    when none of them is the job's."""
+    found = driver.look(only)
+    if only and not found.repos and not found.trouble:
+        return ""
+    _, tended = driver.tend(found, lanes, part=bool(only))
+    trouble = {**found.trouble, **driver.trouble}
+    return line(tended) + "".join(f"; {repo}: {why}" for repo, why in trouble.items())
 
 
 def line(tended: list[Tended]) -> str:

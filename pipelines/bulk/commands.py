@@ -80,21 +80,23 @@ def _do(job: str, where: list[str] | None, yes: bool, json: bool, bulk_of: Calla
     with told(), driving(job, None, quiet=json) as driver:
         from pipelines.bulk.acts import conditions
         from pipelines.driver import alone
-        from pipelines.group import prefix
+        from pipelines.listing import listing
         from pipelines.report import counted
 
         wanted = conditions(where or [])
         with alone(driver.home, driver.job.name):
             plan = driver.latest()
             act = bulk_of(driver, plan)
-            found = act.fitting(list(driver.forge.requests(prefix(driver.job), plan.repos)), wanted)
+            listed = listing(driver.job, plan, driver.forge, driver.store)
+            found = act.fitting(list(listed.requests.values()), wanted)
+            unknown = [f"{repo}  {why}" for repo, why in listed.trouble.items()]
             if not yes:
-                shown = [f"{one.repo}  {one.title}  {one.url}" for one in found]
+                shown = [*unknown, *(f"{one.repo}  {one.title}  {one.url}" for one in found)]
                 note = f"{counted(len(found), 'merge request')} would be {act.did}" + (": add --yes" if found else "")
                 out(found if json else [*shown, note], json)
                 return
             done = act.each(driver.forge, found)
-        lines = [f"{one.repo}  {one.trouble or one.what}  {one.url}" for one in done]
+        lines = unknown + [f"{one.repo}  {one.trouble or one.what}  {one.url}" for one in done]
         good = sum(not one.trouble for one in done)
         out(done if json else [*lines, f"{counted(good, 'merge request')} {act.did}"], json)
-        raise typer.Exit(FAILED if good < len(done) else 0)
+        raise typer.Exit(FAILED if unknown or good < len(done) else 0)

@@ -13,9 +13,9 @@ from github.Repository import Repository
 from github.WorkflowJob import WorkflowJob
 from github.WorkflowRun import WorkflowRun
 
-from pipelines.describe import plain
 from pipelines.forge import ForgeError, Memory
 from pipelines.forges.github_client import TIMEOUT, Client, Refusal
+from pipelines.neutral import plain
 
 Ci = Literal["none", "pending", "passed", "failed"]
 LOG = 20_000  # bytes of logs that are told, all jobs together

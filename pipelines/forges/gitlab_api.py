@@ -20,9 +20,9 @@ from urllib.parse import quote
 from gitlab import Gitlab
 from gitlab.exceptions import GitlabAuthenticationError, GitlabError, GitlabHttpError, RedirectError
 
-from pipelines.describe import plain
 from pipelines.forge import ForgeError
 from pipelines.forges.remote import Turnstile
+from pipelines.neutral import plain
 from pipelines.publishing import GitLab
 
 TRIES = 5  # of one call: 0.1 s, 0.2 s, ... apart unless the server says how long to wait
