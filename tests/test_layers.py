@@ -34,7 +34,14 @@ CONFINED = {
     "mistral_common": ("operators.tokens",),
     "httpx": ("operators.model", "pipelines.sdist"),
     "git": ("pipelines.forges.branches",),
-    "github": ("pipelines.credentials", "pipelines.forges.github"),
+    "github": (
+        "pipelines.credentials",
+        *(
+            f"pipelines.forges.github_{part}"
+            for part in ("ci", "client", "directory", "known", "lookup", "open", "say")
+        ),
+        "pipelines.forges.github_watch",
+    ),
     "subprocess": ("operators.proc",),
     "sqlalchemy": ("pipelines.store",),
     "typer": ("pipelines.cli", "pipelines.session", "pipelines.serve.commands"),
