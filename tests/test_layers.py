@@ -36,7 +36,14 @@ CONFINED = {
     "httpx": ("operators.model", "pipelines.sdist"),
     "git": ("pipelines.forges.branches",),
     "gitlab": ("pipelines.forges.gitlab_api",),
-    "github": ("pipelines.credentials", "pipelines.forges.github"),
+    "github": (
+        "pipelines.credentials",
+        *(
+            f"pipelines.forges.github_{part}"
+            for part in ("ci", "client", "directory", "known", "lookup", "open", "say")
+        ),
+        "pipelines.forges.github_watch",
+    ),
     "subprocess": ("operators.proc",),
     "sqlalchemy": ("pipelines.store",),
     "typer": (
