@@ -165,7 +165,8 @@ def _first(change: Change) -> Iterator[str]:
         if missed := one.missed:
             lines = ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in missed[:MISSED])
             more = f" and {len(missed) - MISSED} more" if len(missed) > MISSED else ""
-            yield f"{code(one.path)}: no passing test executes line{'s' * (len(missed) > 1)} {lines}{more}"
+            several = len(missed) > 1 or missed[0][0] != missed[0][1]
+            yield f"{code(one.path)}: no passing test executes line{'s' * several} {lines}{more}"
     for part in sorted(change.parts, key=lambda part: -len(part.verdicts)):
         if len(part.verdicts) > 1:
             yield f"{code(part.shard.name)} took {len(part.verdicts)} attempts"
@@ -183,9 +184,9 @@ def _owners(job: Job, owned: Owners, paths: Sequence[str]) -> str:
     if not job.merge_request.reviewers.owners:
         return ""
     if owned.trouble:
-        return f"No owner was asked to review: {code(owned.trouble)}."
+        return f"## Owners\n\nNone was asked to review: {code(owned.trouble)}."
     names = _fitting([code(name) for name in not_users(owned, paths)], LIST)
-    return f"Owners that are no single users, and were not asked to review: {', '.join(names)}." if names else ""
+    return f"## Owners\n\nThese are no single users, and were not asked to review: {', '.join(names)}." if names else ""
 
 
 def _commands() -> str:

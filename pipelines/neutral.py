@@ -51,7 +51,7 @@ _LEADING = re.compile(r"^([ \t>*_~+-]*/)(?=\S)", re.M)
 _TRAILER = re.compile(r"^(?=[ \t]*(?:[a-z][a-z-]*-by|umbau-[\w-]*|changelog|change-id)[ \t]*:)", re.M | re.I)
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.S)
 _REST = re.compile(r"\s*\S*")
-_DRAFT = re.compile(r"^(?=[\[(](?:draft|wip)[\])]|(?:draft|wip)\s*[:-])", re.I)
+_DRAFT = re.compile(r"^(?=[\[(](?:draft|wip)[\])]|(?:draft|wip)(?:\s*:|\s-\s))", re.I)
 
 
 def plain(text: str) -> str:

@@ -163,7 +163,7 @@ def test_a_body_stays_below_what_forges_take() -> None:
     ).body
     assert len(body) < 60_000
     assert body.count("- ... and ") == 4, "files, what to look at first, proofs, what is tested"
-    assert "\n\n... and 59 more\n\nOwners that" in body, "shards that are left out"
+    assert "\n\n... and 59 more\n\n## Owners" in body, "shards that are left out"
     assert ", ... and 9" in body, "owners"
     assert body.rstrip().endswith("for the job `greet`.")
 
@@ -201,7 +201,7 @@ def test_what_stands_where() -> None:
         job(description="Why."),
         change(
             part("app/a.py", Finding("tests", "no"), said="s", notes=("n",)),
-            covered=(Covered("app/a.py", ((1, 1, False),)),),
+            covered=(Covered("app/a.py", ((1, 2, False),)),),
             proof=("inside: ok",),
             dropped=(Dropped(part("app/x.py"), ()),),
         ),
@@ -214,6 +214,7 @@ def test_what_stands_where() -> None:
         *("What changed", "Notes", "Look at first", "Proof", "Tested"),
         *("Findings overcome", "Left out", "Talk to Umbau"),
     ]
+    assert "no passing test executes lines 1 to 2\n" in body
     assert body.index("## Talk") < body.index("A model wrote parts")
 
 
@@ -368,7 +369,7 @@ def test_owners_are_asked_and_teams_are_told_of() -> None:
     assert kept.reviewers == ("zoe",), "whoever was asked stays asked"
     assert "not asked" not in describe(job(), change(part("a.py")), owned=owned).body
     broken = describe(job(**asked), change(part("a.py")), owned=Owners(trouble="CODEOWNERS cannot be read: binary"))
-    assert "No owner was asked to review: `CODEOWNERS cannot be read: binary`." in broken.body
+    assert "None was asked to review: `CODEOWNERS cannot be read: binary`." in broken.body
 
 
 EVERYTHING = "{{ group }} {{ repo }}\n\n{{ owners | join(' ') }}\n\n{% for one in files %}\n* {{ one }}{% endfor %}\n\n"

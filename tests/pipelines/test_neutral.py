@@ -179,7 +179,9 @@ def test_what_the_job_itself_says_stays(said: str, own: str, shown: str) -> None
     [
         ("Draft: x", "'Draft: x"),
         ("[WIP] x", "'[WIP] x"),
+        ("draft - x", "'draft - x"),
         ("drafts/x", "drafts/x"),
+        ("wip-x", "wip-x"),
         ("a\nb\tc", "a b c"),
         ("x" * 300, "x" * 200),
     ],
