@@ -136,8 +136,8 @@ class Verdict:
         return {path: text for edit in edits for path, text in edit.files.items() if text is not None}
 
     @property
-    def said(self) -> Iterator[Edit]:
-        """Yield all that a model was asked for."""
+    def edits(self) -> Iterator[Edit]:
+        """Yield all that was proposed for it: the edit, then each attempt at evidence."""
         yield self.edit
         yield from (one.edit for one in self.evidence)
 
@@ -180,13 +180,13 @@ class Outcome:
     @property
     def tokens(self) -> tuple[int, int]:
         """Tokens read and written by the model over all attempts, unusable replies included."""
-        edits = [edit for verdict in self.verdicts for edit in verdict.said]
+        edits = [edit for verdict in self.verdicts for edit in verdict.edits]
         return sum(edit.tokens_in for edit in edits), sum(edit.tokens_out for edit in edits)
 
     @property
     def cached(self) -> int:
         """Replies, of all attempts, that were known from before."""
-        return sum(edit.cached for verdict in self.verdicts for edit in verdict.said)
+        return sum(edit.cached for verdict in self.verdicts for edit in verdict.edits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from operators.workspace import Workspace
 MOST = 20  # times that code is broken; with more statements than that, neighbours are broken together
 SHOWN = 3000  # characters of output in a finding, from its end
 NAMED = 5  # lines in a finding
-LONGEST = 300.0  # seconds that a run of small tests may take, with all that the command does around it
+LONGEST = 120.0  # seconds that a run of small tests may take, with all that the command does around it
 UNSTEADY = "it does not come out the same each time that it is run"
 PATIENCE = 10.0  # seconds that broken code may take beyond five times those of the code as it is
 USUAL, OTHER = "0", "1"  # seeds of hashes: sets have another order with another one

@@ -56,7 +56,7 @@ class _Breaker(ast.NodeTransformer):
         self._within += function
         made = self.generic_visit(node)
         self._within -= function
-        if not here:
+        if not here or isinstance(node, ast.Try | ast.TryStar):  # `try:` does nothing by itself
             return made
         self.count += 1
         return ast.copy_location(_wrong(made), node)
@@ -85,8 +85,6 @@ def _wrong(node: ast.AST) -> ast.AST:
             node.type = ast.Tuple([], ast.Load())
         case ast.With(_, body):
             return ast.If(ast.Constant(True), body, [])
-        case ast.Try() | ast.TryStar():
-            return node  # `try:` does nothing by itself
         case _:
             return ast.Pass()
     return node
