@@ -35,9 +35,9 @@ class Asked:
     """Ids; None for all."""
     wholes: Collection[str] = ()
     """Files whose tests are all to run."""
+    trace: Literal["all"] | Sequence[str] = ()
     apart: Collection[str] = ()
     """Files that alone are collected, whatever the command names: their tests run in a process without any others."""
-    trace: Literal["all"] | Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -39,6 +41,17 @@ PASSED = Verdict(EDIT, (), ("tests: 1 passed",), (Covered("app.py", ((6, 6, Fals
 GOOD = "from app import label\n\n\ndef test_label():\n    assert label('a') == 'a!'\n"
 PATH = "tests/test_umbau_app_d4b2e68b.py"
 EVIDENCE = Evidence("pytest -q", 60.0, 0.8)
+QUICK = Evidence("python -m umbau_unittest discover -s tests", 60.0, 0.8)  # a tenth of what pytest takes to start
+CASE = """\
+import unittest
+from app import label, shout
+
+
+class TestIt(unittest.TestCase):
+    def test_it(self):
+        {}
+"""
+RIGHT = CASE.format("self.assertEqual(label('a'), 'a!')")
 
 
 def fenced(test: str) -> str:
@@ -68,14 +81,14 @@ def test_nobody_is_asked_when_there_is_no_need(workspace: MakeWorkspace, verdict
 
 def test_a_test_that_would_notice_counts_also_when_it_is_the_second(workspace: MakeWorkspace) -> None:
     ws = workspace(FILES)
-    loose = GOOD.replace("== 'a!'", "is not None")
-    found, model = judge(ws, replace(EVIDENCE, command="pytest -q tests -k shout"), loose, GOOD)
+    idle = GOOD.replace("assert label('a') == 'a!'", "label('a')")
+    found, model = judge(ws, replace(EVIDENCE, command="pytest -q tests -k shout"), idle, GOOD)
     assert found.passed and found.proven == {PATH: GOOD}
     assert found.covered == (Covered("app.py", ((6, 6, True),), generated=((6, 6),)),)
     assert found.proof[0] == "tests: 1 passed"
     assert "a generated test passes on the untouched commit and with the edit, twice each" in found.proof[1]
-    told = 'it still passes when this does something else: line 6 of app.py, `return "%s!" % name`. Assert what comes'
-    assert found.evidence[0].findings[0].message.startswith(told)
+    told = f"{PATH}:4: `test_label` asserts nothing that could fail"
+    assert found.evidence[0].findings == (Finding("pinned", told),)
     assert told in model.asked[1][-1]["content"]
     outcome = Outcome(shard_of(ws.base, "app.py"), (found,))
     assert outcome.tokens == (205, 25)
@@ -102,34 +115,26 @@ def test_what_it_must_not_hold_is_seen_before_it_is_run(workspace: MakeWorkspace
     assert (found.proven, found.covered, found.proof) == ({}, (), ())
 
 
-OTHER = GOOD.replace("import label", "import label, shout").replace("label('a') == 'a!'", "shout('a') == 'A'")
-WRONG = GOOD.replace("'a!'", "'a?'")
+OTHER = CASE.format("self.assertEqual(shout('a'), 'A')")
+WRONG = CASE.format("self.assertEqual(label('a'), 'a?')")
+WEAK = CASE.format("self.assertIsInstance(label('a'), str)")
+# Sets of strings have another order with each seed of hashes.
+FLAKY = CASE.format("self.assertEqual([*{label(str(n)) for n in range(99)}], [f'{n}!' for n in ORDER])")
+SHOW_ORDER = "print([int(name[:-1]) for name in {f'{n}!' for n in range(99)}])"
 
 
 @pytest.mark.parametrize(
     ("test", "told"),
     [
         (OTHER, 'it executes nothing that is in question: line 6 of app.py, `return "%s!" % name`'),
-        (WRONG, "it does not pass on the code as it is: tests/test_umbau_app_d4b2e68b.py::test_label failed"),
-        # Sets of strings have another order with each seed of hashes.
-        (
-            GOOD.replace("'a!'\n", "'a!'\n    assert next(iter({str(n) for n in range(99)})) == FIRST\n"),
-            "it does not come out the same each time",
-        ),
+        (WRONG, "it does not pass on the code as it is: test_umbau_app_d4b2e68b.TestIt.test_it failed"),
+        (WEAK, 'it still passes when this does something else: line 6 of app.py, `return "%s!" % name`'),
+        (FLAKY, "it does not come out the same each time"),
     ],
 )
 def test_what_it_does_when_it_is_run_is_seen(workspace: MakeWorkspace, test: str, told: str) -> None:
-    ws = workspace(FILES)
-    if "FIRST" in test:
-        import os
-        import subprocess
-        import sys
-
-        asked = "print(next(iter({str(n) for n in range(99)})))"
-        env = {**os.environ, "PYTHONHASHSEED": "0"}
-        first = subprocess.check_output([sys.executable, "-c", asked], env=env, text=True).strip()
-        test = test.replace("FIRST", repr(first))
-    found, _ = judge(ws, EVIDENCE, test)
+    order = subprocess.check_output([sys.executable, "-c", SHOW_ORDER], env={"PYTHONHASHSEED": "0"}, text=True)
+    found, _ = judge(workspace(FILES), QUICK, test.replace("ORDER", order.strip()))
     assert told in found.findings[0].message
     assert found.proven == {}
 
@@ -138,22 +143,17 @@ def test_a_test_that_shows_another_behaviour_speaks_against_the_edit_and_no_othe
     workspace: MakeWorkspace,
 ) -> None:
     wrong = replace(PASSED, edit=Edit({"app.py": APP.replace('"%s!" % name', 'f"{name}?"')}))
-    found, model = judge(workspace(FILES), EVIDENCE, GOOD, OTHER, verdict=wrong)
+    found, model = judge(workspace(FILES), QUICK, RIGHT, OTHER, verdict=wrong)
     (finding,) = found.findings
     assert finding.judge == "tests"
     assert finding.message.startswith("a test that passes on the code as it was fails with this edit, which changes")
-    assert GOOD.strip() in finding.message and "AssertionError" in finding.message
+    assert RIGHT.strip() in finding.message and "AssertionError" in finding.message
     assert len(model.asked) == 1
     assert [one.findings[0].judge for one in found.evidence] == ["differs"]
 
 
 def test_with_unittest(workspace: MakeWorkspace) -> None:
-    case = "import unittest\nfrom app import {0}\n\n\nclass TestIt(unittest.TestCase):\n    def test_it(self):\n"
-    case += "        self.assertEqual({0}('a'), {1!r})\n"
-    ws = workspace({"app.py": APP, "tests/test_app.py": case.format("shout", "A")})
-    found, model = judge(
-        ws, replace(EVIDENCE, command="python -m umbau_unittest discover -s tests"), case.format("label", "a!")
-    )
+    found, model = judge(workspace(FILES), QUICK, RIGHT)
     assert found.findings == ()
     assert found.covered == (Covered("app.py", ((6, 6, True),), generated=((6, 6),)),)
     assert "Write for unittest" in model.asked[0][0]["content"]
@@ -201,13 +201,15 @@ def test_it_is_judged_where_it_is_told_and_asked_for_here(workspace: MakeWorkspa
 
 def test_generated_tests_are_run_on_the_sum_as_well(workspace: MakeWorkspace) -> None:
     ws = workspace(FILES)
-    found = summed(ws, PASSED, EVIDENCE, {PATH: GOOD})
+    found = summed(ws, PASSED, QUICK, {PATH: RIGHT})
     assert found.proof == ("tests: 1 passed", "evidence: executed by generated tests only: app.py:6")
     assert found.covered == (Covered("app.py", ((6, 6, True),), generated=((6, 6),)),)
-    (finding,) = summed(ws, PASSED, EVIDENCE, {}).findings
+    (finding,) = summed(ws, PASSED, QUICK, {}).findings
     assert finding.message.startswith("passing tests execute 0%")
-    (finding,) = summed(ws, PASSED, EVIDENCE, {PATH: WRONG}).findings
-    assert finding.message.startswith(f"with the sum, generated tests of its parts: {PATH}::test_label failed")
+    (finding,) = summed(ws, PASSED, QUICK, {PATH: WRONG}).findings
+    assert finding.message.startswith(
+        "with the sum, generated tests of its parts: test_umbau_app_d4b2e68b.TestIt.test_it failed"
+    )
 
 
 @pytest.mark.parametrize(
