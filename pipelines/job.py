@@ -179,15 +179,9 @@ class Characterise(Short):
 
     @model_validator(mode="after")
     def _place(self) -> Self:
-        parts = self.keep.split("/")
-        good = re.fullmatch(r"[\w{}./-]+\.py", self.keep) and self.keep.count("{name}") == 1 and "{name}" in parts[-1]
-        odd = any(part.startswith((".", "-")) or not part for part in parts) or set("{}") & set(
-            self.keep.replace("{name}", "")
-        )
-        if self.keep and (odd or not good):
+        if self.keep and not re.fullmatch(r"((?![.-])[\w.-]+/)*(?![.-])[\w.-]*\{name\}[\w.-]*\.py", self.keep):
             raise PydanticCustomError(
-                "keep",
-                "`keep` is a path in the repository with `{name}` in the file's name: tests/test_umbau_{name}.py",
+                "keep", "`keep` is a path with `{name}` in the file's name, such as tests/test_umbau_{name}.py"
             )
         return self
 
