@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -95,6 +95,8 @@ class Covered:
     path: str
     statements: tuple[tuple[int, int, bool], ...]
     """First and last line in the edited file, and whether a passing test executed it."""
+    generated: tuple[tuple[int, int], ...] = ()
+    """Those of them that only a generated test executed (operators.evidence)."""
 
     @property
     def missed(self) -> tuple[tuple[int, int], ...]:
@@ -123,6 +125,21 @@ class Verdict:
     findings: tuple[Finding, ...] = ()
     proof: tuple[str, ...] = ()
     covered: tuple[Covered, ...] = ()
+    evidence: tuple[Verdict, ...] = ()
+    """Attempts at a test that pins what the code did before, each an edit of that test alone, if the edit needed one;
+    it has one when the last of them passed (operators.evidence)."""
+
+    @property
+    def proven(self) -> Mapping[str, str]:
+        """Path and text of the generated test that counts as evidence; empty when there is none."""
+        edits = [one.edit for one in self.evidence[-1:] if one.passed]
+        return {path: text for edit in edits for path, text in edit.files.items() if text is not None}
+
+    @property
+    def edits(self) -> Iterator[Edit]:
+        """Yield all that was proposed for it: the edit, then each attempt at evidence."""
+        yield self.edit
+        yield from (one.edit for one in self.evidence)
 
     @property
     def passed(self) -> bool:
@@ -163,15 +180,13 @@ class Outcome:
     @property
     def tokens(self) -> tuple[int, int]:
         """Tokens read and written by the model over all attempts, unusable replies included."""
-        return (
-            sum(verdict.edit.tokens_in for verdict in self.verdicts),
-            sum(verdict.edit.tokens_out for verdict in self.verdicts),
-        )
+        edits = [edit for verdict in self.verdicts for edit in verdict.edits]
+        return sum(edit.tokens_in for edit in edits), sum(edit.tokens_out for edit in edits)
 
     @property
     def cached(self) -> int:
         """Replies, of all attempts, that were known from before."""
-        return sum(verdict.edit.cached for verdict in self.verdicts)
+        return sum(edit.cached for verdict in self.verdicts for edit in verdict.edits)
 
 
 @dataclass(frozen=True, slots=True)

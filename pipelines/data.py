@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from operators.data import Base, Check, Covered, Edit, Finding, Operator, Outcome, Shard, Verdict
 from operators.density import Chosen
+from operators.evidence import Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,8 @@ class Recipe:
     """How the model answers, if a step asks one."""
     teachers: int = 0
     """Shards, the first that the model works on, whose accepted edits are shown with the others."""
+    evidence: Evidence | None = None
+    """What is asked of a model where tests execute too little of an edit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,8 @@ class Task:
     """Of an offered sum: files whose text comes from several shards, so that no check has seen it yet."""
     go: int = 0
     """How often the shard was opened again before this."""
+    evidence: Mapping[str, str] = field(default_factory=dict)
+    """Of an offered sum: path and text of the generated tests of its parts."""
 
 
 @dataclass(frozen=True, slots=True)

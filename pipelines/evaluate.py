@@ -114,6 +114,7 @@ def ready(case: Case, recipe: Recipe, python: str, repos: Path | None, home: Pat
         operator=_asking(recipe.operator, f"{case.task}\n\nThe tests now:\n{_first(red)[-SHOWN:]}"),
         checks=judges,
         final=tuple(check for check in judges if isinstance(check, Tests)),
+        evidence=None,  # a case is about the edit
     )
     shard = replace(shard, key=digest([recipe.fingerprint, base.repo, base.commit, shard.paths]))
     outside = (tests, plain) if steady else (tests,)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from operators.data import Outcome
+from operators.workspace import Workspace
 from pipelines.data import Change, Dropped, Plan, Planned, Recipe, Repo, Task
 from pipelines.forge import Place
 from pipelines.sums import Parts, Sums
@@ -75,6 +76,9 @@ def gather(
 def _change(job: str, repo: Repo, first: Planned, parts: Parts, held: Parts, sums: Sums) -> Change:
     task = sums.task(repo, held) if held else None
     whole = task.offered.files if isinstance(task, Task) and task.offered else {}
+    if isinstance(task, Task) and sums.recipe.evidence and sums.recipe.evidence.keep:
+        there = Workspace(repo.base).paths()
+        whole = {**whole, **{path: text for path, text in task.evidence.items() if _free(path, there)}}
     kept = {part.shard.key for part in held}
     dropped = tuple(Dropped(part, sums.against.get(part.shard.key, ())) for part in parts if part.shard.key not in kept)
     held = tuple(part for part in parts if part.shard.key in kept)
@@ -82,3 +86,9 @@ def _change(job: str, repo: Repo, first: Planned, parts: Parts, held: Parts, sum
     return Change(
         job, repo, first.branch, group, held, whole, sums.proof(repo, held), dropped, covered=sums.covered(repo, held)
     )
+
+
+def _free(path: str, there: Collection[str]) -> bool:
+    """Say whether there is no file at a path, nor one where it needs a folder."""
+    parts = path.split("/")
+    return not any("/".join(parts[:count]) in there for count in range(1, len(parts) + 1))

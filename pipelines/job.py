@@ -166,11 +166,39 @@ class Run(Short):
     timeout: Seconds = 600.0
 
 
+class Characterise(Short):
+    """A model writes a test of what the code did before, which does not see the edit. It counts where it passes on the
+    untouched commit and with the edit, and fails when a statement does something else."""
+
+    model: ModelSettings | None = None
+    """Who writes it; the rewrite's model when not given."""
+    attempts: int = Field(default=3, ge=1, le=20)
+    keep: str = Field(default="", max_length=500)
+    """Where it becomes part of the merge request, such as `tests/test_umbau_{name}.py`, where `{name}` stands for the
+    shard. When not given it is kept with the outcome alone: umbau show."""
+
+    @model_validator(mode="after")
+    def _place(self) -> Self:
+        if self.keep and not re.fullmatch(r"((?![.-])[\w.-]+/)*(?![.-])[\w.-]*\{name\}[\w.-]*\.py", self.keep):
+            raise PydanticCustomError(
+                "keep", "`keep` is a path with `{name}` in the file's name, such as tests/test_umbau_{name}.py"
+            )
+        return self
+
+
 class Tests(Short):
     run: str = Field(min_length=1)
     timeout: Seconds = 1800.0
     covered: float = Field(default=0.0, ge=0, le=1)
     """The least share of changed statements that passing tests execute."""
+    characterise: Characterise | None = None
+    """What else counts where that share is not reached: a generated test. `{}` for all as it comes."""
+
+    @model_validator(mode="after")
+    def _demanded(self) -> Self:
+        if self.characterise and not self.covered:
+            raise PydanticCustomError("characterise", "`characterise` needs to know how much: add `covered: 0.8`")
+        return self
 
 
 class Plugin(Short):
@@ -369,6 +397,15 @@ class Job(Strict):
     """Where merge requests are opened."""
     merge_request: MergeRequest = MergeRequest()
     rollout: Rollout = Rollout()
+
+    @model_validator(mode="after")
+    def _one_evidence(self) -> Self:
+        asking = [check for check in self.checks if check.tests and check.tests.characterise]
+        if len(asking) > 1 or any(check.tests and check.tests.characterise for check in self.final):
+            raise PydanticCustomError(
+                "characterise", "`characterise` may stand once, in `checks`: sums are tested with what came of it"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_conversation(self) -> Self:

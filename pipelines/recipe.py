@@ -31,6 +31,7 @@ from operators.codemod import Codemod
 from operators.data import Check, Model, Operator, Sharing, Skip, told
 from operators.density import chosen
 from operators.embedded import SHIPPED, SHIPPED_IN, Embedded, lacking
+from operators.evidence import Evidence
 from operators.model import Endpoint
 from operators.piecewise import ASKING, Piecewise
 from operators.rewrite import Rewrite
@@ -64,8 +65,10 @@ def recipe(job: spec.Job, file: Path) -> Recipe:
     for said, built in zip(job.steps, steps, strict=True):
         if said.rewrite and isinstance(built, ASKING):
             reply, teachers = chosen(said.rewrite.reply, built.examples), said.rewrite.learn
-    fingerprint = _fingerprint(job, home, steps)
-    return Recipe(Chain(tuple(steps)), checks, final, job.attempts, fingerprint, learns, reply, teachers)
+    with _at(file, "checks"):
+        evidence = _evidence(job, steps, home)
+    fingerprint = _fingerprint(job, home, steps, evidence)
+    return Recipe(Chain(tuple(steps)), checks, final, job.attempts, fingerprint, learns, reply, teachers, evidence)
 
 
 @contextmanager
@@ -193,7 +196,21 @@ def _proof(check: spec.Check) -> Check:
     if check.command:
         return Command(check.command.run, check.command.timeout)
     assert check.tests, "OneOf has checked that one key is there"
-    return Tests(check.tests.run, check.tests.timeout, check.tests.covered)
+    least = 0.0 if check.tests.characterise else check.tests.covered  # else Evidence sees to it
+    return Tests(check.tests.run, check.tests.timeout, least)
+
+
+def _evidence(job: spec.Job, steps: Sequence[Operator], home: str) -> Evidence | None:
+    """Build what is asked of a model where tests execute too little of an edit. Raises ValueError."""
+    tests = next((check.tests for check in job.checks if check.tests and check.tests.characterise), None)
+    if not (tests and tests.characterise):
+        return None
+    said = tests.characterise
+    own = next((step.model for step in steps if isinstance(step, ASKING) and step.model), None)
+    model = own if own and not said.model else _model(said.model, home)
+    if model and model.bare:
+        raise ValueError("`characterise` needs a model that can be told what to do: name one under characterise.model")
+    return Evidence(tests.run, tests.timeout, tests.covered, model, said.attempts, said.keep)
 
 
 def _whole(check: Check) -> Check:
@@ -217,7 +234,7 @@ def _plugin(plugin: spec.Plugin | None, home: str, *needs: str) -> Any:
     return built
 
 
-def _fingerprint(job: spec.Job, home: str, steps: Sequence[Operator]) -> str:
+def _fingerprint(job: spec.Job, home: str, steps: Sequence[Operator], evidence: Evidence | None) -> str:
     """Digest what an outcome depends on besides the shard. Where the model is served, how many calls it takes at a
     time and how long one may last is not part of it: another endpoint of the same model does not redo the job."""
     rewrites = [step for step in steps if isinstance(step, ASKING)]
@@ -226,10 +243,15 @@ def _fingerprint(job: spec.Job, home: str, steps: Sequence[Operator]) -> str:
     said = job.model_dump(
         mode="json",
         include={"select": {"contains"}, **dict.fromkeys(("steps", "checks", "final", "environment", "sandbox"), True)},
-        exclude={"steps": {"__all__": {"rewrite": {"model", "fallback"}}}},
+        exclude={
+            "steps": {"__all__": {"rewrite": {"model", "fallback"}}},
+            **{key: {"__all__": {"tests": {"characterise"}}} for key in ("checks", "final")},
+        },
     )
+    model = evidence and evidence.model and evidence.model.revision
+    more = [[evidence.attempts, evidence.keep, model, evidence.system()]] if evidence else []
     versions = {name: version(name) for name in ("umbau", "libcst")}
     parts: list[spec.Step | spec.Check] = [*job.steps, *job.checks, *job.final]
     names = [step.codemod.name for step in job.steps if step.codemod] + [part.use.path for part in parts if part.use]
     own = {name: sources(name.rpartition(".")[0], home) for name in names}
-    return digest([said, versions, [step.system() for step in rewrites], models, own])
+    return digest([said, versions, [step.system() for step in rewrites], models, own, *more])

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from operators.data import Edit, Finding, Outcome
+from operators.data import Edit, Finding, Outcome, Verdict
 from operators.source import split
 from operators.workspace import Workspace
 from pipelines.console import STATUSES
@@ -187,10 +187,22 @@ def outcome_text(outcome: Outcome, ws: Workspace) -> Iterator[str]:
         for finding in verdict.findings:
             yield f"\n{finding.judge}{f' ({finding.place})' if finding.place else ''}: {finding.message}"
         yield from (f"passed   {proof}" for proof in verdict.proof)
+        yield from _evidence(verdict)
     if outcome.error or outcome.skipped:
         yield f"\n{outcome.error or outcome.skipped}"
     if outcome.status == "unchanged":
         yield "\nThere is nothing to change here."
+
+
+def _evidence(verdict: Verdict) -> Iterator[str]:
+    """Yield the attempts at a test of what the code did before."""
+    for number, tried in enumerate(verdict.evidence, 1):
+        yield f"\n--- generated test, attempt {number}{': it counts' if tried.passed else ''} ---"
+        for path, text in tried.edit.files.items():
+            yield f"{path}:\n{(text or '').rstrip()}"
+        if not tried.edit.files:
+            yield f"the model said:\n{tried.edit.said.rstrip()}"
+        yield from (f"\n{finding.judge}: {finding.message}" for finding in tried.findings)
 
 
 def diff(ws: Workspace, edit: Edit) -> Iterator[str]:

@@ -157,7 +157,8 @@ def _sum(recipe: Recipe, repo: Repo, parts: Parts, goes: Mapping[str, int]) -> T
         tuple(dict.fromkeys(path for part in parts for path in part.shard.paths)),
         tuple(span for part in parts for span in part.shard.spans),
     )
-    return Task(shard, offered=Edit(files), merged=merged)
+    evidence = {path: text for part in parts for path, text in part.verdicts[-1].proven.items()}
+    return Task(shard, offered=Edit(files), merged=merged, evidence=evidence)
 
 
 def _brief(proof: Iterable[str]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from operators.data import (
     told,
 )
 from operators.environment import Environment
+from operators.evidence import Evidence, Judged, evidenced, summed
 from operators.piecewise import ASKING
 from operators.probe import proven
 from operators.proc import git
@@ -60,6 +62,7 @@ class Kit:
         """Those that may be asked."""
         steps = self.recipe.operator.steps if isinstance(self.recipe.operator, Chain) else ()
         found = [model for step in steps if isinstance(step, ASKING) for model in (step.model, step.fallback)]
+        found += [self.recipe.evidence.model] if self.recipe.evidence else []
         return tuple(model for model in found if model)
 
     def base(self, repo: str) -> Base:
@@ -134,10 +137,13 @@ def work(kit: Kit, task: Task, call: Call | None = None, batches: Batches | None
     ws, recipe = Workspace(base), kit.recipe
     if task.offered:
         return refine(ws, task.shard, _Offer(task.offered), _sum_judge(recipe, task), attempts=1)
-    operator = _remembering(recipe.operator, str(Path(base.mirror).parents[1] / "responses"))
-    judge = _judge(recipe.checks)
+    folder = str(Path(base.mirror).parents[1] / "responses")
+    operator, judge, tried = _remembering(recipe.operator, folder), _judge(recipe.checks), judged
     if call:
         operator, judge = _elsewhere(operator, call), _judge_elsewhere(recipe.checks, call, batches or Batches(1))
+        tried = partial(call, judged)
+    if recipe.evidence:
+        judge = _evidenced(judge, recipe.evidence, folder, tried)
     shard = replace(task.shard, go=task.go)
     outcome = refine(ws, shard, operator, judge, attempts=recipe.attempts, past=task.past)
     return replace(outcome, shard=task.shard)
@@ -190,6 +196,13 @@ def _judge(checks: Sequence[Check]) -> Judge:
     return lambda ws, shard, edit: judged(ws, shard, edit, checks)
 
 
+def _evidenced(judge: Judge, evidence: Evidence, folder: str, tried: Judged) -> Judge:
+    """Return what judges an edit and asks for evidence where it needs some: that waits for a model, so it is done
+    here. `tried`: has a generated test judged."""
+    own = replace(evidence, model=evidence.model and Remembering(evidence.model, folder))
+    return lambda ws, shard, edit: evidenced(ws, shard, judge(ws, shard, edit), own, tried)
+
+
 def _judge_elsewhere(checks: Sequence[Check], call: Call, batches: Batches) -> Judge:
     def judge(ws: Workspace, shard: Shard, edit: Edit) -> Verdict:
         if edit.trouble or not edit.files:
@@ -236,6 +249,8 @@ def _sum_judge(recipe: Recipe, task: Task) -> Judge:
         own = replace(shard, paths=task.merged, spans=tuple(span for span in shard.spans if span.path in task.merged))
         alone = judged(ws, own, merged, [check for check in recipe.checks if check.local])
         whole = judged(ws, shard, edit, beyond) if alone.passed else alone
+        if recipe.evidence:
+            whole = summed(ws, whole, recipe.evidence, task.evidence)
         return Verdict(edit, whole.findings, (*alone.proof, *(whole.proof if alone.passed else ())), whole.covered)
 
     return judge

@@ -36,6 +36,8 @@ class Asked:
     wholes: Collection[str] = ()
     """Files whose tests are all to run."""
     trace: Literal["all"] | Sequence[str] = ()
+    apart: Collection[str] = ()
+    """Files that alone are collected, whatever the command names: their tests run in a process without any others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ def give(ws: Workspace, box: Box, asked: Asked, tracing: str) -> list[str]:
         box.give(name, Path(__file__).with_name(name).read_text())
     tests = None if asked.tests is None else list(asked.tests)
     settings = {"left": box.left, "code": box.code, "tests": tests, "wholes": list(asked.wholes)}
-    box.give("umbau.json", json.dumps({**settings, "trace": asked.trace, "tracing": tracing}))
+    apart = [f"{box.code}/{path}" for path in asked.apart]
+    box.give("umbau.json", json.dumps({**settings, "apart": apart, "trace": asked.trace, "tracing": tracing}))
     given = ["-p", "umbau_pytest", "-o", f"cache_dir={box.home}/cache"]
     if not _configured(ws):  # else pytest looks above the checkout
         box.give("none.ini", "[pytest]\n")

@@ -13,6 +13,7 @@ from typing import Any
 from operators.checks.reports import Asked, Told, function, give, once, read
 from operators.checks.runs import BAD, Run, findings, proof, unfit, worse
 from operators.checks.select import Chosen, chosen, covered, own, packed
+from operators.checks.shares import bare
 from operators.data import Covered, Edit, Finding, Ruling, Shard, Trouble
 from operators.environment import tracing
 from operators.proc import git
@@ -103,13 +104,8 @@ class Tests:
 
     def _bare(self, seen: Sequence[Covered]) -> tuple[Finding, ...]:
         """Return what is wrong when too little of an edit is tested."""
-        parts = [part for one in seen for part in one.statements]
-        share = sum(part[2] for part in parts) / len(parts) if parts else 1.0
-        if share >= self.covered:
-            return ()
-        missed = ", ".join(f"{one.path}:{first}" for one in seen for first, _ in one.missed)
-        found = f"passing tests execute {share:.0%} of the changed statements, and not those at {missed}"
-        return (Finding("tests", f"{brief(self.command)}: {found}; {self.covered:.0%} is wanted"),)
+        found = bare(seen, self.covered)
+        return (Finding("tests", f"{brief(self.command)}: {found}"),) if found else ()
 
     def _steady(self, before: Mapping[str, Any], ws: Workspace, run: Run, asked: Asked, only: Chosen | None) -> Run:
         """Return a run without those failures that do not come again, or come on the untouched commit as well: first
@@ -137,12 +133,17 @@ class Tests:
         return told.results if told else {}
 
     def _run(self, ws: Workspace, asked: Asked = Asked()) -> Run:  # noqa: B008 - it is frozen
-        with ws.box() as box:
-            given = shlex.join(give(ws, box, asked, tracing(ws.base)))
-            done = ws.run(box, self.command, (), self.timeout, PYTEST_ADDOPTS=given)
-            cut = done.timed_out or done.outgrown
-            out = f"{done.out}\n({done.how(self.timeout)})" if cut else done.out
-            return Run(done.code, out, read(box.taken() or {}))
+        return ran(ws, self.command, self.timeout, asked)
+
+
+def ran(ws: Workspace, command: str, timeout: float, asked: Asked, **env: str) -> Run:
+    """Run a command that runs tests, once. Raises NoCommand, and what a box raises."""
+    with ws.box() as box:
+        given = shlex.join(give(ws, box, asked, tracing(ws.base)))
+        done = ws.run(box, command, (), timeout, PYTEST_ADDOPTS=given, **env)
+        cut = done.timed_out or done.outgrown
+        out = f"{done.out}\n({done.how(timeout)})" if cut else done.out
+        return Run(done.code, out, read(box.taken() or {}))
 
 
 @lru_cache(maxsize=64)

@@ -11,7 +11,7 @@ import os
 from typing import Any
 
 import pytest
-from umbau_report import Report, Tracer, wanted  # type: ignore[import-not-found] # given beside this file
+from umbau_report import ASKED, Report, Tracer, wanted  # type: ignore[import-not-found] # given beside this file
 
 REPORT, TRACER = Report(), Tracer()
 KNOWN: list[str] = []
@@ -29,6 +29,8 @@ def pytest_cmdline_main(config: Any) -> None:
     if getattr(config.option, "dist", "no") == "no":  # else pytest-xdist starts those that run the tests, with us
         # What a test starts is on its own: it may be pytest on tests that must fail.
         os.environ.pop("PYTEST_ADDOPTS", None)
+    if ASKED["apart"]:
+        config.args[:], config.option.keyword, config.option.markexpr = ASKED["apart"], "", ""
     config.option.maxfail = 0
     config.option.no_cov = True
 

@@ -18,7 +18,8 @@ from typing import Any
 
 ASKED: dict[str, Any] = json.loads(Path(__file__).with_name("umbau.json").read_text("utf-8"))
 """left: folder for reports; code: root of the checkout; tests: ids to run, null for all; wholes: files to run whole;
-trace: "all", or paths to trace; tracing: folder with a `coverage`, for want of another."""
+apart: files, by their whole paths, that alone are collected, [] for what the command names; trace: "all", or paths to
+trace; tracing: folder with a `coverage`, for want of another."""
 
 
 class Report:

@@ -6,11 +6,13 @@ must fail.
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 import unittest
 from typing import Any
 
-from umbau_report import Report, Tracer, wanted  # type: ignore[import-not-found] # given beside this file
+from umbau_report import ASKED, Report, Tracer, wanted  # type: ignore[import-not-found] # given beside this file
 
 REPORT, TRACER = Report(), Tracer()
 WORSE = ["passed", "skipped", "failed", "error"]
@@ -94,6 +96,12 @@ def _each(suite: Any) -> Any:
             yield test
 
 
+def _apart() -> Any:
+    """Return the tests of those files that alone are asked for."""
+    loaders = [(unittest.TestLoader(), *os.path.split(path)) for path in ASKED["apart"]]
+    return unittest.TestSuite(loader.discover(folder, name) for loader, folder, name in loaders)
+
+
 def _honest() -> bool:
     """Say whether unittest, as it is by now, says of a test that fails that it does."""
     result = unittest.TestResult()
@@ -102,4 +110,6 @@ def _honest() -> bool:
 
 
 if __name__ == "__main__":
+    if ASKED["apart"]:
+        sys.exit(not Runner().run(_apart()).wasSuccessful())
     unittest.main(module=None, testRunner=Runner)

@@ -33,3 +33,11 @@ def part(text: str, spans: Sequence[Lines]) -> dict[str, Any]:
 
 def _within(unit: Unit, spans: Sequence[Lines]) -> bool:
     return any(unit.first <= last and first <= unit.last for first, last in spans)
+
+
+def around(text: str, lines: Sequence[int], most: int) -> str:
+    """Return the functions and classes in which any of `lines` stands, with the imports: classes longer than `most`
+    lines only as far as these. Raises Skip."""
+    units = innermost(outline(text).units, lambda first, last: any(first <= one <= last for one in lines), most)
+    spans = [(unit.first, unit.last) for unit in units]
+    return "".join(part(text, spans)["lines"])

@@ -54,6 +54,31 @@ BAD = {
     "python 2": (GOOD + 'environment: {python: "2.7"}\n', "job.yaml:4:23", "a version of Python 3"),
     "no": (GOOD + "merge_request: {draft: no}\n", "job.yaml:4:24", "true or false is needed"),
     "true for text": (GOOD.replace("greet", "true"), "job.yaml:1:7", 'write "true" in quotes'),
+    "a test asked for that nothing demands": (
+        GOOD + "checks: [{tests: {run: pytest, characterise: {}}}]\n",
+        "job.yaml:4:18",
+        "`characterise` needs to know how much: add `covered: 0.8`",
+    ),
+    "a test asked for of sums": (
+        GOOD + "final: [{tests: {run: pytest, covered: 0.8, characterise: {}}}]\n",
+        "job.yaml:1:1",
+        "`characterise` may stand once, in `checks`",
+    ),
+    **{
+        f"a test kept at {place}": (
+            GOOD + f"checks: [{{tests: {{run: pytest, covered: 1, characterise: {{keep: '{place}'}}}}}}]\n",
+            "job.yaml:4:58",
+            "`keep` is a path with `{name}` in the file's name, such as tests/test_umbau_{name}.py",
+        )
+        for place in (
+            "tests",
+            "tests/test_app.py",
+            "../test_{name}.py",
+            "/test_{name}.py",
+            ".github/{name}.py",
+            "{name}/a.py",
+        )
+    },
     "a context that the answer fills": (
         REWRITE.format("model: {name: small, context: 8192}"),
         "job.yaml:3:38",

@@ -21,6 +21,7 @@ from operators.checks.tests import Tests as NewlyFailing
 from operators.codemod import Codemod
 from operators.density import Chosen
 from operators.embedded import SHIPPED, SHIPPED_IN, Embedded
+from operators.evidence import Evidence
 from operators.model import Endpoint
 from operators.piecewise import Piecewise
 from operators.rewrite import Rewrite
@@ -297,6 +298,46 @@ def test_a_module_that_cannot_be_imported(make: Make, tmp_path: Path) -> None:
     (tmp_path / "dies.py").write_text("1 / 0\n")
     assert "SyntaxError" in refused(make, {"codemod": "half.Half"})
     assert "ZeroDivisionError" in refused(make, {"use": "dies.Dies"})
+
+
+TESTED: dict[str, Any] = {"run": "pytest -q", "timeout": 9.0, "covered": 0.8}
+
+
+def characterised(**settings: Any) -> dict[str, Any]:
+    return {"checks": [{"tests": {**TESTED, "characterise": settings}}]}
+
+
+def test_where_a_generated_test_counts_as_well_the_demand_is_not_that_of_the_tests_alone(make: Make) -> None:
+    found = make(REWRITE, **characterised(attempts=2, keep="tests/test_{name}.py"))
+    assert found.checks[1] == NewlyFailing("pytest -q", 9.0)
+    assert found.final == (NewlyFailing("pytest -q", 9.0, full=True),)
+    model = Endpoint("http://one/v1", "devstral")
+    assert found.evidence == Evidence("pytest -q", 9.0, 0.8, model, 2, "tests/test_{name}.py")
+    plain = make(REWRITE, checks=[{"tests": TESTED}])
+    assert (plain.evidence, plain.checks[1]) == (None, NewlyFailing("pytest -q", 9.0, 0.8))
+    assert pickle.loads(pickle.dumps(found)) == found
+
+
+def test_who_writes_a_test(make: Make) -> None:
+    other = make(REWRITE, **characterised(model={"name": "small", "url": "http://two/v1"})).evidence
+    assert other and other.model == Endpoint("http://two/v1", "small")
+    nobody = make(SHELL, **characterised()).evidence
+    assert nobody and nobody.model is None
+    assert "needs a model that can be told" in refused(
+        make, SHELL, **characterised(model={"name": "umbau-asserts", "bare": True})
+    )
+
+
+def test_what_evidence_depends_on(make: Make) -> None:
+    asked = make(REWRITE, **characterised())
+    assert not same(asked, make(REWRITE, checks=[{"tests": TESTED}]))
+    assert not same(asked, make(REWRITE, **characterised(attempts=5)))
+    assert not same(asked, make(REWRITE, **characterised(keep="{name}.py")))
+    one, two, three = (
+        make(REWRITE, **characterised(model={"name": name, "url": url}))
+        for name, url in (("small", "http://two/v1"), ("small", "http://three/v1"), ("large", "http://two/v1"))
+    )
+    assert same(one, two) and not same(one, three)
 
 
 def same(one: Recipe, other: Recipe) -> bool:
