@@ -43,7 +43,7 @@ _SIGNS = re.compile(
     r"|[~%](?=\S)"  # labels, milestones
     r"|(?<![A-Za-z0-9])gh-(?=[0-9])"
     r"|\*(?=iteration:)|\[(?=[a-z_]+:\S)"  # iterations; [issue:1], [vulnerability:1]
-    r"|\w:(?=//)|(?<![A-Za-z0-9])www\.(?=\S)"  # what becomes a link by itself
+    r"|:(?=//)|(?<![A-Za-z0-9])www\.(?=\S)"  # what becomes a link by itself
     r"|!(?=\[)|\](?=[(\[:])|<(?=[A-Za-z/!?])",  # images, links, HTML, comments such as our own markers
     re.I,
 )
@@ -113,10 +113,12 @@ def named(name: str) -> str:
 def prose(text: str) -> str:
     """Return a line of Markdown that quotes names and commands between backticks; these stay code, the rest of it is
     as harmless as a title."""
-    parts = one_line(text, SHOWN).split("`")
+    parts = (
+        one_line(text, SHOWN).replace("\\", "\\\\").split("`")
+    )  # else it could hide signs from us, not from Markdown
     if len(parts) % 2 == 0:  # the last one opens nothing
         parts[-2:] = [f"{parts[-2]}'{parts[-1]}"]
-    return "".join(code(part) if number % 2 else harmless(part) for number, part in enumerate(parts))
+    return "".join(code(part) or "''" if number % 2 else harmless(part) for number, part in enumerate(parts))
 
 
 def _broken(pattern: re.Pattern[str], by: str, text: str, own: str) -> str:
