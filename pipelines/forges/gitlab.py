@@ -37,8 +37,8 @@ class GitLabForge:
         patience: float = 60.0,
         quiet: float = 60.0,
     ) -> None:
-        """In seconds: `pace`, between two writes; `patience`, that
-        an answer may take; `quiet`, after a push, in which its pipeline may not have been created yet."""
+        """In seconds: `pace`, between two writes; `patience`, that an answer may take; `quiet`, after a push, in which
+        its pipeline may not have been created yet."""
         turns = home / "turns"
         self._api = Api(settings, token, turns, pace=pace, patience=patience)
         self._access, self._memory = access, memory

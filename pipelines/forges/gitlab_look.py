@@ -23,7 +23,7 @@ from pipelines.forges.gitlab_rebase import Rebase
 from pipelines.forges.remote import Branches
 
 OVERLAP = 60.0  # seconds that are listed again: what was written before the last look may not have been there yet
-FIRST = 3600.0  # seconds of pipelines that the first look goes back: older ones are told by the requests themselves
+FIRST = 3600.0  # seconds of pipelines that the first look goes back: requests tell of older ones themselves
 ENOUGH = 3  # requests without an answer, after which no more are asked about
 _OF_REQUEST = re.compile(r"refs/merge-requests/(\d+)/(head|merge|train)")
 
@@ -160,7 +160,8 @@ class Look:
         if not (known.open or unopened):
             known.runs_since = 0.0  # else all of a long time would be listed once there are some again
             return []
-        since = (known.runs_since or self._api.now() - FIRST) - OVERLAP
+        pushed = [float(at) for branch in unopened if (at := self._pushed.last(repo.name, branch).get("at"))]
+        since = (known.runs_since or min([self._api.now() - FIRST, *pushed])) - OVERLAP
         query = {"order_by": "updated_at", "sort": "desc", "updated_after": written(since)}
         listed = self._api.list(repo.name, f"{project(repo.name)}/pipelines", **query)
         known.runs_since = max([instant(one["updated_at"]) for one in listed], default=since + OVERLAP)

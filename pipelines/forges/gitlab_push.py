@@ -35,7 +35,9 @@ class Opening:
         repo, branch = change.repo, change.branch
         try:
             found = self._found(change)
-            if not found and not opened:  # before it is pushed: killed in between, the branch is told all the same
+            aside = self._pushed.unopened(repo.name, branch).get(branch, {})
+            if not found and not opened and aside.get("commit") != commit:
+                # Before it is pushed: killed in between, the branch is told all the same.
                 self._pushed.set_aside(repo.name, branch, {"commit": commit, "digest": change.digest})
             self._branches.push(repo, repo.source, commit, branch)
             if new := self._pushed.last(repo.name, branch).get("commit") != commit:

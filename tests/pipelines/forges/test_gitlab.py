@@ -171,6 +171,15 @@ def test_a_branch_first_and_the_request_when_it_is_green(site: Site) -> None:
     assert site.one().touched
 
 
+def test_a_branch_that_was_green_long_before_it_is_looked_at(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.forges.gitlab_look.FIRST", -3600.0)
+    site.push(site.change(), opened=False)
+    site.double.pipeline(NAME, BRANCH, "success")
+    assert site.one().ci == "passed"
+    site.push(site.change(), opened=False)
+    assert site.one().ci == "passed", "pushed again, it is no other"
+
+
 def test_what_people_changed_stays(site: Site) -> None:
     text = replace(TEXT, labels=("umbau", "old"), draft=True)
     site.push(site.change(), text)
