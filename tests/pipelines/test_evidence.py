@@ -15,6 +15,7 @@ from operators.data import Edit, Outcome, Shard, Verdict
 from operators.evidence import Evidence
 from operators.workspace import Workspace
 from pipelines.data import Recipe, Task
+from pipelines.gather import _free
 from pipelines.report import outcome_text
 from pipelines.work import Kit, work
 from tests.conftest import Checkout
@@ -146,3 +147,16 @@ def test_an_outcome_knows_what_its_evidence_cost() -> None:
     tried = tuple(Verdict(Edit({}, tokens_in=10, tokens_out=1, cached=1)) for _ in range(2))
     found = Outcome(shard, (Verdict(Edit({}, tokens_in=5), evidence=tried), Verdict(Edit({}, tokens_in=1))))
     assert (found.tokens, found.cached) == ((26, 2), 2)
+
+
+@pytest.mark.parametrize(
+    ("path", "free"),
+    [
+        ("tests/umbau/test_a.py", True),
+        ("tests/test_a.py", True),
+        ("tests/test_app.py", False),
+        ("app/first.py/test_a.py", False),
+    ],
+)
+def test_a_kept_test_takes_no_files_place(path: str, free: bool) -> None:
+    assert _free(path, FILES) is free
