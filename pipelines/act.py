@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from operators.data import Finding
 from pipelines.carry import carried
@@ -139,7 +140,7 @@ def _publish(desk: Desk, change: Change, seen: Seen, action: Action, notes: Note
     text = describe(desk.job, change, load=desk.busy, asked=asked, comments=True)
     if request and action.verb == "rebase" and (desk.forge.rebase(request) or not seen.moved):
         if last := notes.last(request.head):
-            notes.pushing(change.whole, request.digest, replace(last, base=change.repo.commit))
+            notes.pushed(replace(last, base=change.repo.commit))
         return request
     opened = action.verb == "open" or desk.job.rollout.open_when == "at_once" or (request and request.state == "open")
     if request and action.verb == "open":
@@ -155,20 +156,25 @@ def _publish(desk: Desk, change: Change, seen: Seen, action: Action, notes: Note
     push = Pushed(own, head, change.repo.commit, wishes(change, desk.store))
     notes.pushing(change.whole, change.digest, push)
     try:
-        return desk.forge.push(change, head, text, opened=bool(opened))
+        made = desk.forge.push(change, head, text, opened=bool(opened))
     except NotPushed:
         notes.refused(push)
         raise
+    notes.pushed(push)
+    return made
 
 
 def _carried(desk: Desk, change: Change, seen: Seen, own: str, notes: Notes) -> str | None:
     """Return our own commit, or one on top of it with what somebody else pushed and Umbau was told to keep."""
-    request, last = seen.request, notes.last(seen.request.head if seen.request else "")
-    if not request or not seen.adopted or (last and request.head == last.own):
+    request = seen.request
+    if not request or not seen.adopted:
         return own
     theirs = desk.forge.fetch(request, change.repo)
     if theirs != request.head:
         raise NotPushed(f"{request.branch} of {request.repo} was pushed to meanwhile: it is looked at again")
+    last = notes.beneath(theirs, Path(change.repo.mirror))
+    if last and theirs == last.own:
+        return own
     head = carried(change.repo, last.own, theirs, own, desk.by) if last else None
     if head is None:
         notes.part(request.head, change.digest)

@@ -7,12 +7,14 @@ does what is missing, and nothing twice.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
+from operators.proc import GitError, git
 from pipelines.forge import Forge, Place, Request
 from pipelines.store import Store
 
-PUSHES = 2  # that are remembered: the last may not have reached the forge
+PUSHES = 5  # that are remembered, while it is not known which of them got there
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +45,31 @@ class Notes:
         return self.store.fact(f"pushed {self.name} {digest}") or ()
 
     def last(self, head: str = "") -> Pushed | None:
-        """Return what was pushed last, as far as that is known: of the last pushes the one that the branch holds."""
-        known = [Pushed(**one) for one in self.store.recall(f"pushes {self.name}") or ()]
-        return next((one for one in known if one.head == head), known[0] if known else None)
+        """Return what Umbau pushed last, as far as it is known to have got there: the branch holds `head`."""
+        known = self._pushes()
+        return next((one for one in known if one.head == head), known[-1] if known else None)
+
+    def beneath(self, head: str, mirror: Path) -> Pushed | None:
+        """Return what of Umbau's somebody else went on from; the mirror has what the branch holds, `head`."""
+        return next((one for one in self._pushes() if _grown(mirror, one.head, head)), self.last(head))
 
     def pushing(self, files: Iterable[str], digest: str, push: Pushed) -> None:
-        """Note what is about to be pushed."""
+        """Note what is about to be pushed. Until it is noted that it was, nobody knows what the branch holds."""
         self.store.keep(f"pushed {self.name} {digest}", sorted(files))
-        known = [one for one in self.store.recall(f"pushes {self.name}") or () if one["head"] != push.head]
-        told = {"own": push.own, "head": push.head, "base": push.base, "wishes": list(push.wishes)}
-        self.store.remember(f"pushes {self.name}", [told, *known][:PUSHES])
+        self._note([push, *(one for one in self._pushes() if one.head != push.head)])
+
+    def pushed(self, push: Pushed) -> None:
+        self._note([push])
 
     def refused(self, push: Pushed) -> None:
         """Note that it was not pushed after all."""
-        known = [one for one in self.store.recall(f"pushes {self.name}") or () if one["head"] != push.head]
-        self.store.remember(f"pushes {self.name}", known)
+        self._note([one for one in self._pushes() if one.head != push.head])
+
+    def _pushes(self) -> list[Pushed]:
+        return [Pushed(**one) for one in self.store.recall(f"pushes {self.name}") or ()]
+
+    def _note(self, pushes: Iterable[Pushed]) -> None:
+        self.store.remember(f"pushes {self.name}", [asdict(one) for one in pushes][:PUSHES])
 
     @property
     def closed(self) -> bool:
@@ -134,3 +146,12 @@ class Notes:
     def stand(self, digest: str, change: str) -> None:
         if self.stands_for(digest) != change:
             self.store.remember(f"stands {self.name}", {"pushed": digest, "for": change})
+
+
+def _grown(mirror: Path, commit: str, head: str) -> bool:
+    """Say whether `head` has grown from a commit."""
+    try:
+        git(mirror, "merge-base", "--is-ancestor", commit, head)
+    except GitError:
+        return False
+    return True
