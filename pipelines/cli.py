@@ -74,8 +74,10 @@ def validate(job: JobArgument, json: Json = False) -> None:
     """Check a job file, its patterns, templates, codemods and plugins."""
     with told():
         from pipelines.recipe import recipe
+        from pipelines.signing import committer
 
         spec, file = job_of(job, None)
+        committer(spec.merge_request)
         reply = recipe(spec, file).reply
         left = "" if any(check.honest for check in spec.checks) else ", without `honest`: edits may weaken tests"
         good = f"{file} is good: {len(spec.steps)} steps, {len(spec.checks)} checks{left}"
@@ -137,7 +139,9 @@ def run(job: JobArgument, repo: Repos = None, address: Address = "", json: Json 
     """Plan, run, gather and open merge requests; run again, it does what is missing."""
     with told(), driving(job, repo, quiet=json) as driver:
         from pipelines.driver import alone
+        from pipelines.signing import committer
 
+        committer(driver.job.merge_request)  # before hours of work, which nobody could commit
         with alone(driver.home, driver.job.name):
             found = driver.plan()
             driver.adopt(found)
