@@ -53,15 +53,18 @@ def test_a_base_that_moved_is_looked_at_alone(two: tuple[World, Checkout]) -> No
     assert len(driver.latest().planned) == len(before.planned) + 1
 
 
-def test_nothing_is_opened_before_all_are_looked_at(two: tuple[World, Checkout]) -> None:
-    world, shop = two  # noqa: F811
-    opened = world.states()
-    shop.commit({"till/more.py": "m = 1\n"})
-    said = tick(world.driver(), Lanes(), {"shop"})
-    assert world.states() == opened
-    assert "nothing to do" in said
-    tick(world.driver(), Lanes())
-    assert len(world.states()) == len(opened) + 1
+def test_nothing_is_opened_before_all_are_looked_at(pair: tuple[World, Checkout]) -> None:  # noqa: F811
+    world, shop = pair  # noqa: F811
+    shop.commit({"check.sh": "exit 0\n"})
+    world.settings["rollout"] = {"max_open": 2}
+    world.tick()
+    assert world.states() == {"a": "open", "b": "open"}
+    world.settings["rollout"] = {}
+    driver = world.driver()
+    _, tended = driver.tend(driver.look({"shop"}), Lanes(), part=True)
+    assert [one.action.why for one in tended] == ["opened when all repositories are looked at"]
+    tick(driver, Lanes())
+    assert world.states() == {"a": "open", "b": "open", "shop": "open"}
 
 
 def test_what_is_open_is_looked_after(two: tuple[World, Checkout]) -> None:
