@@ -14,8 +14,9 @@ from github.GithubException import GithubException
 from github.Repository import Repository
 
 from pipelines.credentials import api_of
+from pipelines.describe import plain
 from pipelines.forge import ForgeError
-from pipelines.forges.remote import Turnstile, refusal
+from pipelines.forges.remote import Turnstile
 from pipelines.publishing import GitHub
 
 T = TypeVar("T")
@@ -23,6 +24,7 @@ T = TypeVar("T")
 TIMEOUT = 30  # seconds that GitHub may be silent; it ends requests itself after 10
 TRIES = 3  # of what failed on its way or inside GitHub
 PATIENCE = 900.0  # seconds that one call may be made to wait by limits; what takes longer is left to the next tick
+SAID = 400  # characters of what GitHub says that are told
 PAUSE = 60.0  # seconds after a secondary limit that names none, doubled each time: GitHub's "best practices" for REST
 # OSError: `requests` raises nothing else. The others are PyGithub's for answers that are not what GitHub sends.
 _FAULTS = (GithubException, OSError, ValueError, LookupError, TypeError, AssertionError, RuntimeError)
@@ -150,7 +152,7 @@ class Client:
             return Unreachable(f"{what}: {self._settings.url} could not be asked ({type(error).__name__})")
         if not isinstance(error, GithubException):
             return ForgeError(f"{what}: what answered does not speak as GitHub does ({type(error).__name__})")
-        said = refusal(said_by(error))
+        said = brief(said_by(error))
         if error.status == 401:
             where = (
                 f"the App's key ({self._settings.app.key_from})" if self._settings.app else self._settings.token_from
@@ -175,6 +177,12 @@ def said_by(error: GithubException) -> str:
         for one in (errors if isinstance(errors, list) else [])
     ]
     return " - ".join([str(data.get("message") or error.status), *details])
+
+
+def brief(said: str) -> str:
+    """Return foreign words in one line that does nothing to a terminal."""
+    text = " ".join(plain(said).split())
+    return text if len(text) <= SAID else f"{text[:SAID]} ..."
 
 
 def fleeting(error: Exception) -> bool:
@@ -207,4 +215,4 @@ def lacking(headers: Mapping[str, str | int]) -> str:
     if named.get("x-github-sso", "").startswith("required"):
         return ": the token must be authorised for the organisation's single sign-on"
     needed = named.get("x-accepted-github-permissions") or named.get("x-accepted-oauth-scopes", "")
-    return f"; the token needs {refusal(needed)}" if needed.strip() else ""
+    return f"; the token needs {brief(needed)}" if needed.strip() else ""

@@ -13,17 +13,17 @@ from pipelines.forges.remote import Branches, mark
 from tests.conftest import Checkout
 from tests.pipelines.forges.github.conftest import PREFIX, START, World
 
+EACH = 100  # requests in each of two repositories
 
-@pytest.mark.parametrize("each", [2, pytest.param(100, marks=pytest.mark.slow)])
-def test_an_unchanged_tick_makes_five_calls_for_a_repository(
-    world: World, checkout: Callable[..., Checkout], each: int
-) -> None:
+
+@pytest.mark.slow
+def test_an_unchanged_tick_makes_five_calls_for_a_repository(world: World, checkout: Callable[..., Checkout]) -> None:
     other = f"acme/ledger{world.site.account}"
     world.site.new(other, checkout(START, "ledger").folder)
     repos = world.repo, world.resolved(other)
     branches = Branches(world.memory, world.access())
     for repo in repos:
-        for number in range(each):
+        for number in range(EACH):
             change = world.change(f"a = {number + 100}\n", f"{PREFIX}part{number}", repo)
             made = commit(repo, change.whole, "change")
             branches.push(repo, repo.source, made, change.branch)
@@ -32,7 +32,7 @@ def test_an_unchanged_tick_makes_five_calls_for_a_repository(
             world.site.person("umbau", "POST", f"/repos/{repo.name}/pulls", told)
             world.site.check(repo.name, made, "success")
     first = list(world.again().requests(PREFIX, repos))
-    assert len(first) == 2 * each
+    assert len(first) == 2 * EACH
     assert {(one.state, one.ci, one.touched, one.conflicts) for one in first} == {("open", "passed", False, False)}
     time.sleep(LAG + 1)
     list(world.again().requests(PREFIX, repos))  # what was new a moment ago is looked at once more

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pipelines.forge import Comment
 from pipelines.forges.github_ci import ended, printable, summed, tail
-from pipelines.forges.github_client import PAUSE, asked_to_wait, fleeting, lacking, said_by
+from pipelines.forges.github_client import PAUSE, asked_to_wait, brief, fleeting, lacking, said_by
 from pipelines.forges.github_known import Known, Listing, Pull, Review, approved, comments, later
 from pipelines.forges.github_open import late
 
@@ -75,6 +75,11 @@ def test_what_github_says_is_told_with_its_details() -> None:
     assert late("R head: invalid")
     assert late("A pull request already exists for a:b.")
     assert not late("No commits between main and b")
+
+
+def test_foreign_words_are_told_in_one_line() -> None:
+    assert brief("Resource\x1b[31m not\r\n found\u202e") == "Resource[31m not found"
+    assert len(brief("x" * 10_000)) < 500
 
 
 @pytest.mark.parametrize(
