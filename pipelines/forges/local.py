@@ -59,7 +59,8 @@ class LocalForge:
                 return self._request(record)
             # Killed after this, it is known that the branch is ours, whether it holds what it held or what it was to;
             # as long as it is not written that this was pushed, an approval is of what was there before.
-            self._note(replace(record, head=record.head if held == commit else held or record.head, intends=commit))
+            ours = record.head if held in {"", commit, text.replaces} else held
+            self._note(replace(record, head=ours, intends=commit))
             branches.push(repo, Path(change.repo.mirror), commit, change.branch, held)
             return self._request(self._save(done.after("push", text=commit) if record.head != commit else done))
 

@@ -19,7 +19,7 @@ from pipelines.tend import tend
 from tests.pipelines.scripted import ScriptedForge
 from tests.pipelines.test_tending import FILES, A, B, World
 
-SOME = 4  # calls that are tried in the fast suite
+SOME = 3  # calls that are tried in the fast suite
 TICKS = 4
 NAMES = (
     "carried",

@@ -11,8 +11,9 @@ from operators.chain import Chain
 from operators.data import Edit, Finding, Outcome, Shard, Span, Verdict
 from operators.proc import GitError
 from pipelines.comments import answer
+from pipelines.commit import commit
 from pipelines.data import Change, Dropped, Plan, Planned, Recipe, Repo
-from pipelines.forge import Description, Request
+from pipelines.forge import Description, NotPushed, Request
 from pipelines.forges.local import LocalForge
 from pipelines.forges.record import BOT
 from pipelines.gather import Gathered, gather
@@ -452,7 +453,7 @@ def test_what_does_not_hold_with_the_others_is_told(world: World) -> None:
     assert "newly failing" in told
 
 
-def dies(*args: object) -> None:
+def dies(*args: object, **given: object) -> None:
     raise KeyboardInterrupt
 
 
@@ -485,3 +486,23 @@ def test_a_later_request_of_a_group_is_closed_when_nothing_is_left_to_propose(wo
     world.tick()
     assert world.states() == {"a": "merged", "a.again": "closed", "a.again2": "closed", "b": "open"}
     assert verbs(world.tick()) == ["wait", "wait"]
+
+
+def test_what_somebody_pushed_is_replaced_if_just_that_commit_is_named(world: World, monkeypatch: Any) -> None:
+    world.tick()
+    repo = world.home / "forge" / "billing" / "repo.git"
+    world.made.git("push", "--quiet", "--force", str(repo), "main:umbau/j/a")
+    theirs = world.made.git("rev-parse", "main")
+    plan, gathered = world.plan(), world.gathered()
+    change, text = gathered.changes[0], Description("a", "b", "m")
+    made = commit(change.repo, change.whole, "m")
+    for other in ("", made[::-1]):
+        with pytest.raises(NotPushed, match="commits of somebody else"):
+            world.forge.push(change, made, replace(text, replaces=other))
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.forges.local.branches.push", dies)
+        with pytest.raises(KeyboardInterrupt):
+            world.forge.push(change, made, replace(text, replaces=theirs))
+    assert [one.touched for one in world.forge.requests("umbau/j/a", plan.repos)] == [True], "nothing was replaced yet"
+    world.forge.push(change, made, replace(text, replaces=theirs))
+    assert [(one.touched, one.head) for one in world.forge.requests("umbau/j/a", plan.repos)] == [(False, made)]
