@@ -15,6 +15,7 @@ from pipelines.data import Change, Repo
 from pipelines.errors import Refused
 from pipelines.forge import Description, Forge, ForgeError, NotPushed, Request
 from pipelines.neutral import line
+from pipelines.signing import UMBAU, Committer
 
 KEYS = ("repo", "branch", "state", "ci", "title", "url", "number", "approved", "conflicts", "touched", "draft")
 REVERTS = "revert/"  # before the branch of what is taken back
@@ -104,17 +105,19 @@ def commenting(text: str, key: str) -> Bulk:
     return Bulk("commented on", ("open",), lambda forge, request: forge.comment(request, text, key))
 
 
-def reverting(job: str, repos: Sequence[Repo]) -> Bulk:
+def reverting(job: str, repos: Sequence[Repo], by: Committer = UMBAU) -> Bulk:
     """`repos`: as they are now."""
     now = {repo.name: repo for repo in repos}
 
     def act(forge: Forge, request: Request) -> Request:
-        return _revert(job, now[request.repo], forge, request)
+        if request.repo not in now:
+            raise ForgeError(f"{request.repo} cannot be looked at today: umbau plan says why")
+        return _revert(job, now[request.repo], forge, request, by)
 
     return Bulk("taken back", ("merged",), act)
 
 
-def _revert(job: str, repo: Repo, forge: Forge, request: Request) -> Request:
+def _revert(job: str, repo: Repo, forge: Forge, request: Request, by: Committer) -> Request:
     """Open a request that takes back what a merged one changed, whatever came after it in the same files."""
     mirror = Path(repo.mirror)
     head = request.head if request.head and has(mirror, request.head) else forge.fetch(request, repo)
@@ -124,7 +127,7 @@ def _revert(job: str, repo: Repo, forge: Forge, request: Request) -> Request:
     base = git(mirror, "rev-parse", "--verify", f"{ours}^1").decode().strip()
     title = line(f"Revert: {request.title}")
     text = Description(title, f"Takes back {request.url}\n", f"{title}\n\nTakes back {request.url}\n")
-    made = carried(repo, head, base, repo.commit, message=text.message)
+    made = carried(repo, head, base, repo.commit, by, message=text.message)
     if made is None:
         raise ForgeError("conflicts with what was changed later: take it back by hand")
     whole = _changed(repo, made)

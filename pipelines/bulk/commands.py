@@ -72,8 +72,13 @@ def comment(
 def revert(job: JobArgument, where: Where = None, yes: Yes = False, json: Json = False) -> None:
     """Open, for each merged merge request of a job, one that takes it back."""
     from pipelines.bulk.acts import reverting
+    from pipelines.signing import committer
 
-    _do(job, where, yes, json, lambda driver, plan: reverting(driver.job.name, (driver.plan() if yes else plan).repos))
+    def bulk_of(driver: Driver, plan: Plan) -> Bulk:
+        now = driver.plan() if yes else plan
+        return reverting(driver.job.name, now.repos, committer(driver.job.merge_request))
+
+    _do(job, where, yes, json, bulk_of)
 
 
 def _do(job: str, where: list[str] | None, yes: bool, json: bool, bulk_of: Callable[[Driver, Plan], Bulk]) -> None:

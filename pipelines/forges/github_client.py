@@ -14,9 +14,9 @@ from github.GithubException import GithubException
 from github.Repository import Repository
 
 from pipelines.credentials import api_of
-from pipelines.describe import plain
 from pipelines.forge import ForgeError
 from pipelines.forges.remote import Turnstile
+from pipelines.neutral import plain
 from pipelines.publishing import GitHub
 
 T = TypeVar("T")
