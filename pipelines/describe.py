@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from operators.data import Covered, Finding, Outcome
+from pipelines.commands import VERBS
 from pipelines.data import Change, Dropped
 from pipelines.facts import VERSION, Facts, examples, facts
 from pipelines.forge import Description
@@ -26,15 +27,6 @@ LIST = 4500  # of a list of files, proofs or shards
 MISSED = 20  # places of statements, in a file, that no test executes
 TRAILER = 1000
 UNSANDBOXED = "Commands of the job and the repository's tests ran without a sandbox."
-COMMANDS = {
-    "retry": "try again",
-    "rebase": "bring it to where its base branch is now",
-    "continue": "go on, though somebody else has pushed to the branch",
-    "stop": "leave it alone",
-    "close": "close it",
-    "explain": "say why this edit, and which proof there is of it",
-    "apply-to-all INSTRUCTION": "make it a rule for all requests of the job, once one of its maintainers confirms that",
-}
 
 _TRAILER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*): *(.*)")
 _OURS = re.compile(r"umbau-.*|generated-by", re.I)
@@ -190,7 +182,7 @@ def _owners(job: Job, owned: Owners, paths: Sequence[str]) -> str:
 
 
 def _commands() -> str:
-    told = [f"`/umbau {command}`: {what}" for command, what in COMMANDS.items()]
+    told = [f"`/umbau {verb}`: {what}" for verb, what in VERBS.items()]
     return f"## Talk to Umbau\n\nIn a comment, if you may push to this repository:\n\n{_listed(told)}"
 
 

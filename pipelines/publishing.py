@@ -14,9 +14,10 @@ from pipelines.strict import Short, Strict
 Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]
 User = Annotated[str, Field(pattern=r"^[\w][\w.-]*$", max_length=255)]
 """A user's name on the forge, without `@`."""
+_TIME = r"([01]\d|2[0-3]):[0-5]\d"
 Window = Annotated[
     str,
-    Field(pattern=r"^(mon|tue|wed|thu|fri|sat|sun)(-(mon|tue|wed|thu|fri|sat|sun))? \d\d:\d\d-\d\d:\d\d$"),
+    Field(pattern=rf"^(mon|tue|wed|thu|fri|sat|sun)(-(mon|tue|wed|thu|fri|sat|sun))? {_TIME}-{_TIME}$"),
 ]
 
 
