@@ -60,8 +60,8 @@ class Pinned:
         run = apart(after, self.command, self.timeout, [path], self.edit)
         timeout = PATIENCE + 5 * (time.monotonic() - began)
         if amiss(run):
-            same = not amiss(self._run(after, path))
-            return Ruling((Finding("pinned", UNSTEADY) if same else Finding(DIFFERS, _shown(run)),))
+            unsteady = not amiss(self._run(after, path)) or amiss(self._run(ws, path))
+            return Ruling((Finding("pinned", UNSTEADY) if unsteady else Finding(DIFFERS, _shown(run)),))
         executed = gained(self.seen, traced(after, self.edit, run))
         if not any(one.generated for one in executed):
             return Ruling((Finding("pinned", f"it executes nothing that is in question: {self._left(ws, executed)}"),))

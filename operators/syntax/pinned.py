@@ -35,8 +35,21 @@ _NAMES: dict[str, tuple[str, ...]] = {
         *("time.time", "time.monotonic", "time.perf_counter", "random", "uuid", "secrets", "id", "hash"),
         *(f"datetime.{name}" for name in ("datetime.now", "datetime.utcnow", "datetime.today", "date.today")),
     ),
-    "surroundings": ("os.environ", "os.getenv", "os.getcwd", "platform", "locale", "sys.argv", "sys.version_info"),
+    "surroundings": (
+        "os.environ",
+        "os.getenv",
+        "os.getcwd",
+        "platform",
+        "locale",
+        "sys.argv",
+        "sys.modules",
+        "sys.path",
+    ),
     "text": ("inspect", "ast", "linecache", "tokenize", "dis"),
+}
+_INNARDS = {
+    *("__code__", "__globals__", "__closure__", "__dict__", "__builtins__", "__subclasses__", "__file__", "__spec__"),
+    *("__loader__", "__defaults__", "__kwdefaults__", "__traceback__"),
 }
 _WRITES = {"write_text", "write_bytes", "mkdir", "touch", "unlink", "rmdir", "rename", "symlink_to", "open", "chmod"}
 
@@ -86,8 +99,8 @@ def _uses(code: Code) -> Iterator[honest.Fault]:
         match spot.node:
             case ast.Attribute(_, name) if spot.called and name in _WRITES:
                 yield spot.line, f"`{name}()` is called: {WHY['write']}"
-            case ast.Name("__file__"):
-                yield spot.line, f"`__file__` is used: {WHY['surroundings']}"
+            case ast.Name(name) | ast.Attribute(_, name) | ast.Constant(str(name)) if name in _INNARDS:
+                yield spot.line, f"`{name}` is used: {WHY['text']}"
             case ast.Attribute(value, _, ast.Store() | ast.Del()) if code.dotted(value, spot.own):
                 yield spot.line, f"`{ast.unparse(spot.node)}` is set: {honest.WHY['patching']}"
             case ast.Call(ast.Name("setattr" | "delattr"), [value, *_]) if code.dotted(value, spot.own):
