@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from operators.data import Covered, Edit, Finding, Outcome, Shard, Verdict
+from pipelines.commands import VERBS
 from pipelines.data import Change, Dropped, Repo
-from pipelines.describe import COMMANDS, describe, rehearse
+from pipelines.describe import describe, rehearse
 from pipelines.facts import Facts
 from pipelines.forge import Description
 from pipelines.job import Job
@@ -223,9 +224,9 @@ def test_commands_are_told_where_they_are_heard() -> None:
     assert "/umbau" not in text(change_).body
     body = describe(job(), change_, owned=Owners(), comments=True).body
     assert [line.partition(":")[0] for line in body.splitlines() if line.startswith("- `/umbau ")] == [
-        f"- `/umbau {name}`" for name in COMMANDS
+        f"- `/umbau {name}`" for name in VERBS
     ]
-    assert [name.split()[0] for name in COMMANDS] == [
+    assert [name.split()[0] for name in VERBS] == [
         *("retry", "rebase", "continue", "stop", "close", "explain", "apply-to-all")
     ]
     assert not [line for line in body.splitlines() if line.startswith("/")], "none of them is given"
