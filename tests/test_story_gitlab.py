@@ -78,8 +78,9 @@ def model(request: dict[str, Any]) -> str:
     assert found
     name = "name.strip()" if "must be stripped" in told else "name"
     name = f"{name}.upper()" if "louder" in told else name
-    lines = re.findall(r"    return hello\([\w.()]*\)(?=\s)", "\n".join(said))
-    return f"{found[1]}\n<<<<<<< SEARCH\n{lines[-1]}\n=======\n    return hello({name})\n>>>>>>> REPLACE\n"
+    last, rest = re.findall(r"^    return hello\(([\w.()]*)\)(.*)$", "\n".join(said), re.M)[-1]
+    old, new = (f"    return hello({argument}){rest}" for argument in (last, name))
+    return f"{found[1]}\n<<<<<<< SEARCH\n{old}\n=======\n{new}\n>>>>>>> REPLACE\n"
 
 
 @dataclass
