@@ -148,17 +148,22 @@ def _sections(job: Job, change: Change) -> Iterator[str]:
 
 
 def _tested(one: Covered) -> str:
-    return f"{len(one.statements) - len(one.missed)} of {len(one.statements)} in {code(one.path)}"
+    alone = f"; {_lines(one.generated)} by generated tests only" if one.generated else ""
+    return f"{len(one.statements) - len(one.missed)} of {len(one.statements)} in {code(one.path)}{alone}"
+
+
+def _lines(spans: Sequence[tuple[int, int]]) -> str:
+    lines = ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in spans[:MISSED])
+    more = f" and {len(spans) - MISSED} more" if len(spans) > MISSED else ""
+    several = len(spans) > 1 or spans[0][0] != spans[0][1]
+    return f"line{'s' * several} {lines}{more}"
 
 
 def _first(change: Change) -> Iterator[str]:
     """Yield what a reviewer should look at first."""
     for one in _bare(change.covered):
         if missed := one.missed:
-            lines = ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in missed[:MISSED])
-            more = f" and {len(missed) - MISSED} more" if len(missed) > MISSED else ""
-            several = len(missed) > 1 or missed[0][0] != missed[0][1]
-            yield f"{code(one.path)}: no passing test executes line{'s' * several} {lines}{more}"
+            yield f"{code(one.path)}: no passing test executes {_lines(missed)}"
     for part in sorted(change.parts, key=lambda part: -len(part.verdicts)):
         if len(part.verdicts) > 1:
             yield f"{code(part.shard.name)} took {len(part.verdicts)} attempts"

@@ -53,6 +53,11 @@ class Tests:
         run = self._run(ws)
         if why := unfit(run, bool(PYTEST.search(self.command))):
             raise BaseBroken(f"{brief(self.command)} {why}:\n{run.out.strip()[-SHOWN:]}")
+        if not run.told and self.covered:
+            raise BaseBroken(
+                f"{brief(self.command)} writes no report, so nobody knows what it executes: `covered` needs pytest or "
+                "`python -m umbau_unittest`"
+            )
         if not run.told:
             return {"code": run.code, "results": None}
         again = self._run(ws, Asked(trace="all")).told or Told({})

@@ -173,7 +173,7 @@ def test_a_reviewer_is_told_where_to_look_first() -> None:
     three = (Finding("tests", "no"), Finding("tests", "no"))
     covered = (
         Covered("app/a.py", ((1, 1, True), (3, 4, False), (7, 7, False))),
-        Covered("app/b.py", ((1, 1, True),)),
+        Covered("app/b.py", ((1, 1, True), (4, 4, True)), ((4, 4),)),
         Covered("app/c.py", ((9, 9, False),)),
         Covered("app/d.py", ()),
     )
@@ -194,7 +194,8 @@ def test_a_reviewer_is_told_where_to_look_first() -> None:
         "- `app/a.py` took 2 attempts",
         "- `app/x.py` is left out",
     ]
-    assert "passing tests execute\n\n- 1 of 3 in `app/a.py`\n- 0 of 1 in `app/c.py`\n- 1 of 1 in `app/b.py`\n\n" in body
+    tested = "- 1 of 3 in `app/a.py`\n- 0 of 1 in `app/c.py`\n- 2 of 2 in `app/b.py`; line 4 by generated tests only"
+    assert f"passing tests execute\n\n{tested}\n\n" in body
 
 
 def test_what_stands_where() -> None:

@@ -213,6 +213,11 @@ def test_a_base_that_cannot_be_tested_is_an_error_of_ours(
     assert told in str(error.value)
 
 
+def test_a_share_of_coverage_needs_a_report(workspace: MakeWorkspace) -> None:
+    with pytest.raises(BaseBroken, match="`covered` needs pytest or `python -m umbau_unittest`"):
+        Check("python -c 'import app'", covered=0.5).baseline(workspace(FILES))
+
+
 def test_a_runner_that_is_not_installed_is_an_error_of_ours(workspace: MakeWorkspace) -> None:
     with pytest.raises(NoCommand):
         Check("no-such-runner").baseline(workspace(FILES))
