@@ -46,9 +46,11 @@ def test_what_takes_back_is_nobodys_but_peoples(world: World) -> None:
     world.tick()
     do(world, merging())
     repos = world.look()[0].repos
-    assert do(world, reverting("j", repos)) == ["taken back", "taken back"]
+    assert do(world, reverting(world.job, repos)) == ["taken back", "taken back"]
     world.edits["a/x.py"] = world.edits["a/y.py"] = ""
     world.tick()
     assert world.forge.kept["billing", "revert/umbau/j/a"].state == "open"
     world.look()
-    assert do(world, reverting("j", ())) == ["billing cannot be looked at today: umbau plan says why"] * 2
+    assert do(world, reverting(world.job, ())) == [
+        "is not among the repositories of the job today: umbau plan j says why"
+    ] * 2
