@@ -39,7 +39,7 @@ class Opening:
             if not found and not opened and aside.get("commit") != commit:
                 # Before it is pushed: killed in between, the branch is told all the same.
                 self._pushed.set_aside(repo.name, branch, {"commit": commit, "digest": change.digest})
-            self._branches.push(repo, repo.source, commit, branch)
+            self._branches.push(repo, repo.source, commit, branch, text.replaces)
             if new := self._pushed.last(repo.name, branch).get("commit") != commit:
                 self._pushed.note(repo.name, branch, commit=commit, at=self._api.now(), rebasing="")
             if not found and not opened:

@@ -37,14 +37,15 @@ class Branches:
     def __init__(self, memory: Memory, access: Access) -> None:
         self._memory, self._access = memory, access
 
-    def push(self, repo: Repo, url: str, commit: str, branch: str) -> None:
-        """Make the remote branch hold a commit of the mirror; what it holds already is not pushed again. Raises
-        NotPushed, and GitError when another try may help."""
+    def push(self, repo: Repo, url: str, commit: str, branch: str, replaces: str = "") -> None:
+        """Make the remote branch hold a commit of the mirror; what it holds already is not pushed again. `replaces`: a
+        commit of somebody else that it may hold all the same. Raises NotPushed, and GitError when another try may
+        help."""
         wanted, ref = checked(commit.encode()), f"refs/heads/{branch}"
         if not _BRANCH.fullmatch(branch) or branch == repo.branch:
             raise NotPushed(f"{branch!r} is no branch that may be pushed to")
         held = self._held(url, branch)
-        if held not in {"", wanted} and not self.ours(repo.name, branch, held):
+        if held not in {"", wanted, replaces} and not self.ours(repo.name, branch, held):
             raise NotPushed(f"{branch} of {repo.name} holds commits of somebody else")
         # Before it is pushed: killed in between, it is known whose commit that is.
         self._memory.keep(_ours(repo.name, branch, wanted), True)
