@@ -30,7 +30,8 @@ UPDATES = 10  # times, a second apart, that it is looked whether GitHub has merg
 
 
 class GitHubForge:
-    """Pull requests of one account on one site. `home` holds whose turn it is to write, for all processes."""
+    """Pull requests of one account on one site. `home` holds whose turn it is to write, for all processes;
+    `pace`: seconds between two writes."""
 
     def __init__(
         self,
@@ -39,9 +40,11 @@ class GitHubForge:
         access: Callable[[], Access],
         memory: Memory,
         home: Path,
+        *,
+        pace: float = 1.0,
     ) -> None:
         self._site = settings.url.rstrip("/")
-        self._client = Client(settings, token, home / "turns")
+        self._client = Client(settings, token, home / "turns", pace)
         self._lookup = Lookup(self._client)
         self._branches = partial(_branches, memory, access)
         self._ledger = Ledger(memory, self._branches, self._site)
