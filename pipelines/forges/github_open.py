@@ -44,7 +44,7 @@ class Opener:
         pushed = replace(last, commits=same, digest=change.digest, title=text.title)
         pushed = replace(pushed, squash=text.squash, delete_branch=text.delete_branch, done=not opened)
         self._ledger.note(repo.name, branch, pushed)  # killed after this, it is known that there is more to do
-        self._branches().push(repo, repo.source, commit, branch)
+        self._branches().push(repo, repo.source, commit, branch, text.replaces)
         if not opened:
             return None
         pull = found or self._open(repository, change, text)
