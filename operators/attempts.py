@@ -26,6 +26,8 @@ KINDS = {
 }
 BUDGETS = {"reply": 2, "syntax": 2, "scope": 2, "command": 2, "tests": 4}
 """Faults of one kind in a row after which talking on is of no use. Those of a job's own checks have none."""
+ASKED = frozenset({"review", "ci"})
+"""What comes from outside, after an edit was accepted: each is a new task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,9 @@ class Turn:
 
 
 def kind_of(verdict: Verdict) -> str:
-    """Return the kind of fault that was found, by its judge; "" when there is none."""
-    judge = verdict.findings[0].judge if verdict.findings else ""
+    """Return the kind of fault that was found, by its judge; "" when there is none. What was asked for comes first."""
+    judges = [finding.judge for finding in verdict.findings]
+    judge = next((one for one in judges if one in ASKED), judges[0] if judges else "")
     return KINDS.get(judge, judge)
 
 
@@ -48,14 +51,14 @@ def plan(past: Sequence[Verdict], *, other: bool) -> Turn | None:
     """Return how to ask after `past`, None when enough was tried. `other`: the job names a second model.
 
     When the budget of a kind is used up there is a fresh start, then one with the other model, then an end. What a
-    reviewer asked for is a new task: it has budgets of its own, and a fresh start keeps it.
+    reviewer asked for, or a failed pipeline, is a new task: it has budgets of its own, and a fresh start keeps it.
     """
     begin: tuple[Verdict, ...] = ()
     shown, last, row, starts = begin, "", 0, 0
     for verdict in past:
         kind = kind_of(verdict)
         shown, last, row = (*shown, verdict), kind, row + 1 if kind == last else 1
-        if kind == "review":
+        if kind in ASKED:
             begin, starts = (verdict,), 0
         elif row >= BUDGETS.get(kind, math.inf):
             shown, last, starts = begin, "", starts + 1

@@ -117,8 +117,9 @@ def plan_text(plan: Plan, *, all_files: bool) -> Iterator[str]:
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
     for one in plan.planned:
         groups[one.shard.repo, one.branch].append(one.shard.name)
+    away = {one.repo for one in plan.left_out if not one.path}
     yield (
-        counted(len(plan.repos), "repository", "repositories")
+        counted(sum(repo.name not in away for repo in plan.repos), "repository", "repositories")
         + ", "
         + ", ".join(
             [

@@ -179,7 +179,9 @@ class Town:
 
 
 @pytest.fixture
-def town(tmp_path: Path, home: Path, checkout: Callable[..., Checkout], monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
+def town(
+    tmp_path: Path, home: Path, checkout: Callable[..., Checkout], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Town]:
     monkeypatch.setenv("GITLAB_TOKEN", SECRET)
     with GitLabDouble(tmp_path / "gitlab") as double, Endpoint(script=model) as endpoint:
         job = tmp_path / "job" / "greet.yaml"

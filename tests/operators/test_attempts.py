@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.attempts import BUDGETS, KINDS, kind_of, plan
+from operators.attempts import ASKED, BUDGETS, KINDS, kind_of, plan
 from operators.data import Edit, Finding, Verdict
 
 JUDGES = {"r": "reply", "p": "parses", "i": "inside", "k": "keeps", "c": "command", "t": "tests", "o": "own.Check"}
-JUDGES |= {"R": "review"}
+JUDGES |= {"R": "review", "C": "ci"}
 
 
 def past_of(word: str) -> tuple[Verdict, ...]:
@@ -48,6 +48,8 @@ def past_of(word: str) -> tuple[Verdict, ...]:
         ("rrrrr.R", "r.R", False),
         ("r.RtR", "r.RtR", False),
         ("rrRr", "Rr", False),
+        (".Crr", "C", False),  # what a pipeline needs as well
+        (".C.Rrr", "R", False),
     ],
 )
 def test_what_comes_next(word: str, shown: str | None, other: bool) -> None:
@@ -80,7 +82,7 @@ def test_no_kind_is_talked_about_beyond_its_budget(word: str, other: bool) -> No
 def test_what_is_shown_ends_with_what_was_tried_last_unless_it_begins_anew(word: str) -> None:
     past = past_of(word)
     turn = plan(past, other=True)
-    if turn and turn.shown and kind_of(turn.shown[-1]) != "review":
+    if turn and turn.shown and kind_of(turn.shown[-1]) not in ASKED:
         assert turn.shown[-1] is past[-1]
         assert turn.shown[1:] == past[len(past) - len(turn.shown) + 1 :], "nothing is left out on the way"
 
@@ -96,6 +98,12 @@ def test_it_comes_to_an_end(word: str, other: bool) -> None:
             break
         starts += number > 0 and not turn.shown
     assert starts <= 1 + other
+
+
+def test_what_was_asked_for_before_a_base_moved_is_one_task() -> None:
+    asked = Verdict(Edit({}), (Finding("own.Check", "wrong"), Finding("ci", "red"), Finding("review", "louder")))
+    turn = plan((asked, *past_of("rr")), other=False)
+    assert turn and turn.shown == (asked,)
 
 
 def test_every_kind_has_a_budget() -> None:
