@@ -61,11 +61,6 @@ class GitHubForge:
         who = f"app/{login.removesuffix('[bot]')}" if login.endswith("[bot]") else login
         return f"{self._site}/pulls?q={quote(f'is:pr author:{who}')}"
 
-    @property
-    def notes(self) -> Sequence[str]:
-        """What requests do not have though it was asked for: labels, reviewers and so on that GitHub refused."""
-        return tuple(self._opener.notes)
-
     def requests(self, prefix: str, repos: Sequence[Repo]) -> Iterator[Request]:
         """Yield the requests of the repositories, one after another. One that cannot be asked is in `trouble`; then
         what is remembered of it is told. Of each, five listings are asked for, and details of what has changed."""
@@ -158,7 +153,7 @@ class GitHubForge:
         repository = self._client.repository(request.repo)
         left = self._opener.ask(repository, request.repo, request.number, reviewers, request.reviewers)
         if left:
-            raise ForgeError(self._opener.notes[-1])
+            raise ForgeError(f"{request.url} has no {'; no '.join(left)}")
 
     def may_write(self, request: Request, author: str) -> bool:
         """Raises ForgeError."""
