@@ -39,11 +39,12 @@ def test_open_failed_repaired_reviewed_pushed_to_continued_conflicted_regenerate
 
     site.check(name, opened.head)
     assert world.request().ci == "pending"
-    out = {"title": "1 failed", "summary": "test_a: assert 10 == 1", "annotations": []}
+    note = {"path": APP, "start_line": 1, "end_line": 1, "annotation_level": "failure", "message": "10 is not 1"}
+    out = {"title": "1 failed", "summary": "test_a: assert 10 == 1", "annotations": [note]}
     site.check(name, opened.head, "failure", output=out)
     failed = world.request()
     assert failed.ci == "failed"
-    assert "assert 10 == 1" in world.forge.log(failed)
+    assert world.forge.log(failed).endswith("test_a: assert 10 == 1\napp.py:1: 10 is not 1")
 
     repaired = world.push(world.change("a = 1  # one\n"))
     assert (repaired.number, repaired.head != opened.head) == (1, True)
