@@ -38,13 +38,12 @@ from tests.test_story_gitlab import FILES, GREET, WISH, model
 emulator, description, site = conftest.emulator, conftest.description, conftest.site
 
 SECRET = "ghp_SehrGeheim9876"
-BILLING, WIKI, OLD, QUIET = "acme/greet-billing", "acme/greet-wiki", "acme/greet-old", "acme/greet-quiet"
 BRANCH = "umbau/greet/app"
 JOB = """\
 name: greet
 description: Every greeting names whom it greets.
 forge: {{github: "{github}"}}
-repos: [{{github: {{owner: acme, include: ["*/greet-*"]}}}}]
+repos: [{{github: {{owner: acme, include: ["{prefix}-*"]}}}}]
 select: {{files: ["app/*.py"], contains: 'hello\\(\\)'}}
 steps:
   - rewrite:
@@ -72,12 +71,30 @@ class Town:
     site: Site
     home: Path
     job: Path
+    prefix: str
+    """Of the names of its repositories: tests share an emulator."""
     printed: list[str] = field(default_factory=list)
 
     def populate(self, checkout: Callable[..., Checkout]) -> None:
-        for name, files in ((BILLING, FILES), (WIKI, FILES), (OLD, FILES), (QUIET, {**FILES, ".umbauignore": ""})):
-            self.site.new(name, checkout(files, f"source-{name.rpartition('/')[2]}").folder)
-        self.site.person("acme", "PATCH", f"/repos/{OLD}", {"archived": True})
+        for repo, more in ((self.billing, {}), (self.wiki, {}), (self.old, {}), (self.quiet, {".umbauignore": ""})):
+            self.site.new(repo, checkout({**FILES, **more}, f"source-{repo.rpartition('-')[2]}").folder)
+        self.site.person("acme", "PATCH", f"/repos/{self.old}", {"archived": True})
+
+    @property
+    def billing(self) -> str:
+        return f"{self.prefix}-billing"
+
+    @property
+    def wiki(self) -> str:
+        return f"{self.prefix}-wiki"
+
+    @property
+    def old(self) -> str:
+        return f"{self.prefix}-old"
+
+    @property
+    def quiet(self) -> str:
+        return f"{self.prefix}-quiet"
 
     # What Umbau does.
 
@@ -102,24 +119,25 @@ class Town:
             _, tended = driver.tend(plan, InProcess())
             troubles = [one.trouble for one in tended if one.trouble] + list(plan.trouble.values())
             assert not troubles
-            return ", ".join(f"{one.action.verb}: {one.action.why}" for one in tended if one.repo == BILLING)
+            return ", ".join(f"{one.action.verb}: {one.action.why}" for one in tended if one.repo == self.billing)
 
     # What there is on GitHub.
 
-    def pull(self, repo: str = BILLING) -> dict[str, Any]:
-        return self.site.pull(repo, 1)
+    def pull(self) -> dict[str, Any]:
+        return self.site.pull(self.billing, 1)
 
     def head(self, branch: str = BRANCH) -> str:
-        return self.site.git(BILLING, "rev-parse", f"refs/heads/{branch}")
+        return self.site.git(self.billing, "rev-parse", f"refs/heads/{branch}")
 
     def text(self, path: str, branch: str = BRANCH) -> str:
-        return self.site.git(BILLING, "show", f"refs/heads/{branch}:{path}")
+        return self.site.git(self.billing, "show", f"refs/heads/{branch}:{path}")
 
-    def inline(self, repo: str = BILLING) -> list[dict[str, Any]]:
+    def inline(self, repo: str) -> list[dict[str, Any]]:
         return list(self.site.person("acme", "GET", f"/repos/{repo}/pulls/1/comments?per_page=100"))
 
-    def said(self, repo: str = BILLING) -> list[str]:
+    def said(self, repo: str = "") -> list[str]:
         """Return what Umbau said on a request, without its markers."""
+        repo = repo or self.billing
         comments = [*self.inline(repo), *self.site.comments(repo, 1)]
         ours = [one["body"] for one in comments if one["user"]["login"] == "umbau"]
         assert all("<!-- umbau key=" in body for body in ours)
@@ -140,8 +158,9 @@ def town(
     with Endpoint(script=model) as endpoint:
         job = tmp_path / "job" / "greet.yaml"
         job.parent.mkdir()
-        job.write_text(JOB.format(github=site.url, model=endpoint.url))
-        made = Town(site, home, job)
+        prefix = f"acme/greet{site.account}"
+        job.write_text(JOB.format(github=site.url, model=endpoint.url, prefix=prefix))
+        made = Town(site, home, job, prefix)
         made.populate(checkout)
         yield made
     assert not site.errors, site.errors[0]
@@ -156,17 +175,17 @@ def opened(town: Town) -> None:
     assert [one["login"] for one in pull["requested_reviewers"]] == ["ada"]
     assert re.search(r"^<!-- umbau job=greet digest=[0-9a-f]+ -->$", pull["body"], re.M)
     assert "`dan`" in pull["body"], "nobody of that name can be asked"
-    message = town.site.git(BILLING, "show", "--no-patch", "--format=%B", BRANCH)
+    message = town.site.git(town.billing, "show", "--no-patch", "--format=%B", BRANCH)
     assert "\nUmbau-Job: greet\n" in message and message.endswith("Refs: OPS-17")
     assert town.text("app/early.py").endswith("return hello(name)")
     assert town.text("app/late.py").endswith("return hello(name)")
-    assert [len(town.site.pulls(repo)) for repo in (BILLING, WIKI, OLD, QUIET)] == [1, 1, 0, 0]
+    assert [len(town.site.pulls(repo)) for repo in (town.billing, town.wiki, town.old, town.quiet)] == [1, 1, 0, 0]
 
 
 def red(town: Town) -> None:
-    town.site.check(BILLING, town.head())
-    town.site.check(BILLING, town.head(), "failure", output=RED)
-    town.site.person("ada", "PATCH", f"/repos/{WIKI}/pulls/1", {"state": "closed"})
+    town.site.check(town.billing, town.head())
+    town.site.check(town.billing, town.head(), "failure", output=RED)
+    town.site.person("ada", "PATCH", f"/repos/{town.wiki}/pulls/1", {"state": "closed"})
     town.tick()
     assert "return hello(name.strip())" in town.text("app/early.py")
     assert town.text("app/late.py").endswith("return hello(name)"), "the log does not name it"
@@ -174,25 +193,25 @@ def red(town: Town) -> None:
 
 
 def reviewed(town: Town) -> None:
-    town.site.check(BILLING, town.head(), "success")
-    thread = town.site.say_at(BILLING, 1, "ada", WISH, "app/early.py", 5)
+    town.site.check(town.billing, town.head(), "success")
+    thread = town.site.say_at(town.billing, 1, "ada", WISH, "app/early.py", 5)
     town.tick()
     assert "return hello(name.strip().upper())" in town.text("app/early.py")
     assert town.text("app/late.py").endswith("return hello(name)")
-    asked, answered = town.inline()
+    asked, answered = town.inline(town.billing)
     assert (asked["id"], answered["in_reply_to_id"], answered["user"]["login"]) == (thread, thread, "umbau")
     assert "Umbau changed `app/early.py` as you asked; every check passes." in answered["body"]
 
 
 def pushed_by_hand(town: Town) -> None:
-    mine = town.site.commit(BILLING, BRANCH, {"NOTES.md": "by hand\n"}, "Add notes")
+    mine = town.site.commit(town.billing, BRANCH, {"NOTES.md": "by hand\n"}, "Add notes")
     for _ in range(2):
         assert town.tick() == HANDS_OFF
     assert town.head() == mine
-    town.site.say(BILLING, 1, "reader", "/umbau continue")
+    town.site.say(town.billing, 1, "reader", "/umbau continue")
     for _ in range(2):
         assert town.tick() == HANDS_OFF
-    town.site.say(BILLING, 1, "bo", "/umbau continue")
+    town.site.say(town.billing, 1, "bo", "/umbau continue")
     town.tick()
     assert town.head() == mine, "there is nothing new to be pushed"
     assert [re.split(r"[.,]", said)[0] for said in town.said()[1:]] == [
@@ -204,21 +223,21 @@ def pushed_by_hand(town: Town) -> None:
 
 def conflicted(town: Town) -> None:
     polite = GREET.replace("hello()\n", "hello()  # politely\n")
-    base = town.site.commit(BILLING, "main", {"app/early.py": polite}, "Be polite")
+    base = town.site.commit(town.billing, "main", {"app/early.py": polite}, "Be polite")
     town.tick()
     assert "return hello(name.strip().upper())  # politely" in town.text("app/early.py")
     assert town.text("app/late.py").endswith("return hello(name)")
     assert town.text("NOTES.md") == "by hand"
-    top, ours = town.site.git(BILLING, "log", "--format=%B%x00", f"{base}..{BRANCH}").split("\0")[:2]
+    top, ours = town.site.git(town.billing, "log", "--format=%B%x00", f"{base}..{BRANCH}").split("\0")[:2]
     assert top.startswith("Keep what") and "Add notes" in top
     assert "Umbau-Change: " in ours and "Refs: OPS-17" in ours
 
 
 def merged(town: Town) -> None:
-    town.site.review(BILLING, 1, "ada", "APPROVE")
-    town.site.check(BILLING, town.head())
+    town.site.review(town.billing, 1, "ada", "APPROVE")
+    town.site.check(town.billing, town.head())
     assert town.tick() == "wait: approved"
-    town.site.check(BILLING, town.head(), "success")
+    town.site.check(town.billing, town.head(), "success")
     town.tick()
     assert town.pull()["merged"]
     assert "hello(name.strip().upper())  # politely" in town.text("app/early.py", "main")
@@ -228,13 +247,15 @@ def merged(town: Town) -> None:
 
 
 def nothing_doubled(town: Town) -> None:
-    assert [one["merged_at"] is not None for one in town.site.pulls(BILLING)] == [True]
-    assert [(one["state"], one["merged_at"]) for one in town.site.pulls(WIKI)] == [("closed", None)]
-    branches = {repo: town.site.git(repo, "branch", "--format=%(refname:short)").split() for repo in (BILLING, WIKI)}
-    assert branches == {BILLING: ["main"], WIKI: ["main", BRANCH]}
+    assert [one["merged_at"] is not None for one in town.site.pulls(town.billing)] == [True]
+    assert [(one["state"], one["merged_at"]) for one in town.site.pulls(town.wiki)] == [("closed", None)]
+    branches = {
+        repo: town.site.git(repo, "branch", "--format=%(refname:short)").split() for repo in (town.billing, town.wiki)
+    }
+    assert branches == {town.billing: ["main"], town.wiki: ["main", BRANCH]}
     assert [count for count in Counter(town.said()).values() if count > 1] == []
     assert len(town.said()) == 4
-    assert town.said(WIKI) == []
+    assert town.said(town.wiki) == []
     assert town.site.counted()["POST /#/pulls"] == 2
 
 
@@ -248,17 +269,17 @@ def nowhere(folder: Path) -> None:
 def taken_back(town: Town) -> None:
     shown = town.umbau("revert", str(town.job))
     assert "1 merge request would be taken back: add --yes" in shown.stdout
-    assert len(town.site.pulls(BILLING)) == 1
+    assert len(town.site.pulls(town.billing)) == 1
     for _ in range(2):
         taken = town.umbau("revert", str(town.job), "--yes")
         assert taken.returncode == 0, taken.stderr + taken.stdout
-    (back,) = [one for one in town.site.pulls(BILLING) if not one["merged_at"]]
+    (back,) = [one for one in town.site.pulls(town.billing) if not one["merged_at"]]
     assert (back["number"], back["state"]) == (2, "open")
     before = town.text("app/early.py", "main").replace("name.strip().upper()", "")
     assert town.text("app/early.py", back["head"]["ref"]) == before
     assert town.text("app/late.py", back["head"]["ref"]) == GREET.strip()
     town.tick()
-    assert [one["state"] for one in town.site.pulls(BILLING)] == ["open", "closed"]
+    assert [one["state"] for one in town.site.pulls(town.billing)] == ["open", "closed"]
 
 
 @pytest.mark.slow
@@ -266,9 +287,9 @@ def test_story(town: Town) -> None:
     plan = town.umbau("plan", str(town.job))
     assert plan.returncode == 0, plan.stderr
     assert "2 repositories, 4 shards, 2 merge requests" in plan.stdout
-    assert f"repository is archived (1)\n    {OLD}" in plan.stdout
-    assert ".umbauignore" in plan.stdout and QUIET in plan.stdout
-    assert not any(town.site.pulls(repo) for repo in (BILLING, WIKI, OLD, QUIET))
+    assert f"repository is archived (1)\n    {town.old}" in plan.stdout
+    assert ".umbauignore" in plan.stdout and town.quiet in plan.stdout
+    assert not any(town.site.pulls(repo) for repo in (town.billing, town.wiki, town.old, town.quiet))
 
     ran = town.umbau("run", str(town.job))
     assert ran.returncode == 0, ran.stderr + ran.stdout
