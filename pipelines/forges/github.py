@@ -30,7 +30,8 @@ UPDATES = 10  # times, a second apart, that it is looked whether GitHub has merg
 
 
 class GitHubForge:
-    """Pull requests of one account on one site. `home` holds whose turn it is to write, for all processes."""
+    """Pull requests of one account on one site. `home` holds whose turn it is to write, for all processes;
+    `pace`: seconds between two writes."""
 
     def __init__(
         self,
@@ -39,9 +40,11 @@ class GitHubForge:
         access: Callable[[], Access],
         memory: Memory,
         home: Path,
+        *,
+        pace: float = 1.0,
     ) -> None:
         self._site = settings.url.rstrip("/")
-        self._client = Client(settings, token, home / "turns")
+        self._client = Client(settings, token, home / "turns", pace)
         self._lookup = Lookup(self._client)
         self._branches = partial(_branches, memory, access)
         self._ledger = Ledger(memory, self._branches, self._site)
@@ -57,11 +60,6 @@ class GitHubForge:
         login = self._client.login
         who = f"app/{login.removesuffix('[bot]')}" if login.endswith("[bot]") else login
         return f"{self._site}/pulls?q={quote(f'is:pr author:{who}')}"
-
-    @property
-    def notes(self) -> Sequence[str]:
-        """What requests do not have though it was asked for: labels, reviewers and so on that GitHub refused."""
-        return tuple(self._opener.notes)
 
     def requests(self, prefix: str, repos: Sequence[Repo]) -> Iterator[Request]:
         """Yield the requests of the repositories, one after another. One that cannot be asked is in `trouble`; then
@@ -155,7 +153,7 @@ class GitHubForge:
         repository = self._client.repository(request.repo)
         left = self._opener.ask(repository, request.repo, request.number, reviewers, request.reviewers)
         if left:
-            raise ForgeError(self._opener.notes[-1])
+            raise ForgeError(f"{request.url} has no {'; no '.join(left)}")
 
     def may_write(self, request: Request, author: str) -> bool:
         """Raises ForgeError."""

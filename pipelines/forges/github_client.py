@@ -66,8 +66,9 @@ class _Token(Auth):
 class Client:
     """GitHub's API as one account sees it. PyGithub's objects are made lazily: nothing is asked for unasked."""
 
-    def __init__(self, settings: GitHub, token: Callable[[], str], folder: Path) -> None:
-        self._settings, self._token, self._folder = settings, token, folder
+    def __init__(self, settings: GitHub, token: Callable[[], str], folder: Path, pace: float = 1.0) -> None:
+        """`folder`: where writes of all processes take turns; `pace`: seconds between two of them."""
+        self._settings, self._token, self._folder, self._pace = settings, token, folder, pace
         # PyGithub would repeat by itself what may have been done, and keep apart only what one process writes.
         self.hub = Github(
             auth=_Token(token),
@@ -112,7 +113,7 @@ class Client:
         anything that may have had its effect is sent again. Raises ForgeError."""
 
         def turn() -> T:
-            with self._turnstile().writing():
+            with self._turnstile().writing(self._pace):
                 return do()
 
         return self._patiently(what, turn, done)

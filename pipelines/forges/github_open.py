@@ -15,6 +15,7 @@ from pipelines.forges.github_known import Pull, pull_of
 from pipelines.forges.github_lookup import Lookup
 from pipelines.forges.github_pushed import Ledger
 from pipelines.forges.remote import Branches, mark
+from pipelines.neutral import code
 
 LARGEST = 65_536  # characters of a body
 TITLE = 256  # characters of a title
@@ -24,8 +25,6 @@ LOOKS = 5  # times that a branch just pushed, or a request just refused for bein
 class Opener:
     def __init__(self, client: Client, lookup: Lookup, branches: Callable[[], Branches], ledger: Ledger) -> None:
         self._client, self._lookup, self._branches, self._ledger = client, lookup, branches, ledger
-        self.notes: list[str] = []
-        """What of a request could not be had as it was asked for, though it stands."""
 
     def push(self, change: Change, commit: str, text: Description, opened: bool) -> Pull | None:
         """Make branch and, if `opened`, request hold `commit`; None when there is no request. Raises NotPushed,
@@ -44,12 +43,11 @@ class Opener:
         pushed = replace(last, commits=same, digest=change.digest, title=text.title)
         pushed = replace(pushed, squash=text.squash, delete_branch=text.delete_branch, done=not opened)
         self._ledger.note(repo.name, branch, pushed)  # killed after this, it is known that there is more to do
-        self._branches().push(repo, repo.source, commit, branch)
+        self._branches().push(repo, repo.source, commit, branch, text.replaces)
         if not opened:
             return None
         pull = found or self._open(repository, change, text)
-        self._complete(repository, repo.name, pull, text)
-        title, body = shown(change, text)
+        title, body = shown(change, text, self._complete(repository, repo.name, pull, text))
         if (pull.title, pull.body.strip()) != (title, body.strip()):
             at = repository.get_pull(pull.number)
             self._client.write(repo.name, lambda: at.edit(title=title, body=body))
@@ -96,28 +94,35 @@ class Opener:
                 time.sleep(2.0**look)
         raise AssertionError("the last look returns or raises")
 
-    def _complete(self, repository: Repository, name: str, pull: Pull, text: Description) -> None:
-        """Give the request what cannot be said when it is opened. What is there already is not sent again, and what
-        GitHub refuses is noted: the request stands without it."""
+    def _complete(self, repository: Repository, name: str, pull: Pull, text: Description) -> list[str]:
+        """Give the request what cannot be said when it is opened. What is there already is not sent again. Return what
+        GitHub refuses, in Markdown: the request stands without it."""
         issue, at = repository.get_issue(pull.number), repository.get_pull(pull.number)
-        write = self._client.write
+        write, left = self._client.write, []
+
+        def attempt(what: str, do: Callable[[], object]) -> None:
+            try:
+                do()
+            except Refusal as why:
+                left.append(refused(what, why))
+
         has = {label.lower() for label in pull.labels}
         if labels := [one for one in text.labels if one.lower() not in has]:
-            self._try(pull, "labels", lambda: write(name, lambda: issue.add_to_labels(*labels)))
+            attempt("labels", lambda: write(name, lambda: issue.add_to_labels(*labels)))
         if people := [one for one in text.assignees if one not in pull.assignees]:
-            self._try(pull, "assignees", lambda: write(name, lambda: issue.add_to_assignees(*people)))
+            attempt("assignees", lambda: write(name, lambda: issue.add_to_assignees(*people)))
         if text.milestone and text.milestone != pull.milestone:
-            self._try(pull, "milestone", lambda: self._milestone(repository, name, pull, text.milestone))
+            attempt("milestone", lambda: self._milestone(repository, name, pull, text.milestone))
         if text.draft != pull.draft:
             change = at.convert_to_draft if text.draft else at.mark_ready_for_review
-            self._try(pull, "draft", lambda: write(name, change))
-        self.ask(repository, name, pull.number, text.reviewers, pull.reviewers)
+            attempt("draft" if text.draft else "not a draft", lambda: write(name, change))
+        return left + self.ask(repository, name, pull.number, text.reviewers, pull.reviewers)
 
     def ask(
         self, repository: Repository, name: str, number: int, wanted: Sequence[str], asked: Sequence[str]
     ) -> list[str]:
-        """Ask people, and teams (`org/team`), for a review; return those whom GitHub does not let us ask. One refused
-        name refuses the whole list, so then each is asked alone."""
+        """Ask people, and teams (`org/team`), for a review; return whom GitHub does not let us ask, in Markdown. One
+        refused name refuses the whole list, so then each is asked alone."""
         known = {one.lower() for one in (*asked, self._client.login)}
         new = [one for one in dict.fromkeys(wanted) if one.lower() not in known]
         at = repository.get_pull(number)
@@ -133,18 +138,14 @@ class Opener:
             return []
         except Refusal as why:
             if why.status != 422 or len(new) == 1:
-                return self._refused(number, name, new, why)
-        left: list[str] = []
+                return [refused(_review(new), why)]
+        left = []
         for one in new:
             try:
                 send([one])
             except Refusal as why:
-                left += self._refused(number, name, [one], why)
+                left.append(refused(_review([one]), why))
         return left
-
-    def _refused(self, number: int, name: str, people: list[str], why: Refusal) -> list[str]:
-        self.notes.append(f"{name}#{number}: {', '.join(people)} cannot be asked for a review: {why}")
-        return people
 
     def _milestone(self, repository: Repository, name: str, pull: Pull, title: str) -> None:
         found = self._client.read(name, lambda: [one for one in repository.get_milestones() if one.title == title])
@@ -153,22 +154,27 @@ class Opener:
         issue = repository.get_issue(pull.number)
         self._client.write(name, lambda: issue.edit(milestone=found[0]))
 
-    def _try(self, pull: Pull, what: str, do: Callable[[], object]) -> None:
-        try:
-            do()
-        except Refusal as why:
-            self.notes.append(f"{pull.url}: {what}: {why}")
 
-
-def shown(change: Change, text: Description) -> tuple[str, str]:
-    """Return title and body as GitHub takes them; the marker at the end is never cut off."""
+def shown(change: Change, text: Description, left: Sequence[str] = ()) -> tuple[str, str]:
+    """Return title and body as GitHub takes them; what is left out and the marker, at the end, are never cut off."""
     made = mark(change.job, change.digest)
-    room = LARGEST - len(made) - 2
+    told = "".join(f"\n- {one}" for one in left)
+    end = f"Left out, because GitHub refuses it:\n{told}\n\n{made}" if told else made
+    room = LARGEST - len(end) - 2
     body = text.body.rstrip()
     cut = "\n\n(cut off here: GitHub takes no more)"
     if len(body) > room:
         body = body[: room - len(cut)] + cut
-    return text.title[:TITLE], f"{body}\n\n{made}"
+    return text.title[:TITLE], f"{body}\n\n{end}"
+
+
+def refused(what: str, why: Refusal) -> str:
+    """Return what a request does not have, and why, for its body: what GitHub said is foreign text."""
+    return f"{what}: {code(str(why))}"
+
+
+def _review(people: Sequence[str]) -> str:
+    return f"review by {', '.join(map(code, people))}"
 
 
 def late(said: str) -> bool:

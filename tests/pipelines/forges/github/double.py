@@ -7,6 +7,7 @@ commits, and lets everything pass. So between it and the client
 - times are cut to whole seconds, and `since` and a request's `updated_at` mean what GitHub's documentation says;
 - comments of a whole repository are put together from those of its requests (the emulator's own route is never
   reached: it takes `pulls/comments` for the request called `comments`);
+- annotations of a check run are told as a list, as GitHub tells them;
 - what GitHub checks is checked: one open request for a branch, something to merge, a branch that is there, who may
   review, bodies of 65,536 characters at most; merging answers 405 and 409; reopening without a branch 422.
 
@@ -438,6 +439,10 @@ class Site:
         api = f"{self.url}{API}/repos/{repo}/actions/jobs"
         return {"total_count": len(jobs), "jobs": [{**job, "url": f"{api}/{job['id']}"} for job in jobs]}
 
+    def _annotations(self, repo: str, run: str, body: Any, who: str) -> Any:
+        told = self.up("GET", f"/repos/{repo}/check-runs/{run}/annotations?per_page=100").json()
+        return told["check_annotations"]
+
     def _delete_ref(self, repo: str, branch: str, body: Any, who: str) -> Any:
         if unquote(branch) not in self._branches(repo):
             return _json({"message": "Reference does not exist"}, 422)
@@ -457,6 +462,7 @@ class Site:
         r"GET /commits/(\w+)/status": _combined,
         r"POST /issues/(\d+)/assignees": _assign,
         r"PATCH /issues/(\d+)": _issue,
+        r"GET /check-runs/(\d+)/annotations": _annotations,
         r"GET /actions/jobs/(\d+)/logs": _job_log,
         r"GET /actions/runs": _workflow_runs,
         r"GET /actions/runs/(\d+)/jobs": _workflow_jobs,
