@@ -51,6 +51,7 @@ def test_what_takes_back_is_nobodys_but_peoples(world: World) -> None:
     world.tick()
     assert world.forge.kept["billing", "revert/umbau/j/a"].state == "open"
     world.look()
-    assert do(world, reverting(world.job, ())) == [
-        "is not among the repositories of the job today: umbau plan j says why"
-    ] * 2
+    assert (
+        do(world, reverting(world.job, ()))
+        == ["is not among the repositories of the job today: umbau plan j says why"] * 2
+    )
