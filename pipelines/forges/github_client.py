@@ -45,7 +45,7 @@ class Refusal(ForgeError):
 
 
 class Unreachable(ForgeError):
-    """Nothing can be asked at all: the token is not accepted, or nobody answers."""
+    """Nothing can be asked at all: the token is not accepted, nobody answers, or it is to be left alone for long."""
 
 
 class _Token(Auth):
@@ -113,7 +113,7 @@ class Client:
         anything that may have had its effect is sent again. Raises ForgeError."""
 
         def turn() -> T:
-            with self._turnstile().writing(self._pace):
+            with self._turnstile().writing(self._pace, PATIENCE):
                 return do()
 
         return self._patiently(what, turn, done)
@@ -127,13 +127,13 @@ class Client:
                 wait = asked_to_wait(error, limited, time.time())
                 if wait is None and (not fleeting(error) or failed + 1 >= TRIES):
                     raise self._told(what, error) from None
-                if wait is not None and waited + wait > PATIENCE:
-                    raise ForgeError(
-                        f"{what}: GitHub asks to wait for {wait / 60:.0f} minutes: try again then"
-                    ) from None
                 if wait is not None:
                     limited += 1
                     self._turnstile().hold(wait)
+                    if waited + wait > PATIENCE:
+                        raise Unreachable(
+                            f"{what}: GitHub asks to wait for {wait / 60:.0f} minutes: try again then"
+                        ) from None
                 else:
                     failed += 1
             pause = 2.0 ** (failed - 1) if wait is None else wait

@@ -116,7 +116,7 @@ class Api:
 
     def _write(self, where: str, what: str, call: Callable[[Gitlab], Any]) -> Json:
         client = self._connected()
-        with self._turnstile.writing(self._pace):
+        with self._turnstile.writing(self._pace, LONGEST):
             answer = self._told(where, what, lambda: call(client))
         if not isinstance(answer, dict):
             raise Unsure(f"{where}: GitLab answered with something else than JSON")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from operators.folders import alone
 from operators.proc import GitError
 from pipelines.commit import checked
 from pipelines.data import Repo
-from pipelines.forge import Memory, NotPushed
+from pipelines.forge import ForgeError, Memory, NotPushed
 from pipelines.neutral import plain
 from pipelines.transport import Access, fetch_at, git_at, words
 
@@ -135,14 +136,18 @@ class Turnstile:
 
     def __init__(self, folder: Path, url: str, secret: str) -> None:
         parts = urlsplit(url)
+        self._url = url
         name = _digest(f"{parts.scheme}://{parts.netloc}\0{secret}")
         self._turn, self._lock, self._file = (folder / f"{name}.{kind}" for kind in ("turn", "lock", "json"))
 
     @contextmanager
-    def writing(self, least: float = 1.0) -> Iterator[None]:
-        """Have a turn, `least` seconds after the last one began and not before anybody's `hold` is over."""
+    def writing(self, least: float = 1.0, most: float = math.inf) -> Iterator[None]:
+        """Have a turn, `least` seconds after the last one began and not before anybody's `hold` is over. Raises
+        ForgeError when that is in more than `most` seconds."""
         with alone(self._turn):
             while (wait := self._left(least)) > 0:
+                if wait > most:
+                    raise ForgeError(f"{self._url} takes no more changes for {wait / 60:.0f} minutes: try again then")
                 time.sleep(wait)
             with self._times() as times:
                 times["last"] = time.time()
