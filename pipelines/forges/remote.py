@@ -29,6 +29,7 @@ _SILENT = {
     "error: 403": "the token may not do that there",
     "not found": "there is no such repository any more, or the token may not see it",
 }
+DAY = 86_400.0  # seconds
 _BRANCH = re.compile(r"(?!.*(\.\.|@\{|//))[^\s~^:?*\[\\\x00-\x20\x7f/-][^\s~^:?*\[\\\x00-\x20\x7f]*")
 
 
@@ -153,12 +154,16 @@ class Turnstile:
                 times["last"] = time.time()
             yield
 
-    def hold(self, seconds: float) -> None:
+    def hold(self, seconds: float, slow: float = 0.0) -> None:
         """Let nobody through for so long, from now on: what a server asks for with Retry-After. What was asked for
-        before stays. May be called during a turn."""
+        before stays. `slow`: seconds between two turns that are to begin in the day after that. May be called during a
+        turn."""
         with self._times() as times:
-            if (until := time.time() + seconds) > times["until"]:
+            now = time.time()
+            if (until := now + seconds) > times["until"]:
                 times |= {"until": until, "held": seconds}
+            if slow:
+                times |= {"slow": slow, "slowed": now}
 
     def _left(self, least: float) -> float:
         """Return the seconds that are left to wait."""
@@ -166,14 +171,16 @@ class Turnstile:
             now = time.time()
             # Ahead of what they can be, they are of a clock that was set back since.
             times |= {"last": min(times["last"], now), "until": min(times["until"], now + times["held"])}
+            if abs(now - times["slowed"]) < DAY:
+                least = max(least, times["slow"])
             return max(times["last"] + least, times["until"]) - now
 
     @contextmanager
     def _times(self) -> Iterator[dict[str, float]]:
-        """Give when the last turn began, until when nobody gets through and how long that was to be; what is changed
-        is kept."""
+        """Give when the last turn began, until when nobody gets through and how long that was to be, how far apart
+        turns are to be and since when; what is changed is kept."""
         with alone(self._lock):
-            times = {"last": 0.0, "until": 0.0, "held": 0.0}
+            times = dict.fromkeys(("last", "until", "held", "slow", "slowed"), 0.0)
             with suppress(OSError, ValueError, TypeError, LookupError):
                 known = json.loads(self._file.read_bytes())
                 times = {name: float(known[name]) for name in times}

@@ -22,8 +22,8 @@ from operators.proc import GitError
 from pipelines.bare import bare, has
 from pipelines.commit import commit
 from pipelines.data import Repo
-from pipelines.forge import NotPushed
-from pipelines.forges.remote import Branches, Turnstile, key_of, keyed, mark, marked, refusal
+from pipelines.forge import ForgeError, NotPushed
+from pipelines.forges.remote import DAY, Branches, Turnstile, key_of, keyed, mark, marked, refusal
 from pipelines.store import Store
 from pipelines.transport import Access, fetch_at
 from tests.conftest import Checkout
@@ -489,13 +489,32 @@ def test_held_back_further_while_waiting(tmp_path: Path) -> None:
     assert took(turns) > 0.5
 
 
+def test_slower_once_it_was_too_fast(tmp_path: Path) -> None:
+    turns = turnstile(tmp_path)
+    turns.hold(0.0, slow=0.4)
+    took(turns)
+    assert took(turnstile(tmp_path)) > 0.3
+    (file,) = tmp_path.glob("*.json")
+    known = json.loads(file.read_text())
+    file.write_text(json.dumps(known | {"slowed": known["slowed"] - DAY}))
+    assert took(turns) < 0.3, "that was long ago"
+
+
+def test_nobody_waits_longer_than_they_are_ready_to(tmp_path: Path) -> None:
+    turns = turnstile(tmp_path)
+    turns.hold(3600)
+    with pytest.raises(ForgeError, match="no more changes for 60 minutes"), turns.writing(0.0, 900.0):
+        pytest.fail("it was let through")
+
+
 @pytest.mark.parametrize("ahead", [3600.0, 10**9])
 def test_a_clock_that_was_set_back(tmp_path: Path, ahead: float) -> None:
     turns = turnstile(tmp_path)
     turns.hold(0.3)
     assert took(turns) > 0.2
     (file,) = tmp_path.glob("*.json")
-    file.write_text(json.dumps({name: at + ahead for name, at in json.loads(file.read_text()).items()} | {"held": 0.3}))
+    known = {name: at + ahead for name, at in json.loads(file.read_text()).items()}
+    file.write_text(json.dumps(known | {"held": 0.3, "slow": 0.0}))
     assert 0.2 < took(turns, 0.2) < 5, "no longer than was asked for"
     assert took(turns) < 0.2, "and once"
 
