@@ -121,6 +121,10 @@ class Client:
 
         return self._patiently(what, turn, done)
 
+    def ready(self) -> None:
+        """Raises ForgeError while GitHub asks that nothing be changed for long."""
+        self._turnstile().left(0.0, PATIENCE)
+
     def _patiently(self, what: str, ask: Callable[[], T], done: Callable[[], T | None]) -> T:
         waited, failed, limited = 0.0, 0, 0
         while True:

@@ -146,13 +146,24 @@ class Turnstile:
         """Have a turn, `least` seconds after the last one began and not before anybody's `hold` is over. Raises
         ForgeError when that is in more than `most` seconds."""
         with alone(self._turn):
-            while (wait := self._left(least)) > 0:
-                if wait > most:
-                    raise ForgeError(f"{self._url} takes no more changes for {wait / 60:.0f} minutes: try again then")
+            while (wait := self.left(least, most)) > 0:
                 time.sleep(wait)
             with self._times() as times:
                 times["last"] = time.time()
             yield
+
+    def left(self, least: float, most: float) -> float:
+        """Return the seconds that are left to wait. Raises ForgeError when it is more than `most`."""
+        with self._times() as times:
+            now = time.time()
+            # Ahead of what they can be, they are of a clock that was set back since.
+            times |= {"last": min(times["last"], now), "until": min(times["until"], now + times["held"])}
+            if abs(now - times["slowed"]) < DAY:
+                least = max(least, times["slow"])
+            wait = max(times["last"] + least, times["until"]) - now
+        if wait > most:
+            raise ForgeError(f"{self._url} takes no more changes for {wait / 60:.0f} minutes: try again then")
+        return wait
 
     def hold(self, seconds: float, slow: float = 0.0) -> None:
         """Let nobody through for so long, from now on: what a server asks for with Retry-After. What was asked for
@@ -164,16 +175,6 @@ class Turnstile:
                 times |= {"until": until, "held": seconds}
             if slow:
                 times |= {"slow": slow, "slowed": now}
-
-    def _left(self, least: float) -> float:
-        """Return the seconds that are left to wait."""
-        with self._times() as times:
-            now = time.time()
-            # Ahead of what they can be, they are of a clock that was set back since.
-            times |= {"last": min(times["last"], now), "until": min(times["until"], now + times["held"])}
-            if abs(now - times["slowed"]) < DAY:
-                least = max(least, times["slow"])
-            return max(times["last"] + least, times["until"]) - now
 
     @contextmanager
     def _times(self) -> Iterator[dict[str, float]]:
