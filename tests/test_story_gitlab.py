@@ -70,6 +70,7 @@ FILES = {
 }
 TRACE = "$ ./check\napp/early.py:5: names must be stripped\nERROR: Job failed: exit code 1\n"
 POINTS = [0, 2, 5, 9, 12, 16, 20, 25, 31, 37, 43, 50]  # of the 56 things at most that a tick does
+FAST = 12  # the one that is told in quick runs as well
 WISH = "Make it louder, please"
 
 
@@ -384,8 +385,7 @@ def killed(town: Town, patch: pytest.MonkeyPatch, point: int) -> None:
     assert town.kills, "it never came so far"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", [pytest.param(one, marks=[pytest.mark.slow] * (one != FAST)) for one in POINTS])
 def test_killed_at_a_point_of_each_tick(town: Town, monkeypatch: pytest.MonkeyPatch, point: int) -> None:
     """What is done in a tick: calls to GitLab, git, and what is written to the store."""
     killed(town, monkeypatch, point)
