@@ -189,7 +189,7 @@ class Api:
         elif status == 404:
             words = f"{where} is not there for the token: renamed, moved, deleted, or it has no rights there ({said})"
         elif status == 301:
-            words = f"{where} has moved: write its new address ({said})"
+            words = f"{where} has moved: write its new address ({said.partition('?')[0]})"
         else:
             words = f"{where}: GitLab would not {what} ({status}: {said})"
         return Refusal(words, status, said)
