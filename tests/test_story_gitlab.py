@@ -389,3 +389,40 @@ def killed(town: Town, patch: pytest.MonkeyPatch, point: int) -> None:
 def test_killed_at_a_point_of_each_tick(town: Town, monkeypatch: pytest.MonkeyPatch, point: int) -> None:
     """What is done in a tick: calls to GitLab, git, and what is written to the store."""
     killed(town, monkeypatch, point)
+
+
+def test_branches_that_wait_for_their_pipelines(town: Town) -> None:
+    text = town.job.read_text().replace("ci_attempts: 2", "ci_attempts: 2, rebase: behind")
+    town.job.write_text(f"{text}rollout: {{open_when: green}}\n")
+    town.tick(new=True)
+    for path in (BILLING, WIKI):
+        town.double.pipeline(path, BRANCH, "failed", TRACE)
+    town.double.push_as("ada", WIKI, "main", {".umbauignore": ""})
+    for _ in range(2):
+        town.tick()
+    assert "return hello(name.strip())" in town.text("app/early.py")
+    base = town.double.push_as("ada", BILLING, "main", {"README.md": "# Hello\n"})
+    assert "its base branch has moved" in town.tick()
+    assert town.billing.git("merge-base", "main", BRANCH) == base
+    assert "opened once the pipeline of its branch has passed" in town.tick()
+    town.double.pipeline(BILLING, BRANCH, "success")
+    assert "open: " in town.tick()
+    assert [len(project.requests) for project in town.double.projects.values()] == [1, 0, 0, 0, 0]
+
+
+def test_what_cannot_be_closed_is_a_persons_to_close(town: Town) -> None:
+    town.tick(new=True)
+    town.billing.archived = True
+    for _ in range(2):
+        assert town.tick() == "", "nothing can be done there"
+    town.billing.archived = False
+    town.double.push_as("ada", BILLING, "main", {".umbauignore": ""})
+    town.double.fault("PUT /projects/[^/]+/merge_requests/1$", 403)
+    assert town.tick(trouble=True) == "close: left the job's scope"
+    assert town.request.state == "opened"
+    town.double.push_as("ada", BILLING, "main", {".umbauignore": "none/\n"})
+    assert town.tick() == "wait: waits for review"
+    town.double.close("ada", BILLING, 1)
+    for _ in range(2):
+        assert town.tick() == "wait: closed"
+    assert len(town.billing.requests) == 1
