@@ -36,7 +36,7 @@ from pipelines.session import (
 
 app = typer.Typer(
     help="Change the same thing in many repositories, with a model of your own and verdicts that can be trusted.",
-    epilog="Exit codes: 0 all well, 1 rejected shards, 2 failed shards or a model gone, 64 bad job file, 130 stopped.",
+    epilog="Exit codes: 0 all well, 1 rejected shards, 2 failed shards or no model, 64 bad job or no token, 130 stop.",
     rich_markup_mode=None,
     no_args_is_help=True,
     add_completion=False,

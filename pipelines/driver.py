@@ -84,11 +84,11 @@ class Driver:
 
     def adopt(self, plan: Plan) -> None:
         """Make this the plan that the job stands by until the next. What reviewers asked for of a shard is asked of the
-        one that takes its place, where the base has moved."""
+        one that takes its place, where the base has moved; also when nobody could look there for a while."""
         before = self.store.plan(self.job.name)
         if before and self.recipe.learns:
             places = {(one.shard.repo, one.shard.name): one.shard.key for one in plan.planned}
-            names = {one.shard.key: (one.shard.repo, one.shard.name) for one in before.planned}
+            names = {one.shard.key: (one.shard.repo, one.shard.name) for one in (*before.planned, *before.kept)}
             for key, reasons in self.store.reopenings(list(names)).items():
                 heir = places.get(names[key], key)
                 for cause, finding in reasons if heir != key else []:

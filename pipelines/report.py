@@ -164,9 +164,12 @@ def _requests_text(standing: Standing) -> Iterator[str]:
     for done in standing.requests:
         if done.action.why == "nothing to propose":
             continue
-        lines = [f"{done.repo}  {done.title or done.branch}", _near(done.url), _first(done.trouble)]
+        lines = [f"{done.repo}  {done.title or done.branch}".rstrip(), _near(done.url), _first(done.trouble)]
         said = f"could not {done.action.verb}" if done.trouble else f"merge requests{DONE[done.action.verb]}"
-        groups[f"{said}: {done.action.why}"].append("\n    ".join(filter(None, lines)))
+        what = f"{said}: {done.action.why}"
+        if done.trouble and done.action.verb == "wait":  # often the same for all
+            what = f"not looked after: {lines.pop()}"
+        groups[what].append("\n    ".join(filter(None, lines)))
     for what, requests in groups.items():
         yield f"\n{what} ({len(requests)})"
         yield from (f"  {request}" for request in _some(requests, False))

@@ -13,8 +13,11 @@ from pipelines.bare import has
 from pipelines.carry import carried
 from pipelines.data import Change, Repo
 from pipelines.errors import Refused
+from pipelines.facts import VERSION
 from pipelines.forge import Description, Forge, ForgeError, NotPushed, Request
+from pipelines.job import Job
 from pipelines.neutral import line
+from pipelines.signing import Committer, committer
 
 KEYS = ("repo", "branch", "state", "ci", "title", "url", "number", "approved", "conflicts", "touched", "draft")
 REVERTS = "revert/"  # before the branch of what is taken back
@@ -104,17 +107,19 @@ def commenting(text: str, key: str) -> Bulk:
     return Bulk("commented on", ("open",), lambda forge, request: forge.comment(request, text, key))
 
 
-def reverting(job: str, repos: Sequence[Repo]) -> Bulk:
-    """`repos`: as they are now."""
-    now = {repo.name: repo for repo in repos}
+def reverting(job: Job, repos: Sequence[Repo]) -> Bulk:
+    """`repos`: as they are now. Raises Refused when commits cannot be signed."""
+    now, by = {repo.name: repo for repo in repos}, committer(job.merge_request)
 
     def act(forge: Forge, request: Request) -> Request:
-        return _revert(job, now[request.repo], forge, request)
+        if request.repo not in now:
+            raise ForgeError(f"is not among the repositories of the job today: umbau plan {job.name} says why")
+        return _revert(job, now[request.repo], by, forge, request)
 
     return Bulk("taken back", ("merged",), act)
 
 
-def _revert(job: str, repo: Repo, forge: Forge, request: Request) -> Request:
+def _revert(job: Job, repo: Repo, by: Committer, forge: Forge, request: Request) -> Request:
     """Open a request that takes back what a merged one changed, whatever came after it in the same files."""
     mirror = Path(repo.mirror)
     head = request.head if request.head and has(mirror, request.head) else forge.fetch(request, repo)
@@ -123,14 +128,16 @@ def _revert(job: str, repo: Repo, forge: Forge, request: Request) -> Request:
         raise ForgeError("holds no commit of Umbau's: take it back by hand")
     base = git(mirror, "rev-parse", "--verify", f"{ours}^1").decode().strip()
     title = line(f"Revert: {request.title}")
-    text = Description(title, f"Takes back {request.url}\n", f"{title}\n\nTakes back {request.url}\n")
-    made = carried(repo, head, base, repo.commit, message=text.message)
+    body = f"Takes back {request.url}\n"
+    message = f"{title}\n\n{body}\nUmbau-Job: {job.name}\nGenerated-by: umbau/{VERSION}\n"
+    text = Description(title, body, message, tuple(job.merge_request.labels))
+    made = carried(repo, head, base, repo.commit, by, text.message)
     if made is None:
         raise ForgeError("conflicts with what was changed later: take it back by hand")
     whole = _changed(repo, made)
     if not whole:
         raise ForgeError("is taken back already: nothing of it is left")
-    change = Change(job, repo, f"{REVERTS}{request.branch}", "revert", (), whole)
+    change = Change(job.name, repo, f"{REVERTS}{request.branch}", "revert", (), whole)
     return forge.push(change, made, text)
 
 

@@ -73,7 +73,7 @@ def revert(job: JobArgument, where: Where = None, yes: Yes = False, json: Json =
     """Open, for each merged merge request of a job, one that takes it back."""
     from pipelines.bulk.acts import reverting
 
-    _do(job, where, yes, json, lambda driver, plan: reverting(driver.job.name, (driver.plan() if yes else plan).repos))
+    _do(job, where, yes, json, lambda driver, plan: reverting(driver.job, (driver.plan() if yes else plan).repos))
 
 
 def _do(job: str, where: list[str] | None, yes: bool, json: bool, bulk_of: Callable[[Driver, Plan], Bulk]) -> None:
@@ -94,9 +94,19 @@ def _do(job: str, where: list[str] | None, yes: bool, json: bool, bulk_of: Calla
                 shown = [*unknown, *(f"{one.repo}  {one.title}  {one.url}" for one in found)]
                 note = f"{counted(len(found), 'merge request')} would be {act.did}" + (": add --yes" if found else "")
                 out(found if json else [*shown, note], json)
-                return
+                _told(unknown, json)
+                raise typer.Exit(FAILED if unknown else 0)
             done = act.each(driver.forge, found)
         lines = unknown + [f"{one.repo}  {one.trouble or one.what}  {one.url}" for one in done]
         good = sum(not one.trouble for one in done)
         out(done if json else [*lines, f"{counted(good, 'merge request')} {act.did}"], json)
+        _told(unknown, json)
         raise typer.Exit(FAILED if unknown or good < len(done) else 0)
+
+
+def _told(unknown: list[str], json: bool) -> None:
+    """Tell beside the JSON which repositories are not in it."""
+    from pipelines.neutral import plain
+
+    for line in unknown if json else ():
+        typer.echo(plain(line), err=True)

@@ -171,7 +171,8 @@ class Api:
         except GitlabError:
             raise Unsure(f"{where}: GitLab's answer cannot be read: try again later") from None
         except OSError as error:  # what requests raises: time-outs, names that are not known, answers cut off
-            raise Unsure(f"{where}: {self.url} cannot be reached ({type(error).__name__}): try again later") from None
+            there = self.url if where == self.url else f"{where}: {self.url}"
+            raise Unsure(f"{there} cannot be reached ({type(error).__name__}): try again later") from None
 
     def _refusal(self, where: str, what: str, status: int, said: str) -> Refusal:
         said = " ".join(plain(said.replace(self._secret, "***") if self._secret else said).split())[:SAID]
@@ -188,7 +189,7 @@ class Api:
         elif status == 404:
             words = f"{where} is not there for the token: renamed, moved, deleted, or it has no rights there ({said})"
         elif status == 301:
-            words = f"{where} has moved: write its new address ({said})"
+            words = f"{where} has moved: write its new address ({said.partition('?')[0]})"
         else:
             words = f"{where}: GitLab would not {what} ({status}: {said})"
         return Refusal(words, status, said)

@@ -7,9 +7,18 @@ import pytest
 from pipelines.bulk.acts import Bulk, Done, closing, commenting, conditions, merging, reopening, reverting
 from pipelines.errors import Refused
 from pipelines.forge import Forge, ForgeError, Request
+from pipelines.job import Job
 from tests.pipelines.forges.conftest import Site, site  # noqa: F401
 
 ONE = Request("acme/billing", "umbau/j/app", "d", "open", "https://x/1", ci="passed", approved=True, title="Greet")
+JOB = Job.model_validate(
+    {
+        "name": "j",
+        "repos": [{"git": "."}],
+        "steps": [{"shell": "true"}],
+        "merge_request": {"labels": ["greet"], "author": "Bot <bot@example.eu>"},
+    }
+)
 
 
 @pytest.mark.parametrize(
@@ -95,30 +104,37 @@ class TestTakenBack:
     def test_each_by_a_request_of_its_own(self, two: Site) -> None:
         self.merged(two)
         two.made.commit({"a.py": "x = 2\ny = 1\n\n\n\n\n\nnew = 3\n", "c.py": "c = 1\n"})
-        assert do(two, reverting("j", [two.repo])) == ["Two taken back", "Three taken back"]
-        assert do(two, reverting("j", [two.repo])) == ["Two taken back", "Three taken back"], "twice is once"
+        assert do(two, reverting(JOB, [two.repo])) == ["Two taken back", "Three taken back"]
+        assert do(two, reverting(JOB, [two.repo])) == ["Two taken back", "Three taken back"], "twice is once"
         found = requests(two, "revert/")
         assert [(one.title, one.state) for one in found] == [("Revert: Two", "open"), ("Revert: Three", "open")]
         assert two.tree("revert/umbau/j/a")["a.py"] == "x = 1\ny = 1\n\n\n\n\n\nnew = 3", "what came later stays"
         assert two.tree("revert/umbau/j/b")["b.py"] == "z = 1"
-        assert "Takes back" in two.git("log", "-1", "--format=%B", "revert/umbau/j/a")
+        told = two.git("log", "-1", "--format=%an%n%B", "revert/umbau/j/a")
+        assert told.startswith("Bot\nRevert: Two\n\nTakes back ") and "\nUmbau-Job: j\n" in told
 
     def test_with_what_people_added_before_it_was_merged(self, two: Site) -> None:
         two.foreign("umbau/j/a", "person.py")
         two.made.git("fetch", "--quiet", str(two.bare), "umbau/j/a")
         two.made.git("merge", "--quiet", "--no-edit", "FETCH_HEAD")
         (request,) = [one for one in requests(two) if one.branch == "umbau/j/a"]
-        reverting("j", [two.repo]).act(two.forge, request)
+        reverting(JOB, [two.repo]).act(two.forge, request)
         assert two.tree("revert/umbau/j/a") == {"a.py": "x = 1\ny = 1", "b.py": "z = 1"}
 
     def test_what_was_changed_again_is_for_people(self, two: Site) -> None:
         self.merged(two)
         two.made.commit({"a.py": "x = 7\ny = 1\n"})
-        assert do(two, reverting("j", [two.repo]), "branch=*/a") == [
+        assert do(two, reverting(JOB, [two.repo]), "branch=*/a") == [
             "Two conflicts with what was changed later: take it back by hand"
+        ]
+
+    def test_where_the_job_has_nothing_to_do_any_more(self, two: Site) -> None:
+        self.merged(two)
+        assert do(two, reverting(JOB, []), "branch=*/a") == [
+            "Two is not among the repositories of the job today: umbau plan j says why"
         ]
 
     def test_what_is_taken_back_already(self, two: Site) -> None:
         self.merged(two)
         two.made.commit({"a.py": "x = 1\ny = 1\n"})
-        assert do(two, reverting("j", [two.repo]), "branch=*/a") == ["Two is taken back already: nothing of it is left"]
+        assert do(two, reverting(JOB, [two.repo]), "branch=*/a") == ["Two is taken back already: nothing of it is left"]

@@ -116,7 +116,7 @@ class Reaper:
         """Things that are let through yet; below 0: all."""
         self._wrap(patch, HTTPAdapter, "send")
         self._wrap(patch, subprocess, "run")
-        for name in ("keep", "remember"):
+        for name in ("keep", "remember", "save", "save_plan", "reopen"):
             self._wrap(patch, Store, name)
 
     def _wrap(self, patch: pytest.MonkeyPatch, owner: Any, name: str) -> None:

@@ -158,6 +158,18 @@ def test_what_somebody_else_pushed_stays(host: Host) -> None:
     assert host.pushed("x = 4\n") == host.held(), "back at what was ours, it is ours again"
 
 
+def test_one_commit_of_somebody_else_may_be_replaced(host: Host) -> None:
+    host.pushed()
+    theirs, made = host.foreign(), host.made("x = 4\n")
+    with pytest.raises(NotPushed, match="somebody else"):
+        host.branches.push(host.repo, host.url, made, BRANCH, "0" * 40)
+    assert host.held() == theirs
+    for _ in range(2):
+        host.branches.push(host.repo, host.url, made, BRANCH, theirs)
+    assert host.held() == made
+    assert not host.branches.ours("group/name", BRANCH, theirs)
+
+
 @pytest.mark.parametrize("there", [False, True], ids=["new", "held"])
 def test_somebody_pushes_in_the_same_moment(host: Host, there: bool) -> None:
     if there:
