@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from operators.data import Finding
-from pipelines.carry import carried
+from pipelines.carry import carried, message_of
 from pipelines.comments import hear
 from pipelines.commit import commit
 from pipelines.data import Change
@@ -172,10 +172,16 @@ def _carried(desk: Desk, change: Change, seen: Seen, own: str, notes: Notes) -> 
     theirs = desk.forge.fetch(request, change.repo)
     if theirs != request.head:
         raise NotPushed(f"{request.branch} of {request.repo} was pushed to meanwhile: it is looked at again")
-    last = notes.beneath(theirs, Path(change.repo.mirror))
+    mirror = Path(change.repo.mirror)
+    last = notes.beneath(theirs, mirror)
     if last and theirs == last.own:
         return own
-    head = carried(change.repo, last.own, theirs, own, desk.by) if last else None
+    if last and (theirs, own) == (last.head, last.own):
+        return theirs  # it is there already, as when the last tick was killed
+    kept = (
+        message_of(mirror, theirs) if last and theirs == last.head else ""
+    )  # it names people, and would be named itself
+    head = carried(change.repo, last.own, theirs, own, desk.by, kept) if last else None
     if head is None:
         notes.part(request.head, change.digest)
     return head

@@ -34,6 +34,14 @@ def carried(repo: Repo, ours: str, theirs: str, new: str, by: Committer = UMBAU,
     return signed(mirror, _commit(mirror, tree, new, said, _date(mirror, new), by), by)
 
 
+def message_of(mirror: Path, commit: str) -> str:
+    """Return the message of a commit of ours. Raises GitError."""
+    return (
+        git(mirror, "show", "--no-patch", "--encoding=UTF-8", "--format=%B", commit).decode(errors="replace").rstrip()
+        + "\n"
+    )
+
+
 def _merged(mirror: Path, ours: str, theirs: str, new: str) -> str:
     """Return the tree of `new` with what changed from `ours` to `theirs`, "" when that conflicts.
 

@@ -21,6 +21,7 @@ from pipelines.transport import Access, path_below, ssh_parts
 
 MAX_BYTES = 16 << 20  # of a list
 TWICE = "repository is named twice"
+ARCHIVED = "repository is archived"
 
 Query = GitLabQuery | GitHubQuery
 
@@ -143,7 +144,7 @@ def _unwanted(project: Project, query: Query) -> str:
     if _fits(project.name, query.exclude):
         return "repository is in `exclude`"
     if project.archived and not query.archived:
-        return "repository is archived"
+        return ARCHIVED
     if project.fork:
         return "repository is a fork"
     return "" if project.branch else "repository has no commit"

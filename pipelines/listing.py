@@ -8,6 +8,7 @@ from typing import Any
 
 from operators.proc import GitError
 from pipelines.data import Plan, Repo
+from pipelines.discover import ARCHIVED
 from pipelines.forge import Forge, ForgeError, Place, Request
 from pipelines.group import AGAIN, prefix
 from pipelines.job import Job
@@ -79,6 +80,11 @@ def gone(plan: Plan, listed: Listing) -> set[str]:
     if set(plan.trouble) - set(listed.earlier) - {one.shard.repo for one in plan.kept}:
         return set()
     return set(listed.earlier) - set(plan.trouble)
+
+
+def archived(plan: Plan) -> set[str]:
+    """Return the repositories of which nothing can be changed any more, their requests neither."""
+    return {one.repo for one in plan.left_out if not one.path and one.reason == ARCHIVED}
 
 
 def _name(job: Job) -> str:

@@ -46,6 +46,8 @@ def look(desk: Desk, change: Change, request: Request | None, held: str) -> Seen
     if request is None:
         return Seen(held=held, now=desk.now, rules=pending(desk.job, keys, desk.store))
     notes = Notes(desk.store, (request.repo, request.branch))
+    if request.state == "open":
+        notes.open()
 
     def apart(told: Told) -> bool:
         return bool(told.adopted) and notes.apart(request.head, change.digest)

@@ -74,10 +74,15 @@ class Notes:
     @property
     def closed(self) -> bool:
         """Whether Umbau itself closed it, of its own accord."""
-        return bool(self.store.fact(f"closed {self.name}"))
+        return bool(self.store.recall(f"closed {self.name}"))
 
     def closing(self) -> None:
-        self.store.keep(f"closed {self.name}", True)
+        self.store.remember(f"closed {self.name}", True)
+
+    def open(self) -> None:
+        """Note that it is open: closed later, it was not Umbau that did it."""
+        if self.closed:
+            self.store.remember(f"closed {self.name}", False)
 
     def say(self, forge: Forge, request: Request, text: str, key: str, thread: str = "") -> None:
         """Say something on the request; under the same key it is said, and the forge is asked, once."""

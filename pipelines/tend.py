@@ -15,7 +15,7 @@ from pipelines.forge import Forge, ForgeError, NotPushed, Place, Request
 from pipelines.gather import Gathered
 from pipelines.group import AGAIN
 from pipelines.job import Job
-from pipelines.listing import Listing, gone, keep, listing
+from pipelines.listing import Listing, archived, gone, keep, listing
 from pipelines.look import Desk, look
 from pipelines.notes import Notes
 from pipelines.people import load, owner, owner_of_repo
@@ -63,7 +63,7 @@ def tend(
     done = [_tended(desk, change, request, listed, held) for change, request in pairs]
     inside = {repo.name: repo for repo in plan.repos}
     if complete:
-        inside |= {name: listed.earlier[name] for name in gone(plan, listed)}
+        inside |= {name: listed.earlier[name] for name in gone(plan, listed) - archived(plan)}
     for (repo, branch), request in listed.requests.items():
         if request.state in {"open", "branch"} and repo in inside and (repo, AGAIN.sub("", branch)) not in members:
             nothing = Change(job.name, inside[repo], branch, branch, (), {})

@@ -33,6 +33,7 @@ from tests.endpoint import Endpoint
 from tests.pipelines.forges.github import conftest
 from tests.pipelines.forges.github.double import Site
 from tests.pipelines.forges.github.shapes import Description
+from tests.pipelines.forges.gitlab_site import Killed, Reaper
 from tests.test_story_gitlab import FILES, GREET, WISH, model
 
 emulator, description, site = conftest.emulator, conftest.description, conftest.site
@@ -73,6 +74,9 @@ class Town:
     job: Path
     prefix: str
     """Of the names of its repositories: tests share an emulator."""
+    reaper: Reaper | None = None
+    kill_at: int = -1
+    kills: int = 0
     printed: list[str] = field(default_factory=list)
 
     def populate(self, checkout: Callable[..., Checkout]) -> None:
@@ -104,9 +108,20 @@ class Town:
         self.printed += [done.stdout, done.stderr]
         return done
 
-    def tick(self) -> str:
-        """Do what `umbau tend` does, as another process that need not wait between writes. Return what it did in
-        billing."""
+    def tick(self, *, new: bool = False) -> str:
+        """Do what `umbau tend` does, or with `new` what `umbau run` does, as another process; killed once, if it is to
+        be, then done again. Return what the last one did in billing."""
+        if self.reaper:
+            self.reaper.left = self.kill_at
+            try:
+                return self._tick(new=new)
+            except Killed:
+                self.kills += 1
+            finally:
+                self.reaper.left = -1
+        return self._tick(new=new)
+
+    def _tick(self, *, new: bool) -> str:
         job = load(self.job)
         assert job.forge.github
         with closing(Store(self.home / "store.db")) as store, alone(self.home, job.name):
@@ -115,7 +130,12 @@ class Town:
             place = Place("github", enter.url, enter.access, forge)
             built, watch = recipe(job, self.job), Watch(quiet=True)
             driver = Driver(job, built, self.home, self.job.parent, store, forge, watch, site=place, complete=True)
-            plan = driver.look()
+            if new:
+                plan = driver.plan()
+                driver.adopt(plan)
+                driver.run(plan, InProcess())
+            else:
+                plan = driver.look()
             _, tended = driver.tend(plan, InProcess())
             troubles = [one.trouble for one in tended if one.trouble] + list(plan.trouble.values())
             assert not troubles
@@ -180,6 +200,16 @@ def opened(town: Town) -> None:
     assert town.text("app/early.py").endswith("return hello(name)")
     assert town.text("app/late.py").endswith("return hello(name)")
     assert [len(town.site.pulls(repo)) for repo in (town.billing, town.wiki, town.old, town.quiet)] == [1, 1, 0, 0]
+
+
+def told(town: Town) -> None:
+    """From the failed check to the merge, and what goes on in the other repository meanwhile."""
+    red(town)
+    reviewed(town)
+    pushed_by_hand(town)
+    conflicted(town)
+    merged(town)
+    nothing_doubled(town)
 
 
 def red(town: Town) -> None:
@@ -295,12 +325,7 @@ def test_story(town: Town) -> None:
     assert ran.returncode == 0, ran.stderr + ran.stdout
     nowhere(Path(os.path.realpath("/tmp/ray/session_latest/logs")))
     opened(town)
-    red(town)
-    reviewed(town)
-    pushed_by_hand(town)
-    conflicted(town)
-    merged(town)
-    nothing_doubled(town)
+    told(town)
 
     status = town.umbau("status", str(town.job))
     assert "merge requests: merged (1)" in status.stdout and "merge requests: closed (1)" in status.stdout
@@ -308,3 +333,12 @@ def test_story(town: Town) -> None:
     nowhere(town.home)
     nowhere(town.job.parent)
     assert all(SECRET not in text for text in town.printed)
+
+
+@pytest.mark.parametrize("point", [5])
+def test_killed(town: Town, monkeypatch: pytest.MonkeyPatch, point: int) -> None:
+    town.reaper, town.kill_at = Reaper(monkeypatch), point
+    town.tick(new=True)
+    opened(town)
+    told(town)
+    assert town.kills, "it never came so far"

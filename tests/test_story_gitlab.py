@@ -12,13 +12,14 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
+from pipelines.bulk.acts import reverting
 from pipelines.console import Watch
 from pipelines.credentials import Credentials
 from pipelines.discover import Site
@@ -26,6 +27,7 @@ from pipelines.driver import Driver, alone
 from pipelines.forges.gitlab import GitLabForge
 from pipelines.jobfile import load
 from pipelines.lanes import InProcess
+from pipelines.listing import listing
 from pipelines.recipe import recipe
 from pipelines.store import Store
 from tests.conftest import Checkout
@@ -34,6 +36,7 @@ from tests.pipelines.forges.gitlab_double import GitLabDouble
 from tests.pipelines.forges.gitlab_site import NEVER, Killed, Reaper
 from tests.pipelines.forges.gitlab_state import DEVELOPER, MAINTAINER, Project, Request
 
+_T = TypeVar("_T")
 GUEST = 10
 SECRET = "glpat-Sehr.Geheim-9876"
 BILLING, WIKI = "platform/billing", "platform/tools/wiki"
@@ -67,6 +70,7 @@ FILES = {
 }
 TRACE = "$ ./check\napp/early.py:5: names must be stripped\nERROR: Job failed: exit code 1\n"
 POINTS = [0, 2, 5, 9, 12, 16, 20, 25, 31, 37, 43, 50]  # of the 56 things at most that a tick does
+FAST = 12  # the one that is told in quick runs as well
 WISH = "Make it louder, please"
 
 
@@ -123,32 +127,38 @@ class Town:
         return done
 
     def tick(self, *, new: bool = False, trouble: bool = False) -> str:
-        """Do what `umbau tend` does, or with `new` what `umbau run` does, as another process; killed once, if it is to
-        be, then done again. Return what the last one did in billing. `trouble`: whether there may be some."""
-        if self.reaper:
-            self.reaper.left = self.kill_at
-            try:
-                return self._tick(new=new, trouble=trouble)
-            except Killed:
-                self.kills += 1
-                self.reaper.left = -1
-                # What was noted halfway is seen to at once, and answered by the next.
-                self._tick(new=new, trouble=trouble)
-            finally:
-                self.reaper.left = -1
-        return self._tick(new=new, trouble=trouble)
+        """Do what `umbau tend` does, or with `new` what `umbau run` does; killed once, if it is to be, then done again.
+        Return what the last one did in billing. `trouble`: whether there may be some."""
+        return self._killed_once(lambda: self._tick(new=new, trouble=trouble))
+
+    def take_back(self) -> None:
+        """Do what `umbau revert --yes` does."""
+
+        def revert() -> None:
+            with self._driver() as driver:
+                plan = driver.plan()
+                act = reverting(driver.job, plan.repos)
+                requests = listing(driver.job, plan, driver.forge, driver.store).requests
+                assert [one.trouble for one in act.each(driver.forge, act.fitting([*requests.values()], []))] == [""]
+
+        self._killed_once(revert)
+
+    def _killed_once(self, act: Callable[[], _T]) -> _T:
+        if not self.reaper:
+            return act()
+        self.reaper.left = self.kill_at
+        try:
+            return act()
+        except Killed:
+            self.kills += 1
+            self.reaper.left = -1
+            act()  # what was noted halfway is seen to at once, and answered by the next
+            return act()
+        finally:
+            self.reaper.left = -1
 
     def _tick(self, *, new: bool, trouble: bool) -> str:
-        job = load(self.job)
-        assert job.forge.gitlab
-        with closing(Store(self.home / "store.db")) as store, alone(self.home, job.name):
-            enter = Credentials(job.forge.gitlab)
-            forge = GitLabForge(
-                job.forge.gitlab, enter.token, enter.access, store, self.home, pace=0.0, quiet=NEVER, patience=5.0
-            )
-            site = Site("gitlab", enter.url, enter.access, forge)
-            built, watch = recipe(job, self.job), Watch(quiet=True)
-            driver = Driver(job, built, self.home, self.job.parent, store, forge, watch, site=site, complete=True)
+        with self._driver() as driver:
             if new:
                 plan = driver.plan()
                 driver.adopt(plan)
@@ -159,6 +169,20 @@ class Town:
             troubles = [one.trouble for one in tended if one.trouble] + list(plan.trouble.values())
             assert trouble or not troubles
             return ", ".join(f"{one.action.verb}: {one.action.why}" for one in tended if one.repo == BILLING)
+
+    @contextmanager
+    def _driver(self) -> Iterator[Driver]:
+        """Give the driver as another process has it, but with no pause between two writes and none after a push."""
+        job = load(self.job)
+        assert job.forge.gitlab
+        with closing(Store(self.home / "store.db")) as store, alone(self.home, job.name):
+            enter = Credentials(job.forge.gitlab)
+            forge = GitLabForge(
+                job.forge.gitlab, enter.token, enter.access, store, self.home, pace=0.0, quiet=NEVER, patience=5.0
+            )
+            site = Site("gitlab", enter.url, enter.access, forge)
+            built, watch = recipe(job, self.job), Watch(quiet=True)
+            yield Driver(job, built, self.home, self.job.parent, store, forge, watch, site=site, complete=True)
 
     # What there is on GitLab.
 
@@ -330,12 +354,19 @@ def test_story(town: Town) -> None:
         taken = town.umbau("revert", str(town.job), "--yes")
         assert taken.returncode == 0, taken.stderr + taken.stdout
     assert [one.state for one in town.billing.requests.values()] == ["merged", "opened"]
-    back = town.billing.requests[2]
-    assert town.text("app/early.py", back.source) == town.text("app/early.py", "main").replace(
-        "name.strip().upper()", ""
-    )
+    taken_back(town)
+
+    nowhere(town.home)
+    nowhere(town.job.parent)
+    assert all(SECRET not in text for text in town.printed)
+
+
+def taken_back(town: Town) -> None:
+    merged, back = town.billing.requests.values()
+    assert (merged.state, back.state, back.labels) == ("merged", "opened", ["umbau", "greetings"])
+    now = town.text("app/early.py", "main")
+    assert town.text("app/early.py", back.source) == now.replace("name.strip().upper()", "")
     assert town.text("app/late.py", back.source) == GREET.strip()
-    assert back.labels == ["umbau", "greetings"]
     town.tick()
     assert back.state == "opened"
     town.double.merge("ada", BILLING, 2)
@@ -343,21 +374,55 @@ def test_story(town: Town) -> None:
     town.tick(new=True)
     assert len(town.billing.requests) == 2, "what was taken back stays so"
 
-    nowhere(town.home)
-    nowhere(town.job.parent)
-    assert all(SECRET not in text for text in town.printed)
-
 
 def killed(town: Town, patch: pytest.MonkeyPatch, point: int) -> None:
     town.reaper, town.kill_at = Reaper(patch), point
     town.tick(new=True)
     opened(town)
     told(town)
+    town.take_back()
+    taken_back(town)
     assert town.kills, "it never came so far"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", [pytest.param(one, marks=[pytest.mark.slow] * (one != FAST)) for one in POINTS])
 def test_killed_at_a_point_of_each_tick(town: Town, monkeypatch: pytest.MonkeyPatch, point: int) -> None:
     """What is done in a tick: calls to GitLab, git, and what is written to the store."""
     killed(town, monkeypatch, point)
+
+
+def test_branches_that_wait_for_their_pipelines(town: Town) -> None:
+    text = town.job.read_text().replace("ci_attempts: 2", "ci_attempts: 2, rebase: behind")
+    town.job.write_text(f"{text}rollout: {{open_when: green}}\n")
+    town.tick(new=True)
+    for path in (BILLING, WIKI):
+        town.double.pipeline(path, BRANCH, "failed", TRACE)
+    town.double.push_as("ada", WIKI, "main", {".umbauignore": ""})
+    for _ in range(2):
+        town.tick()
+    assert "return hello(name.strip())" in town.text("app/early.py")
+    base = town.double.push_as("ada", BILLING, "main", {"README.md": "# Hello\n"})
+    assert "its base branch has moved" in town.tick()
+    assert town.billing.git("merge-base", "main", BRANCH) == base
+    assert "opened once the pipeline of its branch has passed" in town.tick()
+    town.double.pipeline(BILLING, BRANCH, "success")
+    assert "open: " in town.tick()
+    assert [len(project.requests) for project in town.double.projects.values()] == [1, 0, 0, 0, 0]
+
+
+def test_what_cannot_be_closed_is_a_persons_to_close(town: Town) -> None:
+    town.tick(new=True)
+    town.billing.archived = True
+    for _ in range(2):
+        assert town.tick() == "", "nothing can be done there"
+    town.billing.archived = False
+    town.double.push_as("ada", BILLING, "main", {".umbauignore": ""})
+    town.double.fault("PUT /projects/[^/]+/merge_requests/1$", 403)
+    assert town.tick(trouble=True) == "close: left the job's scope"
+    assert town.request.state == "opened"
+    town.double.push_as("ada", BILLING, "main", {".umbauignore": "none/\n"})
+    assert town.tick() == "wait: waits for review"
+    town.double.close("ada", BILLING, 1)
+    for _ in range(2):
+        assert town.tick() == "wait: closed"
+    assert len(town.billing.requests) == 1

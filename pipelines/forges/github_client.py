@@ -25,6 +25,9 @@ TIMEOUT = 30  # seconds that GitHub may be silent; it ends requests itself after
 TRIES = 3  # of what failed on its way or inside GitHub
 PATIENCE = 900.0  # seconds that one call may be made to wait by limits; what takes longer is left to the next tick
 SAID = 400  # characters of what GitHub says that are told
+# Times as far apart as before a secondary limit: 500 writes an hour and no more. That is what GitHub documents, and a
+# server of a company's own need not have: so it is not kept to before it is asked for.
+SLOW = 7.2
 PAUSE = 60.0  # seconds after a secondary limit that names none, doubled each time: GitHub's "best practices" for REST
 # OSError: `requests` raises nothing else. The others are PyGithub's for answers that are not what GitHub sends.
 _FAULTS = (GithubException, OSError, ValueError, LookupError, TypeError, AssertionError, RuntimeError)
@@ -45,7 +48,7 @@ class Refusal(ForgeError):
 
 
 class Unreachable(ForgeError):
-    """Nothing can be asked at all: the token is not accepted, or nobody answers."""
+    """Nothing can be asked at all: the token is not accepted, nobody answers, or it is to be left alone for long."""
 
 
 class _Token(Auth):
@@ -113,10 +116,14 @@ class Client:
         anything that may have had its effect is sent again. Raises ForgeError."""
 
         def turn() -> T:
-            with self._turnstile().writing(self._pace):
+            with self._turnstile().writing(self._pace, PATIENCE):
                 return do()
 
         return self._patiently(what, turn, done)
+
+    def ready(self) -> None:
+        """Raises ForgeError while GitHub asks that nothing be changed for long."""
+        self._turnstile().left(0.0, PATIENCE)
 
     def _patiently(self, what: str, ask: Callable[[], T], done: Callable[[], T | None]) -> T:
         waited, failed, limited = 0.0, 0, 0
@@ -127,13 +134,13 @@ class Client:
                 wait = asked_to_wait(error, limited, time.time())
                 if wait is None and (not fleeting(error) or failed + 1 >= TRIES):
                     raise self._told(what, error) from None
-                if wait is not None and waited + wait > PATIENCE:
-                    raise ForgeError(
-                        f"{what}: GitHub asks to wait for {wait / 60:.0f} minutes: try again then"
-                    ) from None
                 if wait is not None:
                     limited += 1
-                    self._turnstile().hold(wait)
+                    self._turnstile().hold(wait, SLOW * self._pace if secondary(error) else 0.0)
+                    if waited + wait > PATIENCE:
+                        raise Unreachable(
+                            f"{what}: GitHub asks to wait for {wait / 60:.0f} minutes: try again then"
+                        ) from None
                 else:
                     failed += 1
             pause = 2.0 ** (failed - 1) if wait is None else wait
@@ -208,6 +215,12 @@ def asked_to_wait(error: Exception, before: int, now: float) -> float | None:
         return max(int(reset) - now, 0.0) + 1.0  # it is over at some time within that second
     limited = error.status == 429 or "rate limit" in said_by(error).lower()
     return PAUSE * 2.0**before if limited else None
+
+
+def secondary(error: Exception) -> bool:
+    """Say whether GitHub asks to be left alone because of what was sent lately, not of all that was sent in an hour."""
+    headers = error.headers or {} if isinstance(error, GithubException) else {}
+    return {name.lower(): str(value) for name, value in headers.items()}.get("x-ratelimit-remaining") != "0"
 
 
 def lacking(headers: Mapping[str, str | int]) -> str:

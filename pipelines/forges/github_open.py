@@ -30,6 +30,7 @@ class Opener:
         """Make branch and, if `opened`, request hold `commit`; None when there is no request. Raises NotPushed,
         ForgeError, GitError."""
         repo, branch = change.repo, change.branch
+        self._client.ready()  # else branches would be pushed, and run in CI, long before their requests are there
         try:
             repository = self._client.repository(repo.name)
             found = self._adopted(change, self._lookup.find(repo.name, branch))

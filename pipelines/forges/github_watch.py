@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import email.utils
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import islice, takewhile
+from itertools import takewhile
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -42,7 +42,7 @@ Said = TypeVar("Said", IssueComment, PullRequestComment)
 
 # Seconds. Times of GitHub's are whole seconds, and what was written a moment ago may not be in a listing yet.
 LAG = 5.0
-FIRST = 100  # requests that are looked through when nothing is known yet: one page
+PAGE = 100  # requests that one call tells
 _LISTING = TypeAdapter(Listing)
 
 
@@ -145,13 +145,13 @@ class Watch:
     def _pulls(
         self, repository: Repository, repo: str, listing: Listing, prefix: str, heads: Mapping[str, str]
     ) -> None:
-        """Take in which requests have changed. The first time only the last ones are looked through, and the branches
-        that are there: what is merged and gone `push` comes across."""
+        """Take in which requests have changed. The first time the last ones are looked through, as far as that takes
+        less calls than to ask for each of the branches that are there; what is merged and gone `push` comes across."""
 
         def ask() -> list[Pull]:
             listed = repository.get_pulls(state="all", sort="updated", direction="desc")
             if not listing.pulls:
-                return list(pulls(islice(listed, FIRST)))
+                return list(enough(pulls(listed), heads))
             return list(pulls(takewhile(lambda one: seconds(one.updated_at) >= listing.pulls - LAG, listed)))
 
         found = self._client.read(repo, ask)
@@ -208,3 +208,14 @@ class Watch:
 
     def _key(self, repo: str, prefix: str) -> str:
         return f"github requests {self._site} {repo} {prefix}"
+
+
+def enough(listed: Iterable[Pull], branches: Iterable[str]) -> Iterator[Pull]:
+    """Yield the requests of a listing as long as its next page is worth it: more of the branches have no request yet
+    than pages were read."""
+    left = set(branches)
+    for count, pull in enumerate(listed):
+        if count and count % PAGE == 0 and count // PAGE >= len(left):
+            return
+        left.discard(pull.branch)
+        yield pull

@@ -97,8 +97,10 @@ class GitLabForge:
             raise ForgeError(f"{request.url} cannot be merged: {gitlab_words.unmerged(there, request, why)}") from None
 
     def close(self, request: Request, why: str) -> None:
-        """Say why, then close; what is not open stays as it is."""
-        if self._there(request)["state"] == "opened":
+        """Say why, then close; what is not open stays as it is. A branch without a request is let go."""
+        if request.state == "branch":
+            self._pushed.set_aside(request.repo, request.branch, None)
+        elif self._there(request)["state"] == "opened":
             self.comment(request, why, f"close {request.head} {digest(why)[:16]}")
             self._changed(request, "close", {"state_event": "close"}, "closed")
 
@@ -107,8 +109,10 @@ class GitLabForge:
             self._changed(request, "reopen", {"state_event": "reopen"}, "opened")
 
     def rebase(self, request: Request) -> bool:
-        """False: it conflicts, or somebody pushed."""
-        return Rebase(self._api, self._people, self._branches, self._pushed).rebase(request)
+        """False: it conflicts, or somebody pushed, or there is no request for it yet."""
+        return request.state != "branch" and Rebase(self._api, self._people, self._branches, self._pushed).rebase(
+            request
+        )
 
     def comment(self, request: Request, text: str, key: str, thread: str = "") -> None:
         """Said twice under one key is said once, also when the answer to the first did not come: as long as that may
@@ -142,7 +146,12 @@ class GitLabForge:
         return self._people.may_write(request.repo, author)
 
     def log(self, request: Request) -> str:
-        pipeline = (self._there(request).get("head_pipeline") or {}).get("id")
+        if request.state == "branch":
+            of = {"ref": request.branch, "sha": request.head, "order_by": "id", "sort": "desc"}
+            runs = self._api.list(request.repo, f"{project(request.repo)}/pipelines", **of)
+            pipeline = runs[0]["id"] if runs else 0
+        else:
+            pipeline = (self._there(request).get("head_pipeline") or {}).get("id")
         return gitlab_log.log(self._api, request.repo, int(pipeline)) if pipeline else ""
 
     def fetch(self, request: Request, repo: Repo) -> str:

@@ -116,7 +116,7 @@ class Api:
 
     def _write(self, where: str, what: str, call: Callable[[Gitlab], Any]) -> Json:
         client = self._connected()
-        with self._turnstile.writing(self._pace):
+        with self._turnstile.writing(self._pace, LONGEST):
             answer = self._told(where, what, lambda: call(client))
         if not isinstance(answer, dict):
             raise Unsure(f"{where}: GitLab answered with something else than JSON")
@@ -189,7 +189,7 @@ class Api:
         elif status == 404:
             words = f"{where} is not there for the token: renamed, moved, deleted, or it has no rights there ({said})"
         elif status == 301:
-            words = f"{where} has moved: write its new address ({said})"
+            words = f"{where} has moved: write its new address ({said.partition('?')[0]})"
         else:
             words = f"{where}: GitLab would not {what} ({status}: {said})"
         return Refusal(words, status, said)

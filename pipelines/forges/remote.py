@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from operators.folders import alone
 from operators.proc import GitError
 from pipelines.commit import checked
 from pipelines.data import Repo
-from pipelines.forge import Memory, NotPushed
+from pipelines.forge import ForgeError, Memory, NotPushed
 from pipelines.neutral import plain
 from pipelines.transport import Access, fetch_at, git_at, words
 
@@ -28,6 +29,7 @@ _SILENT = {
     "error: 403": "the token may not do that there",
     "not found": "there is no such repository any more, or the token may not see it",
 }
+DAY = 86_400.0  # seconds
 _BRANCH = re.compile(r"(?!.*(\.\.|@\{|//))[^\s~^:?*\[\\\x00-\x20\x7f/-][^\s~^:?*\[\\\x00-\x20\x7f]*")
 
 
@@ -135,40 +137,51 @@ class Turnstile:
 
     def __init__(self, folder: Path, url: str, secret: str) -> None:
         parts = urlsplit(url)
+        self._url = url
         name = _digest(f"{parts.scheme}://{parts.netloc}\0{secret}")
         self._turn, self._lock, self._file = (folder / f"{name}.{kind}" for kind in ("turn", "lock", "json"))
 
     @contextmanager
-    def writing(self, least: float = 1.0) -> Iterator[None]:
-        """Have a turn, `least` seconds after the last one began and not before anybody's `hold` is over."""
+    def writing(self, least: float = 1.0, most: float = math.inf) -> Iterator[None]:
+        """Have a turn, `least` seconds after the last one began and not before anybody's `hold` is over. Raises
+        ForgeError when that is in more than `most` seconds."""
         with alone(self._turn):
-            while (wait := self._left(least)) > 0:
+            while (wait := self.left(least, most)) > 0:
                 time.sleep(wait)
             with self._times() as times:
                 times["last"] = time.time()
             yield
 
-    def hold(self, seconds: float) -> None:
-        """Let nobody through for so long, from now on: what a server asks for with Retry-After. What was asked for
-        before stays. May be called during a turn."""
-        with self._times() as times:
-            if (until := time.time() + seconds) > times["until"]:
-                times |= {"until": until, "held": seconds}
-
-    def _left(self, least: float) -> float:
-        """Return the seconds that are left to wait."""
+    def left(self, least: float, most: float) -> float:
+        """Return the seconds that are left to wait. Raises ForgeError when it is more than `most`."""
         with self._times() as times:
             now = time.time()
             # Ahead of what they can be, they are of a clock that was set back since.
             times |= {"last": min(times["last"], now), "until": min(times["until"], now + times["held"])}
-            return max(times["last"] + least, times["until"]) - now
+            if abs(now - times["slowed"]) < DAY:
+                least = max(least, times["slow"])
+            wait = max(times["last"] + least, times["until"]) - now
+        if wait > most:
+            raise ForgeError(f"{self._url} takes no more changes for {wait / 60:.0f} minutes: try again then")
+        return wait
+
+    def hold(self, seconds: float, slow: float = 0.0) -> None:
+        """Let nobody through for so long, from now on: what a server asks for with Retry-After. What was asked for
+        before stays. `slow`: seconds between two turns that are to begin in the day after that. May be called during a
+        turn."""
+        with self._times() as times:
+            now = time.time()
+            if (until := now + seconds) > times["until"]:
+                times |= {"until": until, "held": seconds}
+            if slow:
+                times |= {"slow": slow, "slowed": now}
 
     @contextmanager
     def _times(self) -> Iterator[dict[str, float]]:
-        """Give when the last turn began, until when nobody gets through and how long that was to be; what is changed
-        is kept."""
+        """Give when the last turn began, until when nobody gets through and how long that was to be, how far apart
+        turns are to be and since when; what is changed is kept."""
         with alone(self._lock):
-            times = {"last": 0.0, "until": 0.0, "held": 0.0}
+            times = dict.fromkeys(("last", "until", "held", "slow", "slowed"), 0.0)
             with suppress(OSError, ValueError, TypeError, LookupError):
                 known = json.loads(self._file.read_bytes())
                 times = {name: float(known[name]) for name in times}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from operators.chain import Chain
 from operators.data import Edit, Finding, Outcome, Shard, Verdict
+from operators.proc import git
 from pipelines.data import Plan, Planned, Recipe, Repo
 from pipelines.decide import DAY
 from pipelines.forge import Place
@@ -230,6 +232,10 @@ def pushed(world: World, **files: str) -> str:
     return world.forge.commit("billing", A[1], {"NOTES.md": "by hand\n", **files}, "Say why")
 
 
+def message(world: World) -> str:
+    return git(world.forge.bare("billing"), "show", "--no-patch", "--format=%B", A[1]).decode()
+
+
 def test_what_people_pushed_is_carried_again_and_again(world: World) -> None:
     world.tick()
     pushed(world)
@@ -241,6 +247,7 @@ def test_what_people_pushed_is_carried_again_and_again(world: World) -> None:
         assert world.did() == "push: the change is another now"
         assert world.forge.text("billing", A[1], "a/y.py") == f"x = {number}\n"
         assert world.forge.text("billing", A[1], "NOTES.md") == "by hand\n"
+        assert re.match(r"Keep what Ada pushed\n\n- \w+ Say why, by Ada\n\nGenerated-by", message(world))
         assert world.did() == "wait: waits for review"
     world.forge.commit("billing", A[1], {"MORE.md": "more\n"})
     assert "hands off" in world.did()

@@ -572,6 +572,7 @@ def _reply(double: GitLabDouble, call: Call) -> Answer:
 @route("GET", "/projects/:id/pipelines")
 def _pipelines(double: GitLabDouble, call: Call) -> list[Json]:
     found = [one for one in call.of.pipelines if _since(call.one("updated_after"), one["updated_at"])]
+    found = [one for one in found if all(call.one(name, one[name]) == one[name] for name in ("ref", "sha"))]
     by = call.one("order_by", "id")
     return sorted(found, key=lambda one: one[by], reverse=call.one("sort", "desc") == "desc")
 

@@ -22,8 +22,8 @@ from operators.proc import GitError
 from pipelines.bare import bare, has
 from pipelines.commit import commit
 from pipelines.data import Repo
-from pipelines.forge import NotPushed
-from pipelines.forges.remote import Branches, Turnstile, key_of, keyed, mark, marked, refusal
+from pipelines.forge import ForgeError, NotPushed
+from pipelines.forges.remote import DAY, Branches, Turnstile, key_of, keyed, mark, marked, refusal
 from pipelines.store import Store
 from pipelines.transport import Access, fetch_at
 from tests.conftest import Checkout
@@ -156,6 +156,18 @@ def test_what_somebody_else_pushed_stays(host: Host) -> None:
     assert host.held() == theirs
     host.person.git(f"--git-dir={host.bare}", "update-ref", f"refs/heads/{BRANCH}", first)
     assert host.pushed("x = 4\n") == host.held(), "back at what was ours, it is ours again"
+
+
+def test_one_commit_of_somebody_else_may_be_replaced(host: Host) -> None:
+    host.pushed()
+    theirs, made = host.foreign(), host.made("x = 4\n")
+    with pytest.raises(NotPushed, match="somebody else"):
+        host.branches.push(host.repo, host.url, made, BRANCH, "0" * 40)
+    assert host.held() == theirs
+    for _ in range(2):
+        host.branches.push(host.repo, host.url, made, BRANCH, theirs)
+    assert host.held() == made
+    assert not host.branches.ours("group/name", BRANCH, theirs)
 
 
 @pytest.mark.parametrize("there", [False, True], ids=["new", "held"])
@@ -489,13 +501,32 @@ def test_held_back_further_while_waiting(tmp_path: Path) -> None:
     assert took(turns) > 0.5
 
 
+def test_slower_once_it_was_too_fast(tmp_path: Path) -> None:
+    turns = turnstile(tmp_path)
+    turns.hold(0.0, slow=0.4)
+    took(turns)
+    assert took(turnstile(tmp_path)) > 0.3
+    (file,) = tmp_path.glob("*.json")
+    known = json.loads(file.read_text())
+    file.write_text(json.dumps(known | {"slowed": known["slowed"] - DAY}))
+    assert took(turns) < 0.3, "that was long ago"
+
+
+def test_nobody_waits_longer_than_they_are_ready_to(tmp_path: Path) -> None:
+    turns = turnstile(tmp_path)
+    turns.hold(3600)
+    with pytest.raises(ForgeError, match="no more changes for 60 minutes"), turns.writing(0.0, 900.0):
+        pytest.fail("it was let through")
+
+
 @pytest.mark.parametrize("ahead", [3600.0, 10**9])
 def test_a_clock_that_was_set_back(tmp_path: Path, ahead: float) -> None:
     turns = turnstile(tmp_path)
     turns.hold(0.3)
     assert took(turns) > 0.2
     (file,) = tmp_path.glob("*.json")
-    file.write_text(json.dumps({name: at + ahead for name, at in json.loads(file.read_text()).items()} | {"held": 0.3}))
+    known = {name: at + ahead for name, at in json.loads(file.read_text()).items()}
+    file.write_text(json.dumps(known | {"held": 0.3, "slow": 0.0}))
     assert 0.2 < took(turns, 0.2) < 5, "no longer than was asked for"
     assert took(turns) < 0.2, "and once"
 

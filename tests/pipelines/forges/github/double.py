@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 import re
 import signal
@@ -85,6 +86,11 @@ class Site:
         self.faults: list[Fault] = []
         self.kill: tuple[int, int, bool] | None = None
         """A process, the number of calls from now on at which it is killed, and whether that call has its effect."""
+        self.allowed: list[tuple[int, float]] = []
+        """Numbers of writes, each within so many seconds, above which there is a secondary limit."""
+        self.refused = 0
+        """Times that there was."""
+        self._written: list[float] = []
         self.moved: dict[str, str] = {}
         self.logs: dict[str, str] = {}
         self.writers = {"acme", "umbau", "ada", "bo"}
@@ -202,6 +208,8 @@ class Site:
             before, after = self._killed()
             if before:
                 return None
+            if call and path != "/api/graphql" and method != "GET" and (limited := self._limited()):
+                return limited
             fault = self._fault(method, path)
             if fault and fault.kind in {"answer", "unsent", "slow"}:
                 time.sleep(float(fault.headers.get("seconds", 0)) if fault.kind == "slow" else 0)
@@ -222,6 +230,23 @@ class Site:
         if not effect:
             os.kill(process, signal.SIGKILL)
         return (0, process) if effect else (process, 0)
+
+    def _limited(self) -> Answer | None:
+        """Refuse a write when there were too many: docs.github.com/rest/using-the-rest-api, "About secondary rate
+        limits"."""
+        now = time.monotonic()
+        waits = [
+            self._written[-most] + seconds - now
+            for most, seconds in self.allowed
+            if len(self._written) >= most and self._written[-most] + seconds > now
+        ]
+        if not waits:
+            self._written.append(now)
+            return None
+        self.refused += 1
+        return _json(
+            {"message": "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."},
+            403, **{"retry-after": str(math.ceil(max(waits)))})  # fmt: skip
 
     def _fault(self, method: str, path: str) -> Fault | None:
         for fault in self.faults:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from pipelines.commit import commit
 from pipelines.forge import ForgeError, NotPushed, Request
 from tests.conftest import Checkout
 from tests.pipelines.forges.github.conftest import PREFIX, START, World
@@ -55,6 +56,17 @@ def test_while_github_asks_to_wait_nobody_writes(world: World) -> None:
     world.push()
     assert time.monotonic() - start >= 3
     assert world.site.counted()["POST /#/pulls"] == 2
+
+
+def test_nothing_is_sent_while_github_asks_to_be_left_alone_for_long(world: World) -> None:
+    world.site.faults.append(Fault("POST .*/pulls$", status=403, headers={"retry-after": "3000"}, body=LIMITED))
+    with pytest.raises(ForgeError, match="wait for 50 minutes"):
+        world.push()
+    change, calls = world.change(branch=f"{PREFIX}other"), len(world.site.calls)
+    with pytest.raises(ForgeError, match="no more changes for 50 minutes"):
+        world.forge.push(change, commit(change.repo, change.whole, "change"), world.text())
+    assert len(world.site.calls) == calls
+    assert "other" not in world.site.git(world.name, "branch", "--list")
 
 
 def test_a_comment_whose_answer_is_lost_is_not_said_again(world: World) -> None:

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from pipelines.forge import Comment
 from pipelines.forges.github_ci import ended, printable, summed, tail
-from pipelines.forges.github_client import PAUSE, asked_to_wait, brief, fleeting, lacking, said_by
+from pipelines.forges.github_client import PAUSE, asked_to_wait, brief, fleeting, lacking, said_by, secondary
 from pipelines.forges.github_known import Known, Listing, Pull, Review, approved, comments, later
 from pipelines.forges.github_open import late
+from pipelines.forges.github_watch import enough
 
 NOW = 1_800_000_000.0
 
@@ -47,6 +48,29 @@ def answered(status: int, message: str = "", **headers: str) -> GithubException:
 )
 def test_for_how_long_github_asks_to_be_left_alone(error: Exception, before: int, seconds: float | None) -> None:
     assert asked_to_wait(error, before, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("error", "too_fast"),
+    [
+        (answered(403, "secondary rate limit", retry_after="60", X_RateLimit_Remaining="4711"), True),
+        (answered(429), True),
+        (answered(403, x_ratelimit_remaining="0", x_ratelimit_reset=str(int(NOW) + 30)), False),
+    ],
+)
+def test_whether_it_was_too_fast(error: Exception, too_fast: bool) -> None:
+    assert secondary(error) == too_fast
+
+
+@pytest.mark.parametrize(
+    ("branches", "read"),
+    [(set(), 100), ({"part1"}, 100), ({"part150"}, 100), ({"part150", "part180"}, 200), ({"gone", "part1"}, 100)],
+)
+def test_how_many_requests_are_read_when_nothing_is_known_yet(branches: set[str], read: int) -> None:
+    """A page more is read where more than one branch a page would have to be asked for else."""
+    listed = (_pull(number, branch=f"part{number}") for number in range(1000))
+    assert len([*enough(listed, branches)]) == read
+    assert len([*enough(listed, ())]) == 100
 
 
 @pytest.mark.parametrize(
