@@ -147,12 +147,12 @@ def forge_of(settings: ForgeSettings, enter: Credentials | None, memory: Memory,
     from pipelines.discover import Site
 
     if settings.gitlab and enter:
-        from pipelines.forges.gitlab import GitLabForge
+        from pipelines.forges.gitlab.forge import GitLabForge
 
         gitlab = GitLabForge(settings.gitlab, enter.token, enter.access, memory, home)
         return gitlab, Site("gitlab", enter.url, enter.access, gitlab)
     if settings.github and enter:
-        from pipelines.forges.github import GitHubForge
+        from pipelines.forges.github.forge import GitHubForge
 
         github = GitHubForge(settings.github, enter.token, enter.access, memory, home)
         return github, Site("github", enter.url, enter.access, github)

@@ -35,15 +35,8 @@ CONFINED = {
     "mistral_common": ("operators.tokens",),
     "httpx": ("operators.model", "pipelines.sdist"),
     "git": ("pipelines.forges.branches",),
-    "gitlab": ("pipelines.forges.gitlab_api",),
-    "github": (
-        "pipelines.credentials",
-        *(
-            f"pipelines.forges.github_{part}"
-            for part in ("ci", "client", "directory", "known", "lookup", "open", "say")
-        ),
-        "pipelines.forges.github_watch",
-    ),
+    "gitlab": ("pipelines.forges.gitlab.api",),
+    "github": ("pipelines.credentials", "pipelines.forges.github"),
     "subprocess": ("operators.proc",),
     "sqlalchemy": ("pipelines.store",),
     "typer": (

@@ -23,7 +23,7 @@ from pipelines.console import Watch
 from pipelines.credentials import Credentials
 from pipelines.discover import Site as Place
 from pipelines.driver import Driver, alone
-from pipelines.forges.github import GitHubForge
+from pipelines.forges.github.forge import GitHubForge
 from pipelines.jobfile import load
 from pipelines.lanes import InProcess
 from pipelines.recipe import recipe
@@ -33,7 +33,7 @@ from tests.endpoint import Endpoint
 from tests.pipelines.forges.github import conftest
 from tests.pipelines.forges.github.double import Site
 from tests.pipelines.forges.github.shapes import Description
-from tests.pipelines.forges.gitlab_site import Killed, Reaper
+from tests.pipelines.forges.gitlab.site import Killed, Reaper
 from tests.test_story_gitlab import FILES, GREET, WISH, model
 
 emulator, description, site = conftest.emulator, conftest.description, conftest.site

@@ -24,7 +24,7 @@ from pipelines.console import Watch
 from pipelines.credentials import Credentials
 from pipelines.discover import Site
 from pipelines.driver import Driver, alone
-from pipelines.forges.gitlab import GitLabForge
+from pipelines.forges.gitlab.forge import GitLabForge
 from pipelines.jobfile import load
 from pipelines.lanes import InProcess
 from pipelines.listing import listing
@@ -32,9 +32,9 @@ from pipelines.recipe import recipe
 from pipelines.store import Store
 from tests.conftest import Checkout
 from tests.endpoint import Endpoint
-from tests.pipelines.forges.gitlab_double import GitLabDouble
-from tests.pipelines.forges.gitlab_site import NEVER, Killed, Reaper
-from tests.pipelines.forges.gitlab_state import DEVELOPER, MAINTAINER, Project, Request
+from tests.pipelines.forges.gitlab.double import GitLabDouble
+from tests.pipelines.forges.gitlab.site import NEVER, Killed, Reaper
+from tests.pipelines.forges.gitlab.state import DEVELOPER, MAINTAINER, Project, Request
 
 _T = TypeVar("_T")
 GUEST = 10

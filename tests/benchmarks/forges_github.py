@@ -19,8 +19,8 @@ from pathlib import Path
 from pipelines.commit import commit
 from pipelines.data import Change, Repo
 from pipelines.forge import Description, ForgeError
-from pipelines.forges.github import GitHubForge
-from pipelines.forges.github_watch import LAG
+from pipelines.forges.github.forge import GitHubForge
+from pipelines.forges.github.watch import LAG
 from pipelines.forges.remote import Branches, mark
 from pipelines.job import Source
 from pipelines.publishing import GitHub

@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 
 from pipelines.forge import ForgeError
 from tests.benchmarks.setting import Clock, folder, repository
-from tests.pipelines.forges.gitlab_double import GitLabDouble
-from tests.pipelines.forges.gitlab_site import NAME, Site, many
+from tests.pipelines.forges.gitlab.double import GitLabDouble
+from tests.pipelines.forges.gitlab.site import NAME, Site, many
 
 OPENED, OPEN, CHANGED = 500, 1000, 10
 FASTER = 2

@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 from tests.conftest import Checkout
-from tests.pipelines.forges.gitlab_double import GitLabDouble
-from tests.pipelines.forges.gitlab_state import DEVELOPER, MAINTAINER
+from tests.pipelines.forges.gitlab.double import GitLabDouble
+from tests.pipelines.forges.gitlab.state import DEVELOPER, MAINTAINER
 
 pytestmark = pytest.mark.slow
 NAME, TOKEN, HOOK = "group/sub/billing", "glpat-Sehr.Geheim-1234", "a secret of webhooks"

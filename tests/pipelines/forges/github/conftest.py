@@ -16,7 +16,7 @@ from pipelines.commit import commit
 from pipelines.data import Change, Repo
 from pipelines.forge import Description as Text
 from pipelines.forge import Memory, Request
-from pipelines.forges.github import GitHubForge
+from pipelines.forges.github.forge import GitHubForge
 from pipelines.job import Source
 from pipelines.publishing import GitHub
 from pipelines.repos import resolve

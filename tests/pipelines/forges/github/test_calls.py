@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from pipelines.commit import commit
-from pipelines.forges.github_watch import LAG
+from pipelines.forges.github.watch import LAG
 from pipelines.forges.remote import Branches, mark
 from tests.conftest import Checkout
 from tests.pipelines.forges.github.conftest import PREFIX, START, World

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.forge import Comment
-from pipelines.forges.github_ci import ended, printable, summed, tail
-from pipelines.forges.github_client import PAUSE, asked_to_wait, brief, fleeting, lacking, said_by, secondary
-from pipelines.forges.github_known import Known, Listing, Pull, Review, approved, comments, later
-from pipelines.forges.github_open import late
-from pipelines.forges.github_watch import enough
+from pipelines.forges.github.ci import ended, printable, summed, tail
+from pipelines.forges.github.client import PAUSE, asked_to_wait, brief, fleeting, lacking, said_by, secondary
+from pipelines.forges.github.known import Known, Listing, Pull, Review, approved, comments, later
+from pipelines.forges.github.open import late
+from pipelines.forges.github.watch import enough
 
 NOW = 1_800_000_000.0
 

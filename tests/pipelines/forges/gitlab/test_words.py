@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.forges import gitlab_seen as seen
-from pipelines.forges.gitlab_api import instant, written
-from pipelines.forges.gitlab_log import LINES, ending
-from pipelines.forges.gitlab_push import difference, opening, wanted
+from pipelines.forges.gitlab import seen
+from pipelines.forges.gitlab.api import instant, written
+from pipelines.forges.gitlab.log import LINES, ending
+from pipelines.forges.gitlab.push import difference, opening, wanted
 
 # https://docs.gitlab.com/api/pipelines/#list-project-pipelines
 PENDING = ("created", "waiting_for_resource", "waiting_for_callback", "preparing", "pending", "running", "scheduled")

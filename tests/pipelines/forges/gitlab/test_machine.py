@@ -20,8 +20,8 @@ from operators.proc import GitError
 from pipelines.commit import commit
 from pipelines.forge import ForgeError, NotPushed, Request
 from tests.conftest import Checkout
-from tests.pipelines.forges.gitlab_double import GitLabDouble
-from tests.pipelines.forges.gitlab_site import BRANCH, NAME, TEXT, Killed, Reaper, Site
+from tests.pipelines.forges.gitlab.double import GitLabDouble
+from tests.pipelines.forges.gitlab.site import BRANCH, NAME, TEXT, Killed, Reaper, Site
 
 LOST: list[dict[str, Any]] = [
     {"match": "POST .*/merge_requests$", "status": 502, "after": True},

@@ -14,7 +14,7 @@ from github.WorkflowJob import WorkflowJob
 from github.WorkflowRun import WorkflowRun
 
 from pipelines.forge import ForgeError, Memory
-from pipelines.forges.github_client import TIMEOUT, Client, Refusal
+from pipelines.forges.github.client import TIMEOUT, Client, Refusal
 from pipelines.neutral import plain
 
 Ci = Literal["none", "pending", "passed", "failed"]

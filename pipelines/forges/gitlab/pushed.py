@@ -7,7 +7,7 @@ from typing import Any
 
 from operators.folders import alone
 from pipelines.forge import Memory
-from pipelines.forges.gitlab_api import Json
+from pipelines.forges.gitlab.api import Json
 
 
 class Pushed:

@@ -14,13 +14,13 @@ from urllib.parse import quote
 from operators.proc import GitError
 from pipelines.data import Change, Repo
 from pipelines.forge import Description, ForgeError, Memory, NotPushed, Project, Request
-from pipelines.forges.github_client import Client, Refusal, Unreachable
-from pipelines.forges.github_directory import projects
-from pipelines.forges.github_lookup import Lookup
-from pipelines.forges.github_open import Opener
-from pipelines.forges.github_pushed import Ledger
-from pipelines.forges.github_say import Speaker
-from pipelines.forges.github_watch import Watch
+from pipelines.forges.github.client import Client, Refusal, Unreachable
+from pipelines.forges.github.directory import projects
+from pipelines.forges.github.lookup import Lookup
+from pipelines.forges.github.open import Opener
+from pipelines.forges.github.pushed import Ledger
+from pipelines.forges.github.say import Speaker
+from pipelines.forges.github.watch import Watch
 from pipelines.forges.remote import Branches
 from pipelines.publishing import GitHub, GitHubQuery
 from pipelines.transport import Access
@@ -126,7 +126,9 @@ class GitHubForge:
 
     def rebase(self, request: Request) -> bool:
         """Let GitHub merge the base branch in, so that approvals stay unless the repository dismisses them. False when
-        it refuses, as where they conflict. Raises ForgeError."""
+        it refuses, as where they conflict, and for a branch without a request. Raises ForgeError."""
+        if request.state == "branch":
+            return False
         name, repository = request.repo, self._client.repository(request.repo)
         pull = repository.get_pull(request.number)
         ask = f"{pull.url}/update-branch"

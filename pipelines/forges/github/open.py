@@ -10,10 +10,10 @@ from github.Repository import Repository
 
 from pipelines.data import Change
 from pipelines.forge import Description, NotPushed
-from pipelines.forges.github_client import Client, Refusal
-from pipelines.forges.github_known import Pull, pull_of
-from pipelines.forges.github_lookup import Lookup
-from pipelines.forges.github_pushed import Ledger
+from pipelines.forges.github.client import Client, Refusal
+from pipelines.forges.github.known import Pull, pull_of
+from pipelines.forges.github.lookup import Lookup
+from pipelines.forges.github.pushed import Ledger
 from pipelines.forges.remote import Branches, mark
 from pipelines.neutral import code
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipelines.forge import Memory
-from pipelines.forges.gitlab_api import Api, Json, Refusal, project
+from pipelines.forges.gitlab.api import Api, Json, Refusal, project
 
 DEVELOPER = 30  # the least access level that may push: https://docs.gitlab.com/api/access_requests/
 

@@ -11,11 +11,11 @@ import time
 
 from pipelines.data import Change
 from pipelines.forge import Description, ForgeError, NotPushed, Request
-from pipelines.forges import gitlab_seen as seen
-from pipelines.forges.gitlab_api import Api, Json, Refusal, Unsure, instant, project
-from pipelines.forges.gitlab_look import inside
-from pipelines.forges.gitlab_people import People
-from pipelines.forges.gitlab_pushed import Pushed
+from pipelines.forges.gitlab import seen
+from pipelines.forges.gitlab.api import Api, Json, Refusal, Unsure, instant, project
+from pipelines.forges.gitlab.look import inside
+from pipelines.forges.gitlab.people import People
+from pipelines.forges.gitlab.pushed import Pushed
 from pipelines.forges.remote import Branches, mark, marked
 
 # Right after a push GitLab may not know the branch yet.

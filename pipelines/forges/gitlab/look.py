@@ -15,11 +15,11 @@ from urllib.parse import quote
 
 from pipelines.data import Repo
 from pipelines.forge import Memory, Request
-from pipelines.forges import gitlab_seen as seen
-from pipelines.forges.gitlab_api import Api, Json, Refusal, Unsure, instant, project, written
-from pipelines.forges.gitlab_people import People
-from pipelines.forges.gitlab_pushed import Pushed
-from pipelines.forges.gitlab_rebase import Rebase
+from pipelines.forges.gitlab import seen
+from pipelines.forges.gitlab.api import Api, Json, Refusal, Unsure, instant, project, written
+from pipelines.forges.gitlab.people import People
+from pipelines.forges.gitlab.pushed import Pushed
+from pipelines.forges.gitlab.rebase import Rebase
 from pipelines.forges.remote import Branches
 
 OVERLAP = 60.0  # seconds that are listed again: what was written before the last look may not have been there yet

@@ -20,9 +20,9 @@ from pydantic import TypeAdapter
 from pipelines.bare import has
 from pipelines.data import Repo
 from pipelines.forge import Comment, Memory, Request
-from pipelines.forges.github_ci import Checks, Ci
-from pipelines.forges.github_client import Client
-from pipelines.forges.github_known import (
+from pipelines.forges.github.ci import Checks, Ci
+from pipelines.forges.github.client import Client
+from pipelines.forges.github.known import (
     Known,
     Listing,
     Pull,
@@ -34,8 +34,8 @@ from pipelines.forges.github_known import (
     review_of,
     seconds,
 )
-from pipelines.forges.github_lookup import Lookup, pulls
-from pipelines.forges.github_pushed import Ledger, conflicts
+from pipelines.forges.github.lookup import Lookup, pulls
+from pipelines.forges.github.pushed import Ledger, conflicts
 from pipelines.forges.remote import Branches
 
 Said = TypeVar("Said", IssueComment, PullRequestComment)

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from github.PullRequest import PullRequest
 
-from pipelines.forges.github_client import Client, Refusal
-from pipelines.forges.github_known import GHOST, Pull, later, pull_of
+from pipelines.forges.github.client import Client, Refusal
+from pipelines.forges.github.known import GHOST, Pull, later, pull_of
 
 WRITERS = {"write", "maintain", "admin"}
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from github.Repository import Repository
 
 from pipelines.forge import ForgeError, Project
-from pipelines.forges.github_client import Client, Refusal
+from pipelines.forges.github.client import Client, Refusal
 from pipelines.publishing import GitHubQuery
 
 SEARCHED = 1000  # results, of however many, that GitHub's search tells

@@ -1,6 +1,6 @@
 """What a GitLab holds: projects with real git repositories, users, merge requests, pipelines; and what people do there.
 
-Part of the double in gitlab_double.py.
+Part of the double beside it.
 """
 
 from __future__ import annotations

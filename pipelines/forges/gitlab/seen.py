@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 from pipelines.forge import Comment, Request, State
-from pipelines.forges.gitlab_api import Json, instant
+from pipelines.forges.gitlab.api import Json, instant
 from pipelines.forges.remote import marked
 
 Ci = Literal["none", "pending", "passed", "failed"]

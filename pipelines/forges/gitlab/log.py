@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pipelines.forges.gitlab_api import Api, Json, Refusal, project
+from pipelines.forges.gitlab.api import Api, Json, Refusal, project
 
 JOBS = 3
 LINES = 100  # of one job

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipelines.forge import Request
-from pipelines.forges.gitlab_api import Json, Refusal
+from pipelines.forges.gitlab.api import Json, Refusal
 
 # https://docs.gitlab.com/api/merge_requests/#merge-status
 _WHY = {

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
-from tests.pipelines.forges.gitlab_state import DEVELOPER, Json, Project, Request, State, User, told
+from tests.pipelines.forges.gitlab.state import DEVELOPER, Json, Project, Request, State, User, told
 from tests.pipelines.host import Answer as Served
 from tests.pipelines.host import smart
 

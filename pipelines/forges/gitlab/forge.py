@@ -8,13 +8,15 @@ from urllib.parse import quote
 
 from pipelines.data import Change, Repo, digest
 from pipelines.forge import Description, ForgeError, Memory, NotPushed, Project, Request
-from pipelines.forges import gitlab_log, gitlab_projects, gitlab_words
-from pipelines.forges.gitlab_api import Api, Json, Refusal, Unsure, project
-from pipelines.forges.gitlab_look import Look
-from pipelines.forges.gitlab_people import People
-from pipelines.forges.gitlab_push import Opening
-from pipelines.forges.gitlab_pushed import Pushed
-from pipelines.forges.gitlab_rebase import Rebase
+from pipelines.forges.gitlab import log as gitlab_log
+from pipelines.forges.gitlab import projects as gitlab_projects
+from pipelines.forges.gitlab import words as gitlab_words
+from pipelines.forges.gitlab.api import Api, Json, Refusal, Unsure, project
+from pipelines.forges.gitlab.look import Look
+from pipelines.forges.gitlab.people import People
+from pipelines.forges.gitlab.push import Opening
+from pipelines.forges.gitlab.pushed import Pushed
+from pipelines.forges.gitlab.rebase import Rebase
 from pipelines.forges.remote import Branches, key_of, keyed
 from pipelines.publishing import GitLab, GitLabQuery
 from pipelines.transport import Access

@@ -6,7 +6,7 @@ from github.IssueComment import IssueComment
 from github.PullRequestComment import PullRequestComment
 
 from pipelines.forge import ForgeError, Memory, Request
-from pipelines.forges.github_client import Client, Refusal
+from pipelines.forges.github.client import Client, Refusal
 from pipelines.forges.remote import key_of, keyed
 
 LARGEST = 65_536 - 100  # characters of a comment, the marker left out

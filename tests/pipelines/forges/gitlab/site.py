@@ -14,14 +14,14 @@ from requests.adapters import HTTPAdapter
 from pipelines.commit import commit
 from pipelines.data import Change, Repo
 from pipelines.forge import Description, Request
-from pipelines.forges.gitlab import GitLabForge
+from pipelines.forges.gitlab.forge import GitLabForge
 from pipelines.forges.remote import mark
 from pipelines.publishing import GitLab
 from pipelines.store import Store
 from pipelines.transport import Access
-from tests.pipelines.forges.gitlab_double import GitLabDouble
-from tests.pipelines.forges.gitlab_state import DEVELOPER, MAINTAINER, REPORTER
-from tests.pipelines.forges.gitlab_state import Request as Opened
+from tests.pipelines.forges.gitlab.double import GitLabDouble
+from tests.pipelines.forges.gitlab.state import DEVELOPER, MAINTAINER, REPORTER
+from tests.pipelines.forges.gitlab.state import Request as Opened
 
 NEVER = -2.0  # seconds; the clock of a server is told in whole ones
 SECRET = "glpat-Sehr.Geheim-1234"

@@ -18,10 +18,10 @@ from pipelines.forges.remote import keyed, mark
 from pipelines.publishing import GitLabQuery
 from pipelines.store import Store
 from tests.conftest import Checkout
-from tests.pipelines.forges.gitlab_double import GitLabDouble
-from tests.pipelines.forges.gitlab_site import BRANCH, NAME, SECRET, TEXT, Killed, Reaper, Site, many
-from tests.pipelines.forges.gitlab_state import DEVELOPER, MAINTAINER, REPORTER
-from tests.pipelines.forges.gitlab_state import Request as Opened
+from tests.pipelines.forges.gitlab.double import GitLabDouble
+from tests.pipelines.forges.gitlab.site import BRANCH, NAME, SECRET, TEXT, Killed, Reaper, Site, many
+from tests.pipelines.forges.gitlab.state import DEVELOPER, MAINTAINER, REPORTER
+from tests.pipelines.forges.gitlab.state import Request as Opened
 from tests.pipelines.host import Answer, Server
 
 
@@ -172,7 +172,7 @@ def test_a_branch_first_and_the_request_when_it_is_green(site: Site) -> None:
 
 
 def test_a_branch_that_was_green_long_before_it_is_looked_at(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.forges.gitlab_look.FIRST", -3600.0)
+    monkeypatch.setattr("pipelines.forges.gitlab.look.FIRST", -3600.0)
     site.push(site.change(), opened=False)
     site.double.pipeline(NAME, BRANCH, "success")
     assert site.one().ci == "passed"
@@ -487,7 +487,7 @@ def test_asked_to_wait(site: Site, headers: dict[str, str]) -> None:
 
 
 def test_a_branch_that_is_not_noticed_at_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.forges.gitlab_push.APART", 0.01)
+    monkeypatch.setattr("pipelines.forges.gitlab.push.APART", 0.01)
     site.double.unnoticed = 2
     assert site.push(site.change()).number == 1
     site.double.unnoticed = 100

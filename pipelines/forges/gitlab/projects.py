@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from pipelines.forge import Project
-from pipelines.forges.gitlab_api import Api, Json
+from pipelines.forges.gitlab.api import Api, Json
 from pipelines.publishing import GitLabQuery
 
 

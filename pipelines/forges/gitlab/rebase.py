@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 from pipelines.forge import ForgeError, Request
-from pipelines.forges.gitlab_api import Api, Json, Refusal, project
-from pipelines.forges.gitlab_people import People
-from pipelines.forges.gitlab_pushed import Pushed
+from pipelines.forges.gitlab.api import Api, Json, Refusal, project
+from pipelines.forges.gitlab.people import People
+from pipelines.forges.gitlab.pushed import Pushed
 from pipelines.forges.remote import Branches
 
 LOOKS = (0.1, 0.2, 0.4, 0.8, *[1.5] * 40)  # seconds between looks, until it must be over
