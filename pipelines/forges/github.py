@@ -126,7 +126,9 @@ class GitHubForge:
 
     def rebase(self, request: Request) -> bool:
         """Let GitHub merge the base branch in, so that approvals stay unless the repository dismisses them. False when
-        it refuses, as where they conflict. Raises ForgeError."""
+        it refuses, as where they conflict, or there is no request yet. Raises ForgeError."""
+        if request.state == "branch":
+            return False
         name, repository = request.repo, self._client.repository(request.repo)
         pull = repository.get_pull(request.number)
         ask = f"{pull.url}/update-branch"
