@@ -62,7 +62,6 @@ merge_request:
 """
 NOTE = {"path": "app/early.py", "start_line": 5, "end_line": 5, "annotation_level": "failure"}
 RED = {"title": "1 failed", "summary": "The style is wrong.", "annotations": [{**NOTE, "message": "must be stripped"}]}
-POINTS, FAST = (5, 20, 40, 60), 5
 HANDS_OFF = "wait: somebody else pushed to the branch: hands off"
 
 
@@ -336,7 +335,8 @@ def test_story(town: Town) -> None:
     assert all(SECRET not in text for text in town.printed)
 
 
-@pytest.mark.parametrize("point", [pytest.param(one, marks=[pytest.mark.slow] * (one != FAST)) for one in POINTS])
+@pytest.mark.slow
+@pytest.mark.parametrize("point", [5, 20, 40, 60])
 def test_killed(town: Town, monkeypatch: pytest.MonkeyPatch, point: int) -> None:
     """What is done in a tick: calls to GitHub, git, and what is written to the store."""
     town.reaper, town.kill_at = Reaper(monkeypatch), point
