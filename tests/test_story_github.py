@@ -335,8 +335,10 @@ def test_story(town: Town) -> None:
     assert all(SECRET not in text for text in town.printed)
 
 
-@pytest.mark.parametrize("point", [5])
+@pytest.mark.slow
+@pytest.mark.parametrize("point", [5, 20, 40, 60])
 def test_killed(town: Town, monkeypatch: pytest.MonkeyPatch, point: int) -> None:
+    """What is done in a tick: calls to GitHub, git, and what is written to the store."""
     town.reaper, town.kill_at = Reaper(monkeypatch), point
     town.tick(new=True)
     opened(town)

@@ -170,7 +170,7 @@ def comments(known: Known) -> tuple[Comment, ...]:
     """Return what people said, oldest first, on the request, on lines and with reviews."""
     with_reviews = [Comment(f"review-{one.id}", one.author, one.text, at=one.at) for one in known.reviews if one.text]
     approval = max((one.at for one in known.reviews if one.counts and one.state == "APPROVED"), default=0.0)
-    found = sorted([*known.said.values(), *with_reviews], key=lambda one: (one.at, one.id))
+    found = sorted([*known.said.values(), *with_reviews], key=_said)
     return tuple(replace(one, settled=one.at < approval) for one in found)
 
 
@@ -182,6 +182,11 @@ def active(known: Known) -> float:
 
 def seconds(when: datetime | None) -> float:
     return when.replace(tzinfo=when.tzinfo or UTC).timestamp() if when else 0.0
+
+
+def _said(comment: Comment) -> tuple[float, int]:
+    """Return what comments go by: GitHub's times are whole seconds."""
+    return comment.at, int(comment.id.rpartition("-")[2])
 
 
 def _order(review: Review) -> tuple[float, int]:

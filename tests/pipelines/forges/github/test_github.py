@@ -99,6 +99,7 @@ def test_a_branch_is_pushed_first_and_the_request_opened_when_its_pipeline_has_p
     waiting = world.request()
     assert (waiting.state, waiting.ci, waiting.digest) == ("branch", "passed", pushed.digest)
     assert not waiting.touched
+    assert not world.forge.rebase(waiting)
     opened = world.push()
     assert (opened.state, opened.head) == ("open", pushed.head)
     assert world.request().number == opened.number

@@ -200,6 +200,11 @@ def test_what_was_approved_afterwards_is_settled() -> None:
     assert [(one.text, one.settled) for one in comments(known)] == [("why?", True), ("Now it is fine.", False)]
 
 
+def test_what_was_said_in_one_second_stays_in_order() -> None:
+    said = [Comment(f"comment-{number}", "ada", str(number), at=1.0) for number in (10, 9, 11)]
+    assert [one.text for one in comments(Known(_pull(1), {one.id: one for one in said}))] == ["9", "10", "11"]
+
+
 @given(st.text(), st.integers(1, 50))
 def test_an_end_is_never_longer_than_asked_for(text: str, most: int) -> None:
     assert len(tail(text, most).encode(errors="replace")) <= most or tail(text, most) == text
