@@ -32,7 +32,7 @@ from tests.pipelines.forges.github.double import Site
 from tests.pipelines.forges.github.emulator import running
 
 OPENED, OPEN, CHANGED = 500, 1000, 10
-FASTER = 10
+FASTER, HOUR = 10, 500
 TEXT = "Modernise", "Why.\n", "Modernise\n"
 NAME, PREFIX = "acme/billing", "umbau/modern/"
 
@@ -124,11 +124,11 @@ def looking(count: int) -> None:
             print(f"{calls:5} calls {clock.seconds:8.2f} s", flush=True)
 
 
-def main(opened: int = OPENED, open_: int = OPEN, hour: int = 500) -> None:
+def main(opened: int = OPENED, open_: int = OPEN, hour: int = HOUR) -> None:
     print("github")
     looking(open_)
     opening(opened, 80, hour)
-    opening(opened, 40, hour)
+    opening(opened, 40, HOUR)
 
 
 if __name__ == "__main__":
