@@ -3,8 +3,8 @@ opened, and for a tick over hundreds of open ones; and whether opening hundreds 
 one.
 
 The limits are those that GitHub documents for what creates content, 80 writes a minute and 500 an hour
-(docs.github.com/rest, "About secondary rate limits"), in time that runs faster; once as they are, and once with half as
-many a minute, as if others used the account as well. Each request takes two writes, as it has a label.
+(docs.github.com/rest, "About secondary rate limits"), in time that runs faster; once as they are, and once with a
+quarter as many a minute, as if others used the account as well. Each request takes two writes, as it has a label.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tests.pipelines.forges.github.double import Site
 from tests.pipelines.forges.github.emulator import running
 
 OPENED, OPEN, CHANGED = 500, 1000, 10
-FASTER = 10
+FASTER, HOUR = 10, 500
 TEXT = "Modernise", "Why.\n", "Modernise\n"
 NAME, PREFIX = "acme/billing", "umbau/modern/"
 
@@ -124,11 +124,11 @@ def looking(count: int) -> None:
             print(f"{calls:5} calls {clock.seconds:8.2f} s", flush=True)
 
 
-def main(opened: int = OPENED, open_: int = OPEN, hour: int = 500) -> None:
+def main(opened: int = OPENED, open_: int = OPEN, hour: int = HOUR) -> None:
     print("github")
     looking(open_)
     opening(opened, 80, hour)
-    opening(opened, 40, hour)
+    opening(opened, 20, HOUR)
 
 
 if __name__ == "__main__":
