@@ -9,7 +9,7 @@ from pathlib import Path
 
 from operators.proc import GitError, git
 from pipelines.commands import Command
-from pipelines.comments import unheard
+from pipelines.comments import cause, unheard
 from pipelines.data import Change, Repo
 from pipelines.decide import Seen
 from pipelines.explain import explain
@@ -65,7 +65,7 @@ def look(desk: Desk, change: Change, request: Request | None, held: str) -> Seen
     asks = not notes.when("asked") and bool(notes.when("reminded"))
     return Seen(
         request,
-        unheard(request, desk.store),
+        [one for one in unheard(request, desk.store) if _may_ask(desk, request, one)],
         holds,
         rules=pending(desk.job, keys, desk.store),
         orders=told.todo,
@@ -89,6 +89,15 @@ def look(desk: Desk, change: Change, request: Request | None, held: str) -> Seen
         held=held,
         now=desk.now,
     )
+
+
+def _may_ask(desk: Desk, request: Request, comment: Comment) -> bool:
+    """Say whether a comment is of somebody who may push. What strangers say never reaches a model. Asked once for each
+    comment."""
+    name = f"may ask {cause(request, comment)}"
+    if desk.store.fact(name) is None:
+        desk.store.keep(name, desk.forge.may_write(request, comment.author))
+    return bool(desk.store.fact(name))
 
 
 def wishes(change: Change, store: Store) -> list[str]:
