@@ -70,7 +70,7 @@ TABLE: list[tuple[dict[str, Any], Sequence[Candidate], list[Request], list[str]]
     ({"pause_at": 0.5}, new(1), [RED] * 4 + [OPEN] * 6, [""]),
     ({"pause_at": 0.3}, new(1), [CLOSED] * 3 + [MERGED] * 7, ["pause_at: 3 of 10"]),
     ({"pause_at": 0.3}, new(1), [replace(MERGED, ci="failed")] * 3 + [MERGED] * 7, [""]),
-    ({"pause_at": 0.3, "ours": {("r", f"b{n}") for n in range(3)}}, new(1), [CLOSED] * 3 + [MERGED] * 7, [""]),
+    ({"pause_at": 0.3, "ours": [("r", f"b{n}") for n in range(3)]}, new(1), [CLOSED] * 3 + [MERGED] * 7, [""]),
     ({"pause_at": 0.3}, new(1), [replace(BRANCH, ci="failed")] * 3 + [MERGED] * 7, ["pause_at: 3 of 10"]),
     ({"pause_at": 0.0}, new(1), [CLOSED] * 20, [""]),
     ({"windows": ["fri 08:00-17:00"]}, new(1), [], [""]),
