@@ -120,7 +120,7 @@ def test_from_opening_to_merge(world: World) -> None:
     forge.runs(PLACE, "passed")
     assert world.why() == "wait: waits for review"
 
-    forge.say(PLACE, "Why not ten?", "carol", path="x.py", line=1)
+    forge.say(PLACE, "Why not ten?", "bob", path="x.py", line=1)
     endpoint.say(block("x = 3", "x = 10"))
     assert world.verbs() == ["repair", "push"]
     assert world.text.startswith("x = 10\n")
