@@ -12,7 +12,7 @@ from pipelines.commit import commit
 from pipelines.data import Change
 from pipelines.decide import Action, Seen, decide
 from pipelines.describe import describe
-from pipelines.forge import NotPushed, Request
+from pipelines.forge import ForgeError, NotPushed, Request
 from pipelines.group import AGAIN
 from pipelines.look import Desk, wishes
 from pipelines.neutral import code, fenced, plain
@@ -90,8 +90,16 @@ def _tell(desk: Desk, request: Request, seen: Seen, action: Action, notes: Notes
         notes.say(desk.forge, request, SILENT, "remind")
         notes.did("reminded", desk.now)
     elif action.verb == "ask":
-        desk.forge.ask(request, [notes.chosen(seen.candidates[0])])
+        _ask(desk, request, notes.chosen(seen.candidates[0]), notes)
         notes.did("asked", desk.now)
+
+
+def _ask(desk: Desk, request: Request, who: str, notes: Notes) -> None:
+    try:
+        desk.forge.ask(request, [who])
+    except ForgeError:
+        notes.pass_over(who)  # the next tick asks another
+        raise
 
 
 def _reopened(desk: Desk, change: Change, seen: Seen, action: Action, notes: Notes) -> list[str]:

@@ -85,7 +85,7 @@ def look(desk: Desk, change: Change, request: Request | None, held: str) -> Seen
         repaired=notes.repaired,
         reminded=notes.when("reminded"),
         asked=bool(notes.when("asked")),
-        candidates=_others(desk, change, request) if asks else (),
+        candidates=_others(desk, change, request, notes) if asks else (),
         held=held,
         now=desk.now,
     )
@@ -106,8 +106,8 @@ def wishes(change: Change, store: Store) -> list[str]:
     return sorted({cause for reasons in found.values() for cause, _ in reasons})
 
 
-def _others(desk: Desk, change: Change, request: Request) -> list[str]:
-    asked = {name.casefold() for name in request.reviewers}
+def _others(desk: Desk, change: Change, request: Request, notes: Notes) -> list[str]:
+    asked = {name.casefold() for name in (*request.reviewers, *notes.passed_over)}
     return [name for name in candidates(desk.job, change, desk.busy) if name.casefold() not in asked]
 
 

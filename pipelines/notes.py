@@ -138,9 +138,17 @@ class Notes:
 
     def chosen(self, candidate: str) -> str:
         """Return who is asked to review: whoever was chosen first, also when that tick was killed."""
-        name = f"chosen {self.name}"
+        name = f"chosen {self.name} {len(self.passed_over)}"
         self.store.keep(name, candidate)
         return str(self.store.fact(name))
+
+    @property
+    def passed_over(self) -> Sequence[str]:
+        """Whom the forge would not ask."""
+        return self.store.recall(f"passed over {self.name}") or []
+
+    def pass_over(self, candidate: str) -> None:
+        self.store.remember(f"passed over {self.name}", [*self.passed_over, candidate])
 
     def stands_for(self, digest: str) -> str:
         """Return the digest of the change that what was pushed under `digest` stands for as well, since its base has

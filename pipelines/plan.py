@@ -13,14 +13,13 @@ from pathspec import GitIgnoreSpec
 from operators import guard
 from operators.data import Shard, Skip, Span
 from operators.proc import GitError
-from operators.workspace import Workspace
 from pipelines.data import LeftOut, Plan, Planned, Recipe, Repo, digest
 from pipelines.discover import Site, discover
 from pipelines.forge import ForgeError
 from pipelines.group import BadBranch, Boxes, grouped
 from pipelines.ignore import FILE, LeftAlone, ignored
 from pipelines.job import Job, Source
-from pipelines.owners import PLACES, Owners, owners
+from pipelines.owners import Owners, owners_at
 from pipelines.related import related
 from pipelines.repos import NoRepo, named, resolve, strangers
 from pipelines.select import Cut, Hit, Selection, select
@@ -130,7 +129,9 @@ def _repository(
         return _Found(repo.name, repo, left_out={"": str(why)})
     chosen = replace(chosen, hits=[hit for hit in chosen.hits if hit.path not in alone])
     left_out = {**chosen.left_out, **dict.fromkeys(sorted(alone), f"in {FILE}")}
-    owned = _owners(repo, chosen) if "owner" in {job.shard.by, job.merge_request.group.by} else Owners()
+    owned = owners_at(repo) if "owner" in {job.shard.by, job.merge_request.group.by} else Owners()
+    if owned.trouble:
+        raise NoRepo(f"{owned.trouble}; the job groups or cuts by it")
     context, notes = _context(job, chosen), []
     if len(context) > CONTEXT_FILES:
         notes.append(f"prompts show the first {CONTEXT_FILES} of the {len(context)} files of `context`")
@@ -210,16 +211,6 @@ def _context(job: Job, chosen: Selection) -> list[str]:
     globs = [glob for step in job.steps if step.rewrite for glob in step.rewrite.context]
     wanted = GitIgnoreSpec.from_lines(globs)
     return [path for path in chosen.entries if globs and wanted.match_file(path)]
-
-
-def _owners(repo: Repo, chosen: Selection) -> Owners:
-    for place in PLACES:
-        if place in chosen.entries:
-            try:
-                return owners(Workspace(repo.base).text(place) or "")
-            except Skip as why:
-                raise NoRepo(f"{place}, by which the job groups or cuts, cannot be read: {why}") from None
-    return Owners()
 
 
 def _twice(names: Sequence[str]) -> set[str]:

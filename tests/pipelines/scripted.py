@@ -58,6 +58,8 @@ class ScriptedForge:
     trouble: dict[str, str] = field(default_factory=dict)
     down: set[str] = field(default_factory=set)
     """Names of methods that fail."""
+    unknown: set[str] = field(default_factory=set)
+    """Users whom nobody can be asked for a review."""
     now: float = 0.0
     asked_for_rights: int = 0
     compared: dict[tuple[str, str], bool] = field(default_factory=dict)
@@ -146,6 +148,8 @@ class ScriptedForge:
 
     def ask(self, request: Request, reviewers: Sequence[str]) -> None:
         self._up("ask")
+        if strangers := self.unknown.intersection(reviewers):
+            raise ForgeError(f"there is nobody named {', '.join(strangers)}")
         _, kept = self._known(request)
         kept.reviewers = tuple(dict.fromkeys((*kept.reviewers, *reviewers)))
 

@@ -188,7 +188,7 @@ def test_what_goes_wrong_in_one_repository_is_told_and_the_others_are_planned(
     assert [one.shard.repo for one in found.planned] == ["billing"]
     assert found.trouble["nowhere"].startswith("there is no folder")
     assert found.trouble["empty"].startswith("offers no commit")
-    assert found.trouble["owned"] == "CODEOWNERS, by which the job groups or cuts, cannot be read: not UTF-8"
+    assert found.trouble["owned"] == "CODEOWNERS cannot be read: not UTF-8; the job groups or cuts by it"
     assert len(found.trouble) == 5
 
 

@@ -540,6 +540,21 @@ def test_silence_is_said_once_and_then_one_more_is_asked(world: World) -> None:
     assert len(world.forge.kept[A].reviewers) == 2, "the one who was asked at first, and one more"
 
 
+def test_whom_the_forge_does_not_ask_is_passed_over(world: World) -> None:
+    world.settings = {"tend": {"remind": 2}, "reviewers": {"named": ["cy", "di", "ed"], "most": 1}}
+    world.tick()
+    (first,) = world.forge.kept[A].reviewers
+    world.forge.unknown = {"cy", "di", "ed"} - {first}
+    found = []
+    for _ in range(8):
+        world.forge.now += DAY
+        found.append(world.did())
+    told = [one for one in found if "there is nobody named" in one]
+    assert [one.partition(":")[0] for one in found] == ["wait", "remind", "wait", "ask", "ask", "wait", "wait", "wait"]
+    assert len(set(told)) == 2, "each of them once"
+    assert world.forge.kept[A].reviewers == (first,)
+
+
 # Rollout.
 
 
