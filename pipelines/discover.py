@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from pipelines.errors import Refused
 from pipelines.forge import Directory, ForgeError, Project
 from pipelines.job import Source
 from pipelines.publishing import GitHubQuery, GitLabQuery
@@ -24,12 +23,6 @@ TWICE = "repository is named twice"
 ARCHIVED = "repository is archived"
 
 Query = GitLabQuery | GitHubQuery
-
-
-class NoDirectory(Refused):
-    """The job looks for repositories where it has no forge."""
-
-    code = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +58,8 @@ class Discovered:
 
 
 def discover(wanted: Sequence[Source], folder: Path, site: Site) -> Discovered:
-    """Find the repositories of a job. `folder`: what local paths are relative to. Raises NoDirectory; all else that
-    goes wrong is told, and the others are found."""
+    """Find the repositories of a job. `folder`: what local paths are relative to. What goes wrong is told, and the
+    others are found."""
     left_out: dict[str, str] = {}
     trouble: dict[str, str] = {}
     found: list[Source] = []
@@ -122,8 +115,7 @@ def _asked(source: Source, site: Site, left_out: dict[str, str], trouble: dict[s
     """Yield what a forge finds, in the order of the names, whatever the order of its answers."""
     query = source.gitlab or source.github
     kind = "gitlab" if source.gitlab else "github"
-    if site.directory is None or site.kind != kind or query is None:
-        raise NoDirectory(f"`repos` asks {kind} for repositories: that needs `forge: {kind}`")
+    assert site.directory and site.kind == kind and query, "the job's schema has checked it"
     projects: dict[str, Project] = {}
     try:
         for project in site.directory.projects(query):

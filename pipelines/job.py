@@ -408,6 +408,15 @@ class Job(Strict):
         return self
 
     @model_validator(mode="after")
+    def _found_there(self) -> Self:
+        for kind in ("gitlab", "github"):
+            if any(getattr(source, kind) for source in self.repos) and not getattr(self.forge, kind):
+                raise PydanticCustomError(
+                    "forge", "`repos` asks {kind} for repositories: that needs `forge: {kind}`", {"kind": kind}
+                )
+        return self
+
+    @model_validator(mode="after")
     def _one_conversation(self) -> Self:
         if sum(step.rewrite is not None for step in self.steps) > 1:
             raise PydanticCustomError("rewrite", "`steps` may hold one rewrite: put what the model has to do into one")

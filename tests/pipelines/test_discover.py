@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.data import Plan
-from pipelines.discover import Discovered, NoDirectory, Site, discover
+from pipelines.discover import Discovered, Site, discover
 from pipelines.errors import Refused
 from pipelines.forge import ForgeError, Project
 from pipelines.gather import Gathered
@@ -118,14 +118,6 @@ def test_what_was_found_before_a_forge_failed_is_kept(tmp_path: Path) -> None:
     assert told.trouble == {"gitlab, group a, topics ['python']": "502 Bad Gateway"}
 
 
-@pytest.mark.parametrize("kind", ["", "github"])
-def test_only_the_jobs_own_forge_is_asked(kind: Any, tmp_path: Path) -> None:
-    site = Site(kind, TOP, None, Known(project("a/b")) if kind else None)
-    with pytest.raises(NoDirectory, match="needs `forge: gitlab`") as caught:
-        found(tmp_path, {"gitlab": {}}, site=site)
-    assert caught.value.code == 64
-
-
 def test_repositories_that_are_named_twice(tmp_path: Path) -> None:
     (tmp_path / "list").write_text(f"{TOP}/a/b\n{TOP}/a/listed.git\n{TOP}/a/listed\ngit@gitlab.example.eu:a/c.git\n")
     site = Site("gitlab", TOP, None, Known(project("a/B"), project("a/c"), project("a/d"), project("a/listed")))
@@ -196,7 +188,8 @@ Planner = Callable[..., Plan]
 @pytest.fixture
 def planned(home: Path, tmp_path: Path) -> Planner:
     def run(*sources: dict[str, Any], site: Site | None = None, before: Plan | None = None) -> Plan:
-        spec = Job.model_validate({"name": "j", "repos": list(sources), "steps": [{"shell": "x"}]})
+        forge = (site.kind if site else "") or "local"
+        spec = Job.model_validate({"name": "j", "repos": list(sources), "steps": [{"shell": "x"}], "forge": forge})
         return plan(spec, recipe(spec, tmp_path / "job.yaml"), home, tmp_path, before, site=site or Site())
 
     return run

@@ -97,3 +97,11 @@ def test_no_key_can_stand_in_a_job() -> None:
     step = {"rewrite": {"prompt": "x", "model": {"key_from": "sk-0123456789"}}}
     with pytest.raises(ValueError, match="key_from"):
         Job.model_validate({**GOOD, "steps": [step]})
+
+
+@pytest.mark.parametrize("forge", [{}, {"forge": "github"}])
+def test_only_the_jobs_own_forge_is_asked_for_repositories(forge: dict[str, str]) -> None:
+    said = {**GOOD, "repos": [{"gitlab": {"group": "a"}}]}
+    with pytest.raises(ValueError, match="`repos` asks gitlab for repositories: that needs `forge: gitlab`"):
+        Job.model_validate({**said, **forge})
+    assert Job.model_validate({**said, "forge": "gitlab"})
