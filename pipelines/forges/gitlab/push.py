@@ -16,6 +16,7 @@ from pipelines.forges.gitlab.api import Api, Json, Refusal, Unsure, instant, pro
 from pipelines.forges.gitlab.look import inside
 from pipelines.forges.gitlab.people import People
 from pipelines.forges.gitlab.pushed import Pushed
+from pipelines.forges.gitlab.rebase import Rebase
 from pipelines.forges.remote import Branches, mark, marked
 
 # Right after a push GitLab may not know the branch yet.
@@ -39,6 +40,9 @@ class Opening:
             if not found and not opened and aside.get("commit") != commit:
                 # Before it is pushed: killed in between, the branch is told all the same.
                 self._pushed.set_aside(repo.name, branch, {"commit": commit, "digest": change.digest})
+            if found and not self._branches.ours(repo.name, branch, found["sha"]):  # a rebase was broken off, maybe
+                rebase = Rebase(self._api, self._people, self._branches, self._pushed)
+                rebase.adopted(repo.name, branch, found["iid"], found["sha"])
             self._branches.push(repo, repo.source, commit, branch, text.replaces)
             if new := self._pushed.last(repo.name, branch).get("commit") != commit:
                 self._pushed.note(repo.name, branch, commit=commit, at=self._api.now(), rebasing="")

@@ -131,6 +131,20 @@ def test_broken_off_while_the_forge_rebases(site: Site, reaper: Reaper, left: in
     assert site.double.at(NAME).head(BRANCH) == theirs
 
 
+def test_pushed_after_a_rebase_that_was_broken_off(site: Site, reaper: Reaper) -> None:
+    site.push(site.change())
+    site.double.push_as("ada", NAME, "main", {"src/b.py": "base = 1\n"})
+    seen = site.one()
+    reaper.left = 3
+    with pytest.raises(Killed):
+        site.forge.rebase(seen)
+    reaper.left = -1
+    if site.there.rebasing:  # GitLab goes on by itself
+        site.double.do_rebase(site.double.at(NAME), site.there, site.bot)
+    assert site.there.sha != seen.head
+    assert site.push(site.change("new = 2\n")).head == site.there.sha
+
+
 def test_somebody_mends_what_the_forge_could_not_rebase(site: Site) -> None:
     site.push(site.change())
     site.double.push_as("ada", NAME, "main", {"src/a.py": "other = 1\n"})
