@@ -1,0 +1,1 @@
+"""One step each. What has been released stays as it is."""
