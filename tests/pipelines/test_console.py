@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from operators.data import Outage
-from pipelines import console
-from pipelines.console import Stage, Watch
+from pipelines.console import Stage, Watch, shows
 
 
 @pytest.fixture
@@ -46,19 +45,19 @@ def test_what_takes_its_time_is_told_at_its_end(out: io.StringIO) -> None:
 def test_and_every_few_seconds_meanwhile(out: io.StringIO) -> None:
     with Watch(out=out).stage("run", 4) as stage:
         stage.advance(1, "rejected")
-        later(stage, console.EVERY)
+        later(stage, shows.EVERY)
         stage.advance(1, "accepted")
         stage.advance(1, "accepted")
-        later(stage, console.EVERY)
+        later(stage, shows.EVERY)
         stage.advance(1, "unchanged")
     assert out.getvalue() == "run      2/4 1 accepted, 1 rejected\nrun      4/4 2 accepted, 1 unchanged, 1 rejected\n"
 
 
 def test_the_same_is_not_told_twice(out: io.StringIO) -> None:
     with Watch(out=out).stage("run", 4) as stage:
-        later(stage, console.EVERY)
+        later(stage, shows.EVERY)
         stage.advance(1, "accepted")
-        stage.tell()
+        stage.show.ended(stage, None)
     assert out.getvalue() == "run      1/4 1 accepted\n"
 
 

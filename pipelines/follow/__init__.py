@@ -1,0 +1,1 @@
+"""Follows jobs that are driven elsewhere."""
