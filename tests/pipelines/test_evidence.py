@@ -16,7 +16,7 @@ from operators.evidence import Evidence
 from operators.workspace import Workspace
 from pipelines.data import Recipe, Task
 from pipelines.gather import _free
-from pipelines.report import outcome_text
+from pipelines.printed import outcome_text
 from pipelines.work import Kit, work
 from tests.conftest import Checkout
 from tests.endpoint import Endpoint
@@ -113,6 +113,29 @@ def test_a_generated_test_that_nobody_wants_to_keep_stays_out_of_the_merge_reque
     assert sorted(change.whole) == ["app/first.py", "app/second.py", "app/third.py"]
     (path,) = tick.outcomes["app/first.py"].verdicts[-1].proven
     assert path.startswith("tests/test_umbau_app_first_")
+
+
+def test_a_generated_test_holds_no_secret_of_the_code_nor_a_placeholder(world: World) -> None:
+    secret = "geheim-77-wort"  # what it is, only its name tells
+    world.made.commit({"app/first.py": f'first_password = "{secret}"\n\n\n{LABEL.format("first")}'})
+
+    def copies(request: dict[str, Any]) -> str:
+        said = [message["content"] for message in request["messages"]]
+        known = re.search(r'first_password = "(UMBAU_SECRET_\d+)"', said[1])
+        if not known or len(said) > 2:
+            return writes({"messages": [*request["messages"][:2], {"content": ""}]})
+        return f"```python\n{TEST.format('first', repr('a!'))}        self.assertTrue('{known[1]}')\n```"
+
+    with Endpoint(script=copies) as endpoint:
+        world.settings = settings(endpoint, keep="tests/umbau/test_{name}.py")
+        world.settings["select"]["files"] = ["app/first.py"]
+        tick = world.tick()
+    tried = tick.outcomes["app/first.py"].verdicts[-1].evidence
+    assert [[one.judge for one in verdict.findings] for verdict in tried] == [["secrets"], []]
+    assert secret not in repr(tried)
+    (change,) = tick.gathered.changes
+    assert {path for path, text in change.whole.items() if text and secret in text} == {"app/first.py"}
+    assert not [path for path, text in change.whole.items() if text and "UMBAU_" in text]
 
 
 def test_a_model_is_waited_for_here_and_its_test_is_run_elsewhere(

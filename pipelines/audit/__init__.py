@@ -1,0 +1,1 @@
+"""Who did what: a chain of rows that shows when one was changed, removed or put in."""

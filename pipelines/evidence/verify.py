@@ -1,0 +1,120 @@
+"""Whether what is stated of a request is true: of the signature, of what the branch holds, of the job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from operators.proc import GitError, git
+from pipelines.data import Repo
+from pipelines.evidence import materials, tree
+from pipelines.evidence.envelope import Envelope, broken
+from pipelines.evidence.keys import Public
+from pipelines.evidence.rows import Row, listed, row
+from pipelines.evidence.statement import MERGED, PROVENANCE, STATEMENT, job_digest
+from pipelines.job import Job
+from pipelines.printed import counted
+from pipelines.store.evidence import Stated
+
+KINDS = {"change": PROVENANCE, "merged": MERGED}
+
+
+def named(keys: Sequence[Public]) -> str:
+    return ", ".join(f"{key.fingerprint}, {key.whose}" for key in keys)
+
+
+def sealed_rows(envelope: Envelope, stated: Stated, keys: Sequence[Public]) -> Iterator[Row]:
+    """Yield whether the signature is good, and whether it is the statement that was kept for this; what it says is not
+    read unless it is."""
+    yield row("signature", broken(envelope, keys), named(keys))
+    wrong = "" if envelope.digest == stated.digest else f"it is sha256:{envelope.digest}, and not {stated.digest}"
+    yield row("statement", wrong, f"sha256:{envelope.digest}")
+    if wrong:
+        return
+    told = envelope.statement()
+    what, about, head = [told.get("_type"), told.get("predicateType")], _about(told), _head(told)
+    wrong = "" if what == [STATEMENT, KINDS[stated.kind]] else f"it is another kind of statement: {what}"
+    wrong = wrong or ("" if about == (stated.repo, stated.branch) else f"it is of another request: {'@'.join(about)}")
+    wrong = wrong or ("" if head == stated.head else f"it is of another commit: {head}")
+    yield row("subject", wrong, f"{stated.repo}@{stated.branch}, commit {stated.head}")
+
+
+def link_row(body: str | None, envelope: Envelope) -> Row:
+    """Say whether the request links this statement, or the one that it says once more of a commit of the forge's.
+    `body`: what it says, None when that is not known."""
+    if body is None:
+        return Row("link", "cannot be checked", "the request's text is not asked for")
+    internal = envelope.statement()["predicate"]["buildDefinition"]["internalParameters"]
+    linked = internal.get("moved", {}).get("sha256", envelope.digest)
+    return row("link", "" if f"sha256:{linked}" in body else "the request links another statement", f"sha256:{linked}")
+
+
+def held_rows(told: Mapping[str, Any], repo: Repo, now: str) -> Iterator[Row]:
+    """Yield whether a commit, which is in the mirror, is the one that is stated. `now`: what the branch holds."""
+    mirror, external = Path(repo.mirror), told["predicate"]["buildDefinition"]["externalParameters"]
+    internal = told["predicate"]["buildDefinition"]["internalParameters"]
+    yield row("commit", "" if now == _head(told) else f"the branch holds {now}, and not {_head(told)}", now)
+    base = str(external["base"])
+    try:
+        git(mirror, "merge-base", "--is-ancestor", base, now)
+    except GitError:
+        yield Row("base", "differs", f"what the branch holds has not grown from {base}")
+    else:
+        yield Row("base", "holds", base)
+    try:
+        yield _files(told, internal, mirror, base, now)
+        same = [tree.diff(mirror, base, now)] == told["predicate"]["runDetails"]["byproducts"]
+        yield row("diff", "" if same else "it is another diff")
+    except GitError as why:
+        yield Row("files", "cannot be checked", str(why))
+    message = tree.message(mirror, now)
+    yield row("message", "" if materials.hashed(message) == internal["message"] else "the commit says something else")
+    there = {name: materials.hashed(said) for name, said in tree.trailers(message).items()}
+    odd = sorted(name for name in {*there, *internal["trailers"]} if there.get(name) != internal["trailers"].get(name))
+    yield row("trailers", listed(odd), listed(sorted(there)))
+
+
+def _files(told: Mapping[str, Any], internal: Mapping[str, Any], mirror: Path, base: str, now: str) -> Row:
+    """Hold what the branch changes against what is stated."""
+    held = {one.path: one.blob for one in tree.changed(mirror, base, now)}
+    stated = {one["name"]: one["digest"] for one in told["subject"][1:]}
+    sums = tree.hashes(mirror, [blob for blob in held.values() if blob])
+    gone = {one["name"] for one in internal["deletions"]}
+    wrong = [path for path in stated.keys() | gone if path not in held]
+    for path, blob in held.items():
+        own = stated.get(path, {})
+        same = path in gone if not blob else (own.get("gitBlob"), own.get("sha256")) == (blob, sums[blob])
+        wrong += [] if same else [path]
+    return row("files", listed(sorted(wrong)), f"{counted(len(held), 'file')}, by git's names and SHA-256")
+
+
+def job_row(told: Mapping[str, Any], job: Job | None, given: bool) -> Row:
+    """Say whether the job is the one that it was made by."""
+    own = told["predicate"]["buildDefinition"]["externalParameters"]["job"]
+    if job is None:
+        return Row("job", "cannot be checked", "it is not kept here: give its file, --job FILE")
+    where = "the job that was given" if given else "the job as it is kept"
+    wrong = "" if job_digest(job) == own["digest"]["sha256"] else f"{where} says something else than {own['name']} did"
+    return row("job", wrong, f"{own['name']}, sha256:{own['digest']['sha256']}")
+
+
+def merged_row(told: Mapping[str, Any], change: Stated) -> Row:
+    """Say whether a statement about a merge goes on from another."""
+    predicate = told["predicate"]
+    wrong = "" if predicate["continues"]["sha256"] == change.digest else "it goes on from another statement"
+    head = predicate["head"]["gitCommit"]
+    wrong = wrong or ("" if head == change.head else f"the branch held {head} when it was merged")
+    by = predicate["approvedBy"]
+    approved = f"approved by {', '.join(by)}" if isinstance(by, list) else "nobody is known to have approved it"
+    return row("merge", wrong, f"merged as {told['subject'][0]['digest']['gitCommit']}, {approved}")
+
+
+def _about(told: Mapping[str, Any]) -> tuple[str, str]:
+    predicate = told["predicate"]
+    own = predicate.get("buildDefinition", {}).get("externalParameters") or predicate
+    return str(own.get("repo")), str(own.get("branch"))
+
+
+def _head(told: Mapping[str, Any]) -> str:
+    return str(told["subject"][0]["digest"].get("gitCommit"))

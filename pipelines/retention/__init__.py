@@ -1,0 +1,1 @@
+"""Removes for good what a site does not keep for longer."""
