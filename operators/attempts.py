@@ -17,6 +17,7 @@ KINDS = {
     "api": "scope",
     "keeps": "scope",
     "idempotent": "scope",
+    "original": "scope",
     "gone": "command",
     "rule": "command",
     "complaints": "command",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from operators.data import Edit, Operator, Pair, Shard, Skip, TooLong, Verdict
+from operators.data import Asked, Completion, Edit, Operator, Pair, Passage, Shard, Skip, TooLong, Verdict
 from operators.workspace import Workspace
 
 
@@ -25,8 +25,13 @@ class Chain:
         cannot see as much."""
         now, told = ws, False
         said, trouble, tokens_in, tokens_out, cached = "", "", 0, 0, 0
+        waited, gpu_seconds = 0.0, 0.0
+        replies: tuple[Completion, ...] = ()
+        asked: tuple[Asked, ...] = ()
         notes: list[str] = []
         pairs: tuple[Pair, ...] = ()
+        models: tuple[str, ...] | None = None
+        foreign: tuple[Passage, ...] = ()
         for step in self.steps:
             try:
                 edit = step.propose(now, shard, past if step.waits else ())
@@ -42,8 +47,35 @@ class Chain:
             notes += edit.notes
             tokens_in, tokens_out = tokens_in + edit.tokens_in, tokens_out + edit.tokens_out
             cached, pairs = cached + edit.cached, pairs + edit.pairs
+            waited, gpu_seconds = waited + edit.waited, gpu_seconds + edit.gpu_seconds
+            asked += edit.asked
+            replies, foreign = replies + edit.replies, foreign + edit.foreign
+            if edit.models is not None:
+                models = (*(models or ()), *edit.models)
             if trouble:
                 break
         if not told:
             return None
-        return Edit(now.edit(ws), said, tuple(notes), tokens_in, tokens_out, trouble, cached, pairs)
+        return Edit(
+            now.edit(ws),
+            said,
+            tuple(notes),
+            tokens_in,
+            tokens_out,
+            trouble,
+            cached,
+            pairs,
+            waited,
+            gpu_seconds,
+            replies,
+            asked,
+            models,
+            foreign,
+        )
+
+
+def changed(operator: Operator, change: Callable[[Operator], Operator]) -> Operator:
+    """Return an operator with each of its steps changed."""
+    if isinstance(operator, Chain):
+        return Chain(tuple(changed(step, change) for step in operator.steps))
+    return change(operator)

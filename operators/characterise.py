@@ -12,7 +12,7 @@ from zlib import crc32
 from operators import guard
 from operators.checks.compared import of_tests
 from operators.conversation import again, prompt
-from operators.data import Covered, Edit, Message, Model, Shard, Skip, TooLong, Verdict
+from operators.data import Covered, Edit, Message, Model, Shard, Skip, TooLong, Verdict, called
 from operators.fences import whole
 from operators.hunks import diff
 from operators.likeness import likeness, words
@@ -20,6 +20,7 @@ from operators.rewrite import NEEDS_MODEL
 from operators.source import split
 from operators.syntax.outline import Lines
 from operators.tokens import fits
+from operators.unseen import name
 from operators.workspace import Workspace
 
 DIFFERS = "differs"  # the judge of a test that shows what an edit changed: no other test is asked for
@@ -53,18 +54,24 @@ class Characterise:
         if past and past[-1].findings[0].judge == DIFFERS:
             return None
         messages = self._fitting(ws, past, self.model.room)
-        name = f"{shard.seed} {self.path}"
-        reply = self.model.complete(messages, shard=name, attempt=len(past) + bool(shard.go))
-        found = whole(reply.text, {self.path: ""})
-        trouble = found.trouble or ("" if found.texts else "The file is empty.")
+        seed = f"{shard.seed} {self.path}"
+        reply = self.model.complete(messages, shard=seed, attempt=len(past) + bool(shard.go))
+        found = whole(reply.text, {name(self.path): ""})
+        text = next(iter(found.texts.values()), "")
+        trouble = found.trouble or ("" if text else "The file is empty.")
         if reply.cut:
             trouble = f"{trouble}\n\nThe reply was cut at its length limit: write less.".strip()
         return Edit(
-            found.texts,
+            {self.path: text} if text else {},
             said=reply.text,
             tokens_in=reply.tokens_in,
             tokens_out=reply.tokens_out,
             cached=int(reply.cached),
+            waited=reply.seconds,
+            gpu_seconds=reply.gpu_seconds,
+            replies=reply.told,
+            asked=reply.noted,
+            models=(called(self.model),) if found.texts else (),
             trouble=trouble,
         )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from operators import unseen
 from operators.data import Finding, Message, Pair, TooLong
 from operators.likeness import likeness, words
 from operators.model import FINER
@@ -32,6 +34,8 @@ class Conversation:
     """Path to the code that is to be changed."""
     accepted: tuple[str, ...] = ()
     """Edits that were accepted before, as they are shown; the last is the most like the code."""
+    findings: tuple[Finding, ...] = ()
+    """What is wrong with the code as it is, where that is known."""
     past: tuple[tuple[str, str], ...] = ()
     """What the model said at each attempt and what it was told of it."""
 
@@ -68,7 +72,8 @@ class Conversation:
 
     def _messages(self) -> list[Message]:
         messages = [("system", system(self.task, self.examples, self.protocol))]
-        messages.append(("user", prompt("task.j2", code=self.code, context=self.context, accepted=self.accepted)))
+        shown = {"code": self.code, "context": self.context, "accepted": self.accepted, "findings": self.findings}
+        messages.append(("user", prompt("task.j2", **shown)))
         for said, told in self.past:
             messages += [(role, content) for role, content in (("assistant", said), ("user", told)) if content]
         return [{"role": role, "content": content} for role, content in _merged(messages)]
@@ -87,6 +92,11 @@ def again(findings: Sequence[Finding], code: Mapping[str, str]) -> str:
     return prompt("again.j2", findings=findings, code=code)
 
 
+def fence(text: str) -> str:
+    """Return a fence that nothing in a text can end: one longer than any run of the same sign in it."""
+    return "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+
+
 def prompt(template: str, **values: Any) -> str:
     """Return what a model is told, of the templates under prompts/."""
     return _templates().get_template(template).render(nothing=NOTHING, **values).strip()
@@ -96,9 +106,11 @@ def prompt(template: str, **values: Any) -> str:
 def _templates() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(
+    made = Environment(
         loader=PackageLoader("operators", "prompts"), undefined=StrictUndefined, autoescape=False, trim_blocks=False
     )
+    made.filters.update(fence=fence, shown=unseen.shown, name=unseen.name, label=unseen.label)
+    return made
 
 
 def _merged(messages: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -60,6 +60,15 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """Lines `first` to `last` (1-based, inclusive) of `path` as a model left it; later steps may have moved them."""
+
+    path: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
 class Edit:
     """What an operator proposes, told against the base commit."""
 
@@ -77,6 +86,19 @@ class Edit:
     """Replies that were known from before and cost no tokens."""
     pairs: tuple[Pair, ...] = ()
     """Of a shard that others learn from: each place that a model changed, as it was shown it and as it left it."""
+    waited: float = field(default=0.0, compare=False)
+    """Seconds in which a model was asked."""
+    gpu_seconds: float = field(default=0.0, compare=False)
+    """Its share of the time of the GPUs that were asked."""
+    replies: tuple[Completion, ...] = field(default=(), compare=False)
+    """What models answered to it, without the words; what was known from before is not among them."""
+    asked: tuple[Asked, ...] = field(default=(), compare=False)
+    """Each question to a model that it took, in order."""
+    models: tuple[str, ...] | None = field(default=None, compare=False)
+    """What the models are called that wrote parts of it, also where their replies were known from before; None when
+    nobody has noted that."""
+    foreign: tuple[Passage, ...] = field(default=(), compare=False)
+    """Long passages of a model's that stand in nothing it was shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +137,28 @@ class Ruling:
     """The functions of tests that the findings are about; empty when it is more than tests."""
     sandbox: str = ""
     """What the commands ran in that it is based on, if any did."""
+    kind: str = field(default="", compare=False)
+    """Of the check: `tests`, `honest`."""
+    seconds: float = field(default=0.0, compare=False)
+    """How long it took; of a run that many shards share its part."""
+    start: float = field(default=0.0, compare=False)
+    """When it began: seconds since 1970, by the clock of the machine that it ran on."""
+    whole: float = field(default=0.0, compare=False)
+    """How long the run that settled it took, all of a shared one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A check that judged an edit: when and how long, and what it found."""
+
+    kind: str
+    start: float
+    """When that run began: seconds since 1970, by the clock of the machine that it ran on."""
+    seconds: float
+    """Of runs that many shards share its part."""
+    whole: float
+    """Of the run that settled it, all of a shared one."""
+    findings: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +172,14 @@ class Verdict:
     evidence: tuple[Verdict, ...] = ()
     """Attempts at a test that pins what the code did before, each an edit of that test alone, if the edit needed one;
     it has one when the last of them passed (operators.evidence)."""
+    times: Mapping[str, float] = field(default_factory=dict, compare=False)
+    """Seconds that each kind of check took: `tests`, `honest`."""
+    timed: tuple[Timed, ...] = field(default=(), compare=False)
+    """Each check that was asked, in order."""
+    start: float = field(default=0.0, compare=False)
+    """When the attempt began: seconds since 1970, by the clock of the machine that it ran on; 0: it is none."""
+    seconds: float = field(default=0.0, compare=False)
+    """How long it took, proposing included."""
 
     @property
     def proven(self) -> Mapping[str, str]:
@@ -158,10 +210,20 @@ class Outcome:
     """Why the shard's files cannot be worked on at all (`syntax error on line 3`): nothing to try again."""
     seconds: float = 0.0
     away: bool = False
-    """The error is that the model is gone: as good as not tried, and not to be kept."""
+    """The error is that the model is gone, or may not be asked: as good as not tried, and not to be kept."""
+    start: float = field(default=0.0, compare=False)
+    """When the work on it began: seconds since 1970, by the clock of the machine that it ran on; 0 when none did."""
+    wordless: str = field(default="", compare=False)
+    """The day on which what models were told and said was purged from it; "" as long as it is there."""
+    codeless: str = field(default="", compare=False)
+    """The day on which edits, findings' words and output were purged from it as well; "" as long as they are there."""
+    ended: Status | Literal[""] = field(default="", compare=False)
+    """Its status, since what tells it was purged."""
 
     @property
     def status(self) -> Status:
+        if self.ended:
+            return self.ended
         if self.error:
             return "failed"
         if self.skipped:
@@ -174,14 +236,34 @@ class Outcome:
 
     @property
     def edit(self) -> Edit | None:
-        """The accepted edit, or None."""
-        return self.verdicts[-1].edit if self.status == "accepted" else None
+        """The accepted edit, or None: also when it was purged, as there is nothing to be proposed any more."""
+        return self.verdicts[-1].edit if self.status == "accepted" and not self.codeless else None
 
     @property
     def tokens(self) -> tuple[int, int]:
         """Tokens read and written by the model over all attempts, unusable replies included."""
         edits = [edit for verdict in self.verdicts for edit in verdict.edits]
         return sum(edit.tokens_in for edit in edits), sum(edit.tokens_out for edit in edits)
+
+    @property
+    def gpu_seconds(self) -> float:
+        """Of all attempts; 0 also when nobody said how many GPUs a model has."""
+        return sum(edit.gpu_seconds for verdict in self.verdicts for edit in verdict.edits)
+
+    @property
+    def waited(self) -> float:
+        """Seconds in which models were asked, over all attempts."""
+        return sum(edit.waited for verdict in self.verdicts for edit in verdict.edits)
+
+    @property
+    def judging(self) -> Mapping[str, float]:
+        """Seconds that each kind of check took, over all attempts."""
+        found: dict[str, float] = {}
+        for verdict in self.verdicts:
+            for one in (verdict, *verdict.evidence):
+                for kind, seconds in one.times.items():
+                    found[kind] = found.get(kind, 0.0) + seconds
+        return found
 
     @property
     def cached(self) -> int:
@@ -207,8 +289,38 @@ class Base:
     """Folders of this machine that hold the interpreter."""
     sandbox: str = "bubblewrap"
     """What commands run in; "none" if the job says so."""
+    memory: int = 0
+    """Bytes that are reserved for them; 0: they may take what this machine has for each core."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What checks saw on the untouched commit, by the check's own name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """How a reply is drawn."""
+
+    temperature: float
+    seed: int | None = None
+    """None: the model takes none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question to a model and its reply, without the words of either."""
+
+    prompt: str
+    """SHA-256, in hex, of the messages and the grammar as JSON, as they were sent."""
+    reply: str
+    """SHA-256, in hex, of its text."""
+    revision: str
+    """What the reply depends on besides (Model.revision)."""
+    attempt: int
+    drawn: Drawn | None = None
+    """As far as the model says."""
+    served: str = ""
+    """What the server called the model that answered; "" when it said nothing, or the reply was known from before."""
+    cached: bool = False
+    """The reply was known from before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +334,30 @@ class Completion:
     """Ended by the length limit, not by the model."""
     cached: bool = False
     """Known from before: no tokens were spent."""
+    seconds: float = field(default=0.0, compare=False)
+    """How long it took, waiting for a turn left out; of all tries, where the first ones failed."""
+    gpu_seconds: float = field(default=0.0, compare=False)
+    """Its share of the time of the GPUs behind the endpoint, as far as it is known how many they are."""
+    model: str = field(default="", compare=False)
+    """Its name."""
+    server: str = field(default="", compare=False)
+    """Host and port of the endpoint; "" when it ran in the process that asked."""
+    start: float = field(default=0.0, compare=False)
+    """When it was asked: seconds since 1970, by the clock of the machine that did."""
+    served: str = field(default="", compare=False)
+    """What the server calls the model that answered, as far as it says."""
+    asked: Asked | None = field(default=None, compare=False)
+    """What was asked, once that is noted (operators.responses)."""
+
+    @property
+    def told(self) -> tuple[Completion, ...]:
+        """What is noted of it in an edit: all but the words, nothing when it was known from before."""
+        return () if self.cached else (replace(self, text="", asked=None),)
+
+    @property
+    def noted(self) -> tuple[Asked, ...]:
+        """What is noted of the question in an edit."""
+        return (self.asked,) if self.asked else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,9 +375,13 @@ class Outage:
 class Trouble(Exception):
     """Something in our world went wrong, by no fault of the shard. The message says what, in its first line."""
 
+    seconds = 0.0
+    """In which a model was asked in vain before."""
+    gpu_seconds = 0.0
+
 
 class Away(Trouble):
-    """The model is gone, for all shards alike: nothing is known of this one, and none need be tried after it."""
+    """The model is gone, or may not be asked any more: nothing is known of the shard, which waits for another run."""
 
 
 class Skip(Exception):
@@ -258,6 +398,11 @@ def told(fault: BaseException) -> str:
         return str(fault) if isinstance(fault, Trouble) else f"{type(fault).__name__}: {fault}"
     except Exception:  # a plugin's exception may not even know its own words
         return type(fault).__name__
+
+
+def called(model: Model) -> str:
+    """Return what a model is called where people look for it: `devstral-small-2@1fc9c7b`."""
+    return f"{model.name}@{model.weights}" if model.weights else model.name
 
 
 class Operator(Protocol):
@@ -315,6 +460,13 @@ class Model(Protocol):
     """An OpenAI-compatible endpoint, or a checkpoint that runs here."""
 
     @property
+    def name(self) -> str: ...
+
+    @property
+    def weights(self) -> str:
+        """Which weights it has: a digest, or the revision that the site states; "" when nobody knows."""
+
+    @property
     def bare(self) -> bool:
         """True when it knows one task only and is shown nothing but the code."""
 
@@ -335,3 +487,10 @@ class Model(Protocol):
 
         Raise Away when nobody gets an answer, ModelError when there is none to be had for these messages, TooLong when
         they are longer than it can see; an odd answer is returned as it is."""
+
+
+@runtime_checkable
+class Sampled(Protocol):
+    """A model that says how it draws its replies."""
+
+    def drawn(self, shard: str, attempt: int) -> Drawn | None: ...

@@ -7,29 +7,22 @@ what the command says to the port of the sandbox's own loopback.
 
 from __future__ import annotations
 
-import os
-import re
 import select
 import socket
 import threading
 from base64 import b64encode
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingMixIn, UnixStreamServer
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from operators import index, outward
+
 PORT = 3128  # on the loopback of the sandbox, where nobody else listens
 HEAD = 16_384  # bytes of a request's head
 IDLE = 120.0  # seconds without a byte after which a connection is given up
-INDEX = ("pypi.org", "files.pythonhosted.org")
-# Variables of uv and pip that hold URLs of package indexes; several are told apart by blanks.
-INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
-_URL = re.compile(r"https?://[^\s\"']+")
-_NAMED = re.compile(r"^[\w-]+=")  # an index may have a name before its URL
-MORE = "UMBAU_INDEX_HOSTS"
-
 INSIDE = """\
 import socket, subprocess, sys, threading
 
@@ -60,34 +53,27 @@ sys.exit(subprocess.call(command))
 """
 
 
-def index_hosts(install: Iterable[str] = ()) -> frozenset[str]:
-    """Return the hosts that packages come from, by uv's variables in our environment and all URLs in `install`."""
-    words = [word for name in INDEXES for word in os.environ.get(name, "").split()]
-    named = [urlsplit(_NAMED.sub("", word)).hostname for word in words]
-    more = os.environ.get(MORE, "").replace(",", " ").split()
-    default = () if {"UV_DEFAULT_INDEX", "UV_INDEX_URL"} & os.environ.keys() else INDEX
-    named += [urlsplit(url).hostname for text in install for url in _URL.findall(text)]
-    return frozenset([*default, *(host for host in named if host), *(host.lower() for host in more)])
-
-
 class Gate:
-    """Lets through what goes to `hosts`."""
+    """Lets through what goes where it may, by host and port."""
 
-    def __init__(self, hosts: Collection[str]) -> None:
-        self.hosts = frozenset(hosts)
+    def __init__(self, may: Callable[[str, int], bool]) -> None:
+        self.may = may
         self.refused: set[str] = set()
         """Hosts that were asked for in vain."""
 
     def told(self) -> str:
         """Say which hosts were asked for in vain, and what to do."""
-        wanted, let = ", ".join(sorted(self.refused)), ", ".join(sorted(self.hosts))
-        return f"It wanted to reach {wanted}; a build reaches {let} only ({MORE} adds others)." if wanted else ""
+        policy = index.here(outward.current())
+        wanted = ", ".join(sorted(self.refused))
+        let = ", ".join(sorted(one.pattern.text for one in policy.allowed if one.purpose == "index"))
+        way = f"{policy.lists['index']} lists them" if policy.lists else f"{index.MORE} adds others"
+        return f"It wanted to reach {wanted}; a build reaches {let or 'nobody'} only ({way})." if wanted else ""
 
 
 @contextmanager
-def gate(path: Path, hosts: Collection[str]) -> Iterator[Gate]:
+def gate(path: Path, may: Callable[[str, int], bool]) -> Iterator[Gate]:
     """Listen on a Unix socket at `path`, which must not be there yet, as long as the `with` lasts."""
-    found = Gate(hosts)
+    found = Gate(may)
     server = _Server(str(path), _handler(found))
     path.chmod(0o666)  # a sandbox is another user
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -125,7 +111,7 @@ def _serve(gate: Gate, near: socket.socket) -> None:
         host, port = (url.hostname or "").lower(), url.port or (443 if tunnel else 80)
     except ValueError:
         return near.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
-    if host not in gate.hosts or not (tunnel or url.scheme == "http"):
+    if not gate.may(host, port) or not (tunnel or url.scheme == "http"):
         gate.refused.add(host[:200])
         return near.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
     try:
@@ -167,6 +153,7 @@ def _once(head: bytes, netloc: str, path: str) -> bytes:
 
 def _connected(host: str, port: int, *, tunnel: bool) -> socket.socket:
     """Connect to a host, by the proxy of our own environment where there is one. Raises OSError."""
+    outward.drop_proxies()
     scheme = "https" if tunnel else "http"
     proxy = "" if proxy_bypass(host) else getproxies().get(scheme, "")
     if not proxy:

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from operators import takeout
+from operators import index, takeout
 from operators.data import Base, Trouble
-from operators.egress import INSIDE, PORT, gate, index_hosts
+from operators.egress import INSIDE, PORT, gate
 from operators.folders import alone, scratch, seen
 from operators.pristine import MAX_FILES
 from operators.proc import Result, git_records, run
@@ -33,6 +33,7 @@ PROXIES = {
     **dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"), f"http://127.0.0.1:{PORT}"),
     **dict.fromkeys(("NO_PROXY", "no_proxy"), ""),
 }
+FROM_HERE = {"UV_PYTHON_DOWNLOADS": "never", "UV_OFFLINE": "1"}
 PREFIXES = ("UV_", "PIP_", "SSL_")
 OURS = ("UV_PUBLISH_",)  # of these, what a build has no use for
 SETTINGS = {"XDG_CONFIG_HOME": "uv/uv.toml", "UV_CONFIG_FILE": "uv.toml"}  # of uv, by variable and name in a box
@@ -88,18 +89,22 @@ class Environment:
             ws = Workspace(replace(base, needs=(prefix,)))
             _installed(ws, folder, self.install)
             found = _taken_out(ws, folder)
-        return {"version": version, "parser": parser, "prefix": prefix, "path": found}
+        told = {"version": version, "parser": parser, "prefix": prefix, "path": found}
+        return {**told, "mirror": Path(base.mirror).stem}  # with which it goes when it is purged
 
     def _made(self, folder: Path) -> tuple[str, str, str]:
         """Make an empty environment, with which nobody's code has anything to do yet."""
         from uv import find_uv_bin
 
         folder.parent.mkdir(parents=True, exist_ok=True)
-        # Always named: else a .python-version or requires-python above would choose, or have one downloaded.
+        # Always named: else a .python-version or requires-python above would choose. What is not here is not fetched:
+        # it would come from where uv's maker keeps interpreters, past the way out that builds have.
         python = self.python or sys.executable
         argv = [find_uv_bin(), "venv", "--quiet", "--clear", "--no-project", "--python", python, str(folder)]
         passed = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
-        _well(run(argv, cwd=folder.parent, env={**_env(), **passed}, timeout=SECONDS), "uv venv")
+        made = run(argv, cwd=folder.parent, env={**_env(), **passed, **FROM_HERE}, timeout=SECONDS)
+        hint = f"No interpreter is fetched: `uv python install {python}`, on each machine that builds"
+        _well(replace(made, out=f"{made.out.strip()}\n{hint if self.python else ''}"), "uv venv")
         said = run([str(folder / "bin" / "python"), "-I", "-c", _ASKED], cwd=folder, env={}, timeout=60)
         version, parser, prefix = json.loads(_well(said, "python"))
         below = seen(folder)
@@ -137,8 +142,7 @@ def _installed(ws: Workspace, folder: Path, install: Sequence[str]) -> None:
     # Neither is the checkout that it is built in everybody's or there for long, nor the cache on the same mount.
     env |= {"UV_NO_EDITABLE": "1", "UV_CACHE_DIR": str(cache), "UV_LINK_MODE": "copy", "PATH": os.defpath}
     texts = {name: place.read_text() for name, place in _settings().items()}
-    hosts = index_hosts([*install, *(texts[name] for name in texts if name in SETTINGS)])
-    with scratch() as way, gate(way / "out", hosts) as found:
+    with scratch() as way, gate(way / "out", index.may) as found:
         way.chmod(0o755)
         outside = Outside(kept=(str(folder), str(cache)), read=(*read, str(way)), largest=LARGEST)
         with ws.box(outside) as box:
@@ -181,8 +185,5 @@ def _env() -> dict[str, str]:
 def _settings() -> dict[str, Path]:
     """Return the user's settings of uv, or else the machine's, and certificates: by the variable that says where they
     are."""
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    own_settings = home / "uv" / "uv.toml"
-    found = {"XDG_CONFIG_HOME": own_settings if own_settings.is_file() else Path("/etc/uv/uv.toml")}
-    found |= {name: Path(os.environ.get(name, "")) for name in ("UV_CONFIG_FILE", "SSL_CERT_FILE")}
-    return {variable: place for variable, place in found.items() if place.is_file()}
+    certificates = Path(os.environ.get("SSL_CERT_FILE", ""))
+    return index.settings() | ({"SSL_CERT_FILE": certificates} if certificates.is_file() else {})

@@ -100,7 +100,8 @@ class Guard:
     def _start(self) -> Popen[bytes]:
         env = {"PATH": os.defpath, "LANG": "C.UTF-8"}
         for _ in range(TRIES):
-            self._child = spawn([sys.executable, "-P", "-m", "operators.syntax.child"], env=env, memory=MEMORY)
+            argv = [sys.executable, "-P", "-m", "operators.syntax.child"]
+            self._child = spawn(argv, env=env, memory=MEMORY, offline=True)
             self._calls = 0
             assert self._child.stdout
             with contextlib.suppress(EOFError, TimeoutError):

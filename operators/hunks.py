@@ -122,6 +122,9 @@ def _anchors(before: Sequence[str], after: Sequence[str]) -> list[tuple[int, int
 
 def _rising(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """Return the longest choice of `pairs` whose second members rise as the first ones do."""
+    seconds = [second for _, second in pairs]
+    if seconds == sorted(seconds):  # as nearly always: nothing was moved
+        return [*pairs]
     ends: list[int] = []  # for each length, the least second member that a choice so long can end with
     tops: list[int] = []  # and the number of its pair
     behind: list[int] = []  # for each pair, the number of the one before it, -1 for none
@@ -140,8 +143,10 @@ def _between(old: Sequence[str], new: Sequence[str], start: int) -> list[Hunk]:
     head = _common(old, new)
     tail = _common(old[head:][::-1], new[head:][::-1])
     old, new = old[head : len(old) - tail], new[head : len(new) - tail]
-    codes = SequenceMatcher(None, old, new, autojunk=_steps(old, new) > STEPS).get_opcodes()
     at = start + head
+    if set(old).isdisjoint(new):  # most often: SequenceMatcher would find the same, and take ten times as long
+        return [Hunk(at, at + len(old), tuple(new))] if old or new else []
+    codes = SequenceMatcher(None, old, new, autojunk=_steps(old, new) > STEPS).get_opcodes()
     return [Hunk(at + a, at + b, tuple(new[c:d])) for tag, a, b, c, d in codes if tag != "equal"]
 
 

@@ -10,13 +10,16 @@ import ssl
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from zlib import crc32
 
+from operators import outward
 from operators.breaker import Breaker
-from operators.data import Completion, Message, Outage, TooLong, Trouble
+from operators.data import Completion, Drawn, Message, Outage, TooLong, Trouble, called
+from operators.metered import admitted, answered
 from operators.throttle import Throttle
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ FINER = "cut the shards finer (`shard`: `by: symbol`, or a smaller `max_lines` o
 TRIES = 6
 SUSPECT = 1  # the try, counted from 0, after whose failure the endpoint is probed: seconds before the last
 CONCURRENCY = 32
+NAME = 200  # characters that a server's name of its model may have
 SHOWN = 4_096  # bytes of an answer that are looked at for what to say
 LONGEST_ANSWER = 16 << 20  # bytes
 PING = 60.0  # seconds that a question of one word may take, behind all that is queued
@@ -51,6 +55,14 @@ class _Passing(ModelError):
         same again soon."""
         super().__init__(why)
         self.pause, self.busy, self.again = pause, busy, again
+
+
+@dataclass(slots=True)
+class _Cost:
+    """What the tries of one call take, those in vain included."""
+
+    seconds: float = 0.0
+    gpu_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +88,26 @@ class Endpoint:
     """Tokens that question and answer may have together."""
     bare: bool = False
     """It serves a model that knows one task only and is shown nothing but the code."""
+    gpus: float = 0.0
+    """GPUs behind it, all replicas together; 0 when nobody said."""
+    weights: str = ""
+    """Their revision, as the site states it."""
+
+    @property
+    def server(self) -> str:
+        """Host and port."""
+        return urlsplit(self.url).netloc.rpartition("@")[2]
 
     @property
     def revision(self) -> str:
-        return f"{self.name} {self.temperature} {self.max_tokens}"
+        return f"{called(self)} {self.temperature} {self.max_tokens}"
 
     @property
     def room(self) -> int:
         return self.context - self.max_tokens
+
+    def drawn(self, shard: str, attempt: int) -> Drawn:
+        return Drawn(self.temperature if attempt else 0.0, (crc32(shard.encode()) + attempt) % (1 << 31))
 
     def complete(self, messages: Sequence[Message], *, shard: str, attempt: int, grammar: str = "") -> Completion:
         """Ask for one completion. The first attempt is greedy-leaning, later ones are drawn with another seed. A
@@ -92,20 +116,25 @@ class Endpoint:
         Raises Away when the endpoint answers nobody, ModelError when it answers others but, in six tries, not this,
         TooLong when it says so.
         """
+        drawn = self.drawn(shard, attempt)
         body = {
             "model": self.name,
             "messages": list(messages),
-            "temperature": self.temperature if attempt else 0.0,
+            "temperature": drawn.temperature,
             "max_tokens": self.max_tokens,
-            "seed": (crc32(shard.encode()) + attempt) % (1 << 31),
+            "seed": drawn.seed,
         }
-        breaker = _breaker(self)
-        for again in (True, False):
-            try:
-                return self._tried(body, breaker)
-            except ModelError as fault:
-                if not (breaker.doubt(fault.since) and again):  # it was away, and is back
-                    raise
+        breaker, cost = _breaker(self), _Cost()
+        try:
+            for again in (True, False):
+                try:
+                    return self._tried(body, breaker, cost)
+                except ModelError as fault:
+                    if not (breaker.doubt(fault.since) and again):  # it was away, and is back
+                        raise
+        except Trouble as fault:
+            fault.seconds, fault.gpu_seconds = cost.seconds, cost.gpu_seconds
+            raise
         raise AssertionError("the last round returns or raises")
 
     def ping(self) -> tuple[str, bool]:
@@ -121,13 +150,20 @@ class Endpoint:
         """Say what this process knows of the endpoint when it does not answer; None when it does."""
         return _breaker(self).outage(self.url)
 
-    def _tried(self, body: dict[str, Any], breaker: Breaker) -> Completion:
-        """Ask until there is an answer, TRIES times at most. Raises ModelError with when the last one began."""
+    def share(self, most: int, of: int) -> None:
+        """Send it no more than `most` calls at a time from this process, one of `of` that send it some."""
+        _throttle(self.url, most).limit(most, of)
+
+    def _tried(self, body: dict[str, Any], breaker: Breaker, cost: _Cost) -> Completion:
+        """Ask until there is an answer, TRIES times at most; what each costs is added to `cost`. Raises ModelError
+        with when the last one began."""
         throttle = _throttle(self.url, self.concurrency)
         for attempt in range(TRIES):
-            with throttle.turn():
+            answer: Completion | None = None
+            with throttle.turn() as share:
                 breaker.wait()
-                since = time.monotonic()
+                admitted()
+                since, before, start = time.monotonic(), share(), time.time()
                 try:
                     answer = self._send(body, self.timeout)
                 except ModelError as error:
@@ -135,7 +171,13 @@ class Endpoint:
                 else:
                     breaker.answered()
                     throttle.answered(since, answer.tokens_in, answer.tokens_out)
-                    return answer
+                finally:
+                    cost.seconds += time.monotonic() - since
+                    cost.gpu_seconds += (share() - before) * self.gpus
+                if answer:
+                    answer = replace(answer, seconds=cost.seconds, gpu_seconds=cost.gpu_seconds)
+                    answered(answer)
+                    return replace(answer, model=self.name, server=self.server, start=start)
             fault.since = since
             if not isinstance(fault, _Passing):
                 break
@@ -156,7 +198,10 @@ class Endpoint:
         if not (key.isascii() and key.isprintable()):
             raise ModelError(f"{self.url}: the key in {self.key_from} holds characters that cannot be sent")
         try:
+            outward.check("models", self.url)
             response, data = self._read(body, {"Authorization": f"Bearer {key}"} if key else {}, timeout)
+        except outward.Forbidden as error:
+            raise ModelError(f"{self.url} cannot be reached: {error}") from None
         except (httpx.ReadTimeout, httpx.PoolTimeout):
             # Asking again would only queue the same work behind itself.
             raise _Passing(
@@ -170,7 +215,7 @@ class Endpoint:
         ) as error:
             raise ModelError(f"{self.url} cannot be reached ({error})") from None
         except httpx.TransportError as error:
-            if why := _untrusted(error):
+            if why := _final(error):
                 raise ModelError(f"{self.url} cannot be reached: {why}") from None
             raise _Passing(f"{self.url} cannot be reached ({error or type(error).__name__})") from None
         said = " ".join(data[:SHOWN].decode(errors="replace").split())
@@ -219,6 +264,7 @@ def _completion(data: bytes) -> Completion | None:
             tokens_in=_count(usage, "prompt_tokens"),
             tokens_out=_count(usage, "completion_tokens"),
             cut=choice.get("finish_reason") == "length",
+            served=" ".join(said for name in ("model", "system_fingerprint") if (said := _name(answer.get(name)))),
         )
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
         return None
@@ -230,14 +276,21 @@ def _words(content: Any) -> str:
     return "".join(parts).encode(errors="replace").decode()  # half a surrogate pair could be written nowhere
 
 
+def _name(said: Any) -> str:
+    """Return a name that a server gives, which goes into evidence: one short line of plain characters, or nothing."""
+    return said if isinstance(said, str) and len(said) <= NAME and said.isascii() and said.isprintable() else ""
+
+
 def _count(usage: Any, name: str) -> int:
     count = usage.get(name) if isinstance(usage, dict) else 0
     return count if isinstance(count, int) else 0
 
 
-def _untrusted(error: BaseException | None) -> str:
-    """Say what is wrong with the certificate that the server showed, "" when it is not that; no waiting mends it."""
+def _final(error: BaseException | None) -> str:
+    """Say what is wrong that no waiting mends, the server's certificate or its address; "" when it is neither."""
     while error:
+        if isinstance(error, outward.Forbidden):
+            return str(error)
         if isinstance(error, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted ({error.verify_message}); see SSL_CERT_FILE"
         error = error.__cause__ or error.__context__

@@ -10,7 +10,8 @@ from textwrap import dedent
 from operators import guard
 from operators.attempts import plan
 from operators.conversation import again, prompt, system
-from operators.data import Completion, Edit, Message, Model, Pair, Shard, Skip, Verdict
+from operators.data import Completion, Edit, Finding, Message, Model, Pair, Shard, Skip, Verdict, called
+from operators.foreign import LEAST, passages
 from operators.loops import loop
 from operators.rewrite import NEEDS_MODEL, Rewrite
 from operators.workspace import Workspace
@@ -52,6 +53,10 @@ class Piecewise:
     words: tuple[str, ...] = ()
     """Names that an answer of a bare model may use beside those of the piece; a hit's own only if they are among
     them."""
+    foreign: int = LEAST
+    """As of a rewrite."""
+    findings: tuple[Finding, ...] = ()
+    """What is wrong with the code as it is, where that is known."""
 
     @property
     def waits(self) -> bool:
@@ -80,6 +85,7 @@ class Piecewise:
         if not replies:
             raise Skip(_lines(answers, "note"))
         files = {path: _with(ws, path, answers) for path in dict.fromkeys(one.path for one in answers if one.new)}
+        before, shown = {path: ws.text(path) or "" for path in files}, [self.system()]
         return Edit(
             files,
             said="\n".join(reply.text for reply in replies),
@@ -87,6 +93,12 @@ class Piecewise:
             tokens_in=sum(reply.tokens_in for reply in replies),
             tokens_out=sum(reply.tokens_out for reply in replies),
             cached=sum(reply.cached for reply in replies),
+            waited=sum(reply.seconds for reply in replies),
+            gpu_seconds=sum(reply.gpu_seconds for reply in replies),
+            replies=tuple(told for reply in replies for told in reply.told),
+            asked=tuple(asked for reply in replies for asked in reply.noted),
+            models=(called(model),) if files else (),
+            foreign=passages(before, files, shown, self.foreign),
             trouble=_lines(answers, "trouble"),
         )
 
@@ -132,7 +144,7 @@ class Piecewise:
     def _messages(self, model: Model, code: str, past: Sequence[Verdict]) -> list[Message]:
         if model.bare:
             return [{"role": "user", "content": code}]
-        asked = prompt("piece.j2", code=code)
+        asked = prompt("piece.j2", code=code, findings=self.findings)
         if past and past[-1].findings:
             asked = f"{asked}\n\n{again(past[-1].findings, {})}"
         return [{"role": "system", "content": self.system()}, {"role": "user", "content": asked}]

@@ -25,7 +25,8 @@ Ordinary users must be allowed to make user namespaces. What forbids it may be
   sysctl kernel.unprivileged_userns_clone=1               (Debian before 11)
   sysctl kernel.apparmor_restrict_unprivileged_userns=0   (Ubuntu since 23.10)
   sysctl user.max_user_namespaces=10000
-  a container without `--security-opt seccomp=unconfined`, or, as root, without `--cap-add SYS_ADMIN`"""
+  a container without `--security-opt seccomp=unconfined --security-opt systempaths=unconfined` (in Kubernetes
+  `procMount: Unmasked` and `hostUsers: false`), or, as root, without `--cap-add SYS_ADMIN`"""
 
 _PROGRAM = """\
 import ctypes, json, os, resource, socket, sys

@@ -127,10 +127,13 @@ def begin(
     )
 
 
-def spawn(argv: Sequence[str], *, env: Mapping[str, str], memory: int = 0) -> subprocess.Popen[bytes]:
-    """Start a long-lived child that talks over stdin and stdout."""
+def spawn(
+    argv: Sequence[str], *, env: Mapping[str, str], memory: int = 0, offline: bool = False
+) -> subprocess.Popen[bytes]:
+    """Start a long-lived child that talks over stdin and stdout; `offline`: without a network, not even a loopback,
+    where the kernel lets us see to it."""
     child = subprocess.Popen(
-        argv,
+        [*(cut_off() if offline else ()), *argv],
         env=dict(env),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -242,6 +245,18 @@ def _container() -> tuple[str, ...]:
     for who in ((), ("--user", "--map-current-user")) if setpriv and unshare else ():
         own = ("--pid", "--fork", "--kill-child", "--mount", "--mount-proc")
         argv = (str(setpriv), "--pdeathsig", "KILL", str(unshare), *who, *own, "/bin/sh", "-c", '"$@"; exit $?', "sh")
+        with contextlib.suppress(subprocess.SubprocessError):
+            subprocess.run([*argv, "/bin/true"], env={}, capture_output=True, timeout=10, check=True)
+            return argv
+    return ()
+
+
+@lru_cache(maxsize=1)
+def cut_off() -> tuple[str, ...]:
+    """Return what a command is started with to have no network; () when the kernel forbids it."""
+    unshare = shutil.which("unshare", path=os.defpath)
+    for who in ((), ("--user", "--map-current-user")) if unshare else ():
+        argv = (str(unshare), *who, "--net", "--")
         with contextlib.suppress(subprocess.SubprocessError):
             subprocess.run([*argv, "/bin/true"], env={}, capture_output=True, timeout=10, check=True)
             return argv

@@ -23,7 +23,7 @@ _SEARCH = re.compile(r"<{5,9}\s?(SEARCH\b.*)?", re.I)
 _DIVIDER = re.compile(r"={5,9}\s*")
 _REPLACE = re.compile(r">{5,9}\s?(REPLACE\b.*)?", re.I)
 FENCE = re.compile(r"(\s*)(`{3,}|~{3,})\s*(.*)")
-_PATH = re.compile(r"\S+\.\w+|\S*/\S+")
+_PATH = re.compile(r"\S*\.\w+|\S*/\S*|CODEOWNERS|[A-Z]\w+file")
 _THOUGHT = re.compile(r"^\s*(?:</think>|\[/THINK\])|(?:</think>|\[/THINK\])\s*$")  # it may begin in the chat template
 
 

@@ -7,19 +7,22 @@ import os
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 
-from operators.data import Completion, Message, Model
+from operators.behind import Behind
+from operators.data import Asked, Completion, Message
+from operators.gauge import Gauge
 
 LARGEST = 1 << 30  # bytes of all replies that are kept in one folder
+UNANSWERED = Gauge()  # questions that this process waits to have answered
 FOLDERS = 256  # by the first two digits of the names, which spread evenly
 
 
 @dataclass(frozen=True, slots=True)
-class Remembering:
+class Remembering(Behind):
     """A model whose replies are kept in a folder of this machine, one file each, compressed.
 
     A question is its messages, the grammar, the model's revision and how the reply is drawn: greedily at the first
@@ -27,24 +30,7 @@ class Remembering:
     empty is not kept, and no error is. That the folder cannot be written to is no reason to fail.
     """
 
-    model: Model
     folder: str
-
-    @property
-    def bare(self) -> bool:
-        return self.model.bare
-
-    @property
-    def revision(self) -> str:
-        return self.model.revision
-
-    @property
-    def concurrency(self) -> int:
-        return self.model.concurrency
-
-    @property
-    def room(self) -> int:
-        return self.model.room
 
     def complete(self, messages: Sequence[Message], *, shard: str, attempt: int, grammar: str = "") -> Completion:
         """Return the reply to the same question where it is known, without tokens. Raises as the model does."""
@@ -54,12 +40,22 @@ class Remembering:
         file = Path(self.folder, name[:2], name)
         text = _read(file)
         if text is not None:
-            return Completion(text, cached=True)
-        reply = self.model.complete(messages, shard=shard, attempt=attempt, grammar=grammar)
-        if reply.text.strip() and not reply.cut:
-            with suppress(OSError):
-                _write(file, reply.text)
-        return reply
+            reply = Completion(text, cached=True)
+        else:
+            with UNANSWERED.one():
+                reply = self.model.complete(messages, shard=shard, attempt=attempt, grammar=grammar)
+            if reply.text.strip() and not reply.cut:
+                with suppress(OSError):
+                    _write(file, reply.text)
+        prompt, said = prompt_digest(messages, grammar), sha256(reply.text.encode(errors="replace")).hexdigest()
+        asked = Asked(prompt, said, self.revision, attempt, self.drawn(shard, attempt), reply.served, reply.cached)
+        return replace(reply, asked=asked)
+
+
+def prompt_digest(messages: Sequence[Message], grammar: str) -> str:
+    """Return the SHA-256, in hex, of what a model is asked, as JSON with sorted keys."""
+    question = [[dict(message) for message in messages], grammar]
+    return sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
 
 
 def _read(file: Path) -> str | None:

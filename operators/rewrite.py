@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Literal
 
 from operators import guard
 from operators.accepted import closest, pairs
-from operators.attempts import plan
+from operators.attempts import ASKED, plan
 from operators.conversation import NOTHING, Conversation, again, system
-from operators.data import Edit, Model, Pair, Shard, Skip, Verdict
+from operators.data import Edit, Finding, Message, Model, Pair, Passage, Shard, Skip, Verdict, called
 from operators.fences import whole
+from operators.foreign import LEAST, passages
 from operators.hunks import diff
 from operators.loops import loop
 from operators.related import excerpts
@@ -21,6 +22,7 @@ from operators.reply import blocks, spoken
 from operators.source import split
 from operators.syntax.excerpt import Excerpt, carried, put_back
 from operators.syntax.excerpt import whole as whole_file
+from operators.unseen import name
 from operators.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -48,8 +50,14 @@ class Rewrite:
     """Asked when a fresh start of the first has not helped."""
     teaches: bool = False
     """Whether its edits are to become examples of others."""
-    accepted: tuple[Pair, ...] = ()
-    """Edits of other shards; those most like the shard are shown."""
+    accepted: tuple[tuple[str, Pair], ...] = ()
+    """Edits of other shards, each with its repository; those most like the shard are shown."""
+    share: bool = False
+    """Whether those of other repositories may be shown as well."""
+    foreign: int = LEAST
+    """Lines from which on a passage that stands in nothing the model was shown is noted; 0: none is."""
+    findings: tuple[Finding, ...] = ()
+    """What is wrong with the code as it is, where that is known."""
 
     @property
     def waits(self) -> bool:
@@ -80,15 +88,34 @@ class Rewrite:
             trouble = f"{trouble}\n\nThe reply was cut at its length limit. {why}".strip()
             said = said[: begin + len(repeated)]  # it would only be read once more, and learnt from
         after = now.over(Edit(texts))
+        files = after.edit(ws)
         return Edit(
-            after.edit(ws),
+            files,
             said=said,
             tokens_in=reply.tokens_in,
             tokens_out=reply.tokens_out,
             cached=int(reply.cached),
+            waited=reply.seconds,
+            gpu_seconds=reply.gpu_seconds,
+            replies=reply.told,
+            asked=reply.noted,
+            models=_writers(model, turn.shown) if files else (),
+            foreign=self._foreign(ws, shard, files, messages, past),
             trouble=trouble,
             pairs=_pairs(ws, after, shard) if self.teaches else (),
         )
+
+    def _foreign(
+        self,
+        ws: Workspace,
+        shard: Shard,
+        files: Mapping[str, str | None],
+        messages: Sequence[Message],
+        past: Sequence[Verdict],
+    ) -> tuple[Passage, ...]:
+        asked = [one.message for verdict in past for one in verdict.findings if one.judge in ASKED]
+        task = [message["content"] for message in messages[:2]]  # the others show what it wrote itself
+        return passages({path: ws.text(path) or "" for path in shard.paths}, files, [*task, *asked], self.foreign)
 
     def _wanted(self, ws: Workspace, shard: Shard) -> bool:
         lines = [line for part in _parts(ws, shard).values() for line in (_free(part) or [""])]
@@ -99,8 +126,16 @@ class Rewrite:
         context = {path: text for path in shard.context if (text := _to_read(ws, path)) is not None}
         context |= excerpts(ws, shard)
         turns = tuple((verdict.edit.said, _told(ws, shard, verdict)) for verdict in past)
+        pool = [pair for repo, pair in self.accepted if self.share or repo == shard.repo]
         return Conversation(
-            self.prompt, self.protocol, self.examples, context, code, closest(self.accepted, code), turns
+            self.prompt,
+            self.protocol,
+            self.examples,
+            context,
+            code,
+            closest(pool, code),
+            self.findings,
+            turns,
         )
 
     def _applied(self, ws: Workspace, shard: Shard, reply: str) -> tuple[Mapping[str, str], str]:
@@ -109,10 +144,12 @@ class Rewrite:
         if not reply.strip():
             return {}, "The reply was empty."
         parts = _parts(ws, shard)
-        shown = {path: part.text for path, part in parts.items()}
+        names = {name(path): path for path in parts}  # as they are shown
+        shown = {as_shown: parts[path].text for as_shown, path in names.items()}
         applied = (blocks if self.protocol == "blocks" else whole)(reply, shown)
         texts, trouble = {}, [applied.trouble] if applied.trouble else []
-        for path, text in applied.texts.items():
+        for as_shown, text in applied.texts.items():
+            path = names[as_shown]
             part = parts[path]
             texts[path], left_out = put_back(ws.text(path) or "", part, diff(part.lines, split(text)))
             if left_out:
@@ -138,6 +175,12 @@ def _pairs(before: Workspace, after: Workspace, shard: Shard) -> tuple[Pair, ...
     return tuple(
         pair for path, old in _parts(before, shard).items() if path in new for pair in pairs(old.text, new[path].text)
     )
+
+
+def _writers(model: Model, shown: Sequence[Verdict]) -> tuple[str, ...]:
+    """Return who wrote what an attempt leaves: it goes on from what was there."""
+    before = (name for verdict in shown for name in verdict.edit.models or ())
+    return tuple(dict.fromkeys([*before, called(model)]))
 
 
 def _after(ws: Workspace, verdict: Verdict) -> Workspace:

@@ -24,6 +24,7 @@ from operators.proc import FILE_LIMIT, Result, least
 from operators.stage import Stage, tool
 from operators.warden import guarded
 
+MEMORY = 4 << 30  # bytes that the commands of one box may take where the machine has as much for each core
 PROFILE = 1  # counts up when what is walled off changes
 SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 ETC = (
@@ -43,7 +44,7 @@ _ETC = {
 class Limits:
     """What the commands of one box may take, in bytes where nothing else is said."""
 
-    memory: int = min(4 << 30, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (os.cpu_count() or 1))
+    memory: int = min(MEMORY, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (os.cpu_count() or 1))
     """All processes together; what they share counts for each."""
     space: int = 32 << 30
     """Addresses of one process: stops what would take gigabytes between two looks at the memory."""
@@ -85,7 +86,8 @@ def walled(
 ) -> Iterator[Box]:
     """Give a box over `checkout`, which stays as it is, with `files` laid over it (None: not there); `paths` are those
     of all files then. Raises NoSandbox, and ValueError for a path that leads out of the checkout."""
-    limits, program = replace(LIMITS, largest=outside.largest or LIMITS.largest), bubblewrap()
+    memory = min(LIMITS.memory, base.memory or LIMITS.memory)
+    limits, program = replace(LIMITS, memory=memory, largest=outside.largest or LIMITS.largest), bubblewrap()
     seen = (*shown(base), *outside.read)
     staged = [str(checkout), *program.folders, *seen, *outside.kept]
     stage = Stage(staged, limits.disk, limits.files)

@@ -1,7 +1,10 @@
 """What a sandbox stands on: a namespace of mounts with one bounded file system in memory, which holds all that may be
-written, and the folders of this machine that may be read.
+written, and the folders of this machine that may be read; and one of processes.
 
-It ends with us, and nothing of it stays: what was written there is read through /proc/PID/root before.
+It ends with us, and nothing of it stays: what was written there is read through /proc/PID/root before. Its script is
+the namespace's first process and ends when nobody holds the other end of its input any more, by which the kernel ends
+whatever has entered, in whatever state: a bubblewrap that we started and were killed before it was ready would wait for
+ever otherwise.
 """
 
 from __future__ import annotations
@@ -57,7 +60,8 @@ class Stage:
         options = f"size={size},nr_inodes={files},mode=755"
         told = (tool("sh"), "-c", 'exec "$@" 2>&1', "sh")  # what unshare says of itself as well
         script = (tool("sh"), "-c", _SCRIPT, "sh", options, str(folder), str(self._top), places, *sources)
-        self._child = spawn([*told, tool("unshare"), *user, "--mount", *script], env={"PATH": os.defpath})
+        apart = ("--mount", "--pid", "--fork", "--mount-proc")
+        self._child = spawn([*told, tool("unshare"), *user, *apart, *script], env={"PATH": os.defpath})
         assert self._child.stdout
         said = self._child.stdout.readline()
         if said != b"ready\n":
@@ -95,7 +99,7 @@ class Stage:
     def entered(self) -> list[str]:
         """Return what a command is started with to see the stage, as nobody that this machine knows."""
         names = f"/proc/{self._child.pid}/ns"
-        argv = [tool("nsenter"), f"--mount={names}/mnt"]
+        argv = [tool("nsenter"), f"--mount={names}/mnt", f"--pid={names}/pid_for_children"]
         if not _ROOT:
             return [*argv, f"--user={names}/user", "--preserve-credentials"]
         dropped = ("--clear-groups", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all")

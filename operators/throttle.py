@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 START = 8  # calls at a time, to begin with
@@ -21,32 +21,52 @@ class Throttle:
     def __init__(self, most: int) -> None:
         self._most, self.allowed = most, min(most, START)
         self._busy, self._free = 0, threading.Condition()
+        self._served, self._seen, self._others = 0.0, time.monotonic(), 1
         self._not_before = self._cut = -math.inf
         self._starting, self._needed, self._best = True, False, math.inf
         self._begin_window()
 
-    def limit(self, most: int) -> None:
-        """Allow no more than `most` from now on, whatever was said before."""
+    def limit(self, most: int, of: int = 0) -> None:
+        """Allow no more than `most` from now on, whatever was said before. `of`: how many processes share the
+        endpoint."""
         with self._free:
+            self._others = of or self._others
             self._most = min(self._most, most)
             if self.allowed > self._most:
                 self.allowed = self._most
                 self._begin_window()
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait until one more call may be made, and make it meanwhile."""
+    def turn(self) -> Iterator[Callable[[], float]]:
+        """Wait until one more call may be made, and make it meanwhile. Gives what says the call's share of the
+        endpoint's time, in seconds: of what is served at the same time each call has the same part."""
         with self._free:
             while (pause := self._not_before - time.monotonic()) > 0 or self._busy >= self.allowed:
                 self._free.wait(pause if pause > 0 else None)
+            began = self._until_now()
             self._busy += 1
             self._needed = self._needed or self._busy >= self.allowed
+
+        def share() -> float:
+            with self._free:
+                return self._until_now() - began
+
         try:
-            yield
+            yield share
         finally:
             with self._free:
+                self._until_now()
                 self._busy -= 1
                 self._free.notify()
+
+    def _until_now(self) -> float:
+        """Return the seconds that a call would have had if it had been served ever since: virtual time, as in fair
+        queueing (A. Demers, S. Keshav, S. Shenker, 1989)."""
+        now = time.monotonic()
+        if self._busy:
+            self._served += (now - self._seen) / self._busy / self._others
+        self._seen = now
+        return self._served
 
     def answered(self, began: float, tokens_in: int, tokens_out: int) -> None:
         """Note a reply to a call that began at `began` (of the monotonic clock)."""

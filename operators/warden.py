@@ -54,7 +54,8 @@ def guarded(
         try:
             ending = os.pidfd_open(child.pid)
             ours.callback(os.close, ending)
-            if found := json.loads(told.readline() or "{}").get("child-pid"):
+            found = _first(child.pid) if "child-pid" in json.loads(told.readline() or "{}") else 0
+            if found:
                 first = os.pidfd_open(found)  # it waits for us, so the number is still its own
                 ours.callback(os.close, first)
             go.close()
@@ -66,6 +67,17 @@ def guarded(
             raise NoSandbox(ends(sink).strip() or "bubblewrap ended without a word")
         code = -signal.SIGKILL if why else child.returncode
         return Result(code, ends(sink), time.monotonic() - start, why == "time", memory if why == "memory" else 0)
+
+
+def _first(entering: int) -> int:
+    """Return the number that the first process of bubblewrap's namespace has for us, who see it through another: it is
+    the child of bubblewrap, which is the child of what enters the stage. 0: somebody has ended them."""
+    try:
+        for _ in range(2):
+            entering = int(Path(f"/proc/{entering}/task/{entering}/children").read_text())
+    except (OSError, ValueError):
+        return 0
+    return entering
 
 
 def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[IO[bytes], IO[bytes]]:
@@ -94,10 +106,13 @@ def _watched(ending: int, first: int, deadline: float, memory: int) -> str:
 
 
 def _resident(first: int) -> int:
-    """Return the bytes that all processes hold which the namespace's first one can see."""
-    pages = 0
+    """Return the bytes that all processes hold which the namespace's first one can see; none as long as it sees those
+    of the whole machine, on its way into the box."""
+    pages, shown = 0, Path(f"/proc/{first}/root/proc")
     with suppress(OSError):
-        for process in Path(f"/proc/{first}/root/proc").iterdir():
+        if shown.stat().st_dev == Path("/proc").stat().st_dev:
+            return 0
+        for process in shown.iterdir():
             if process.name.isdigit():
                 with suppress(OSError):  # it has ended
                     pages += int((process / "statm").read_bytes().split()[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from pathspec import GitIgnoreSpec
@@ -9,6 +10,7 @@ from pathspec import GitIgnoreSpec
 from operators import guard
 from operators.data import Edit, Finding, Ruling, Shard, Skip
 from operators.source import Source, decode
+from operators.unseen import UNSEEN, point
 from operators.workspace import Workspace
 
 # What decides how a forge builds, tests, reviews and protects the repository.
@@ -22,18 +24,21 @@ RUNNING = (
     *("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "setup.cfg", "pyproject.toml"),
     *("*.lock", "*-lock.*", ".coveragerc", "sitecustomize.py", "usercustomize.py", "*.pth"),
 )
+SHOWN = 5  # characters in a finding
 
 
 @dataclass(frozen=True, slots=True)
 class Inside:
     """Only the shard's files and, where it is cut to symbols, only those (imports may be added); nothing deleted or
-    emptied; each text one that the file's encoding can hold; no file that steers a forge, an installation or how tests
-    are run."""
+    emptied; each text one that the file's encoding can hold, with no more characters in it that nobody sees; no file
+    that steers a forge, an installation or how tests are run."""
 
     allow: tuple[str, ...] = ()
     """Globs, as in .gitignore, of such files that the job may change all the same."""
     named: tuple[str, ...] = ()
     """File names that the job is about by name: these may steer installations and test runs."""
+    unseen: bool = False
+    """Whether characters that nobody sees may be added."""
 
     local = True
 
@@ -55,6 +60,8 @@ class Inside:
             return [Finding("inside", "The file must not be deleted or emptied.", path)]
         if fault := _unwritable(source, path, text):
             return [Finding("inside", fault, path)]
+        if not self.unseen and (added := _hidden(source.text, text)):
+            return [Finding("inside", f"Characters came in that a reader cannot see: {', '.join(added)}.", path)]
         spans = [(span.first, span.last) for span in shard.spans if span.path == path]
         if not spans:
             return []
@@ -63,6 +70,11 @@ class Inside:
         except Skip as why:
             return [Finding("parses", str(why), path)]
         return [Finding("inside", message, path) for message in stray[:5]]
+
+
+def _hidden(before: str, after: str) -> list[str]:
+    """Return which characters that nobody sees there are more of than before."""
+    return sorted(map(point, Counter(UNSEEN.findall(after)) - Counter(UNSEEN.findall(before))))[:SHOWN]
 
 
 def _unwritable(source: Source, path: str, text: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 import tokenize
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from io import StringIO
@@ -13,6 +12,7 @@ from io import StringIO
 from operators.syntax.cases import FUNCTIONS, functions
 from operators.syntax.marks import Code, Mark
 from operators.syntax.reached import BROAD, broad
+from operators.unseen import UNSEEN, deceives, point
 
 WHY = {
     "placeholder": "write the code itself; what is not to be changed stays as it is",
@@ -33,15 +33,6 @@ _ELIDED = re.compile(
 )
 _LATER = re.compile(r"#.*\b(TODO|FIXME|XXX)\b")
 _SILENCES = re.compile(r"#\s*(noqa|type:\s*ignore|pyright:|mypy:|pylint:|nosec|pragma:\s*no\s*(cover|branch))", re.I)
-# Bidirectional controls (CVE-2021-42574), what has no width, tags, and controls that a terminal obeys.
-_UNSEEN = re.compile(
-    "[\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\u00ad\ufeff\U000e0000-\U000e007f\x00-\x08\x0b\x0e-\x1f\x7f]"
-)
-# Cyrillic and Greek letters that look like those of ASCII: https://www.unicode.org/reports/tr39/
-_ALIKE = str.maketrans(
-    "аеорсухіјѕһԁԛԝАВЕКМНОРСТХЅІЈΑΒΕΖΗΙΚΜΝΟΡΤΥΧονιρα",
-    "aeopcyxijshdqwABEKMHOPCTXSIJABEZHIKMNOPTYXovipa",
-)
 
 
 def marks(code: Code, text: str, test: bool) -> Iterator[Mark]:
@@ -61,8 +52,8 @@ def marks(code: Code, text: str, test: bool) -> Iterator[Mark]:
 def unseen(text: str) -> Iterator[Mark]:
     """Yield characters that cannot be seen. For any text."""
     for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
-        for character in _UNSEEN.findall(line):
-            yield Mark("hidden", character, "", number, f"U+{ord(character):04X}")
+        for character in UNSEEN.findall(line):
+            yield Mark("hidden", character, "", number, point(character))
 
 
 def emptied(old: Code, new: Code) -> Iterator[tuple[int, str, str]]:
@@ -130,12 +121,7 @@ def _comments(text: str) -> Iterator[Mark]:
             yield Mark("placeholder", "later", "", token.start[0], token.string)
         elif token.type == tokenize.COMMENT and (found := _SILENCES.search(token.string)):
             yield Mark("silenced", found[1].lower(), "", token.start[0], token.string)
-        elif token.type == tokenize.NAME and not token.string.isascii() and _deceives(token.string):
+        elif token.type == tokenize.NAME and not token.string.isascii() and deceives(token.string):
             yield Mark(
                 "hidden", token.string, "", token.start[0], token.string.encode("ascii", "backslashreplace").decode()
             )
-
-
-def _deceives(name: str) -> bool:
-    """Say whether a name reads like another one, or is such as Python takes for another."""
-    return unicodedata.normalize("NFKC", name) != name or (len(name) > 1 and name.translate(_ALIKE).isascii())

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import typer
 
@@ -41,13 +42,17 @@ def up(
     ] = None,
     tokens: Annotated[int, typer.Option("--tokens-per-request", min=1, help="Question and answer together.")] = TOKENS,
     gpu_memory: Annotated[float | None, typer.Option(min=1, help="GB of one GPU, if Umbau does not know it.")] = None,
+    listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where Serve's proxy listens on the head, if not as in the file.")
+    ] = "",
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait until it is up.")] = 1800,
     json: Json = False,
 ) -> None:
     """Check that a model may be hosted and fits, deploy it, and say how jobs reach it."""
     with told():
+        from pipelines.door import HERE, noticed
         from pipelines.serve.config import config_of
-        from pipelines.serve.dashboard import ADDRESS, Dashboard
+        from pipelines.serve.dashboard import Dashboard
         from pipelines.serve.key import digest_of
         from pipelines.serve.memory import shortage
         from pipelines.serve.placed import placed_of
@@ -55,9 +60,12 @@ def up(
         found = config_of(config)
         if folder and len(found.models) > 1:
             fail(f"{found.file} hosts {len(found.models)} models: write their folders into it, instead of --dir", 64)
+        whole = {**found.whole, **(_proxy(listen) if listen else {})}
         placed = [placed_of(hosted, found, folder) for hosted in found.models]
-        ray = Dashboard(address or ADDRESS)
+        ray = Dashboard(address or HERE)
         nodes = ray.nodes()
+        if warning := noticed(address or HERE):
+            typer.echo(warning, err=True)
         for hosted, entry, _, size in placed:
             if why := shortage(hosted.need(entry, size, concurrency, tokens), nodes, gpu_memory):
                 raise Refused(f"{why}\nNothing was deployed.")
@@ -68,10 +76,12 @@ def up(
             fail(f"{file or KEY} holds no usable key: {error}", 64)
         sources = [source for _, _, source, _ in placed]
         offline = not any(source == entry.repository for _, entry, source, _ in placed)
-        ray.deploy(found.application(sources, digest, offline=offline, requests=concurrency), found.whole)
+        ray.deploy(found.application(sources, digest, offline=offline, requests=concurrency), whole)
         if not file:
             kept(found.name).unlink(missing_ok=True)  # of an earlier time; until now it opened what was running
         state = waited(ray, found.name, wait)
+        if listen and urlsplit(state.url).netloc != listen:
+            typer.echo(f"Serve ran already and stays where it listens, at {urlsplit(state.url).netloc}", err=True)
         how = {"UMBAU_MODEL_URL": state.url, "UMBAU_MODEL": state.models[0]}
         if json:
             out({"url": state.url, "models": state.models, "key_file": str(file or "")}, json)
@@ -87,9 +97,10 @@ def up(
 def status(address: Address = "", json: Json = False) -> None:
     """Show the models that Serve has, and how long each takes for an answer of one token."""
     with told():
-        from pipelines.serve.dashboard import ADDRESS, Dashboard, said
+        from pipelines.door import HERE
+        from pipelines.serve.dashboard import Dashboard, said
 
-        found = Dashboard(address or ADDRESS).running()
+        found = Dashboard(address or HERE).running()
         if not found and not json:
             out("Serve has no model: umbau model up NAME", json)
         answers = {app.name: answered(app) for app in found}
@@ -116,9 +127,10 @@ def down(
 ) -> None:
     """Take a model down, and Serve with the last one."""
     with told():
-        from pipelines.serve.dashboard import ADDRESS, Dashboard
+        from pipelines.door import HERE
+        from pipelines.serve.dashboard import Dashboard
 
-        ray = Dashboard(address or ADDRESS)
+        ray = Dashboard(address or HERE)
         if not ray.remove(name):
             names = ", ".join(app.name for app in ray.running()) or "none"
             fail(f"Serve has no {name}. It has: {names}")
@@ -129,6 +141,16 @@ def down(
             time.sleep(0.5)
         kept(name).unlink(missing_ok=True)
         out({"down": name} if json else f"{name} is down", json)
+
+
+def _proxy(listen: str) -> dict[str, object]:
+    """Return what Serve is told of its proxy: one, on the head, at an address of it."""
+    host, _, port = listen.rpartition(":")
+    if not (host and port.isdecimal() and 0 < int(port) < 1 << 16):
+        fail(f"--listen {listen}: write an address of the head and a port, such as 10.0.0.10:8000", 64)
+    if host in {"0.0.0.0", "[::]", "*"}:
+        fail(f"--listen {listen}: that is each network the head is in; name the one address that jobs use", 64)
+    return {"proxy_location": "HeadOnly", "http_options": {"host": host.strip("[]"), "port": int(port)}}
 
 
 def kept(name: str) -> Path:
@@ -175,12 +197,15 @@ def answered(app: Running) -> Mapping[str, str]:
     """Ask each model for one token and return how long that took, or why it did not come."""
     from operators.data import Trouble
     from operators.model import Endpoint
+    from operators.outward import Forbidden, admit
 
     if app.status != "RUNNING":
         return {}
     file = kept(app.name)
     os.environ[ASKING] = file.read_text() if file.exists() else os.environ.get(KEY, "")
     found: dict[str, str] = {}
+    with suppress(Forbidden):  # told by the model's client
+        admit("models", app.url, "--address")
     for name in app.models:
         start = time.monotonic()
         try:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from operators.outward import OFFLINE, QUIET
 from pipelines.catalogue import DEPLOY, Model
 from pipelines.errors import Refused
 from pipelines.job import Name
@@ -187,7 +188,7 @@ class Config:
             variables = config.setdefault("runtime_env", {}).setdefault("env_vars", {})
             if requests:
                 _take(config["deployment_config"], requests)
-            variables |= {"VLLM_NO_USAGE_STATS": "1"} | ({"HF_HUB_OFFLINE": "1"} if offline else {})
+            variables |= QUIET | (OFFLINE if offline else {})
         return made
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from operators import outward
 from pipelines.errors import Refused
 from pipelines.serve.memory import Node
 
-ADDRESS = "http://127.0.0.1:8265"  # where `ray start --head` puts it
 TRIES, PAUSE = 4, 5.0  # while Ray or Serve is being started, and seconds between them
 _LABEL = "accelerator_type:"
 
@@ -42,7 +42,8 @@ class Dashboard:
 
     def __init__(self, address: str) -> None:
         self.address = address if "://" in address else f"http://{address}"
-        _use_token()
+        outward.admit("cluster", self.address, "--address")
+        use_token()
         try:
             from ray.dashboard.modules.serve.sdk import ServeSubmissionClient
 
@@ -125,7 +126,7 @@ class Dashboard:
             raise Refused(f"Serve at {self.address} refused: {said(error)}") from None
 
 
-def _use_token() -> None:
+def use_token() -> None:
     """Do as `ray start` does: a token that is there is used. Ray's client would wait to be told so."""
     kept = Path("~/.ray/auth_token").expanduser()
     if any(name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")) or kept.is_file():

@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, ContinuousBatching
 
 from pipelines.errors import Refused
 from pipelines.serve import sampling
+from pipelines.serve.chat import prompt as chat_tokens
 from pipelines.serve.protocol import Chat, Piece, Refusal
 from pipelines.serve.settings import Settings
 from pipelines.serve.words import Words
@@ -108,9 +109,7 @@ class Engine:
     def _prompt(self, chat: Chat) -> list[int] | Refusal:
         messages = [message.model_dump() for message in chat.messages]
         try:
-            prompt: list[int] = self._tokenizer.apply_chat_template(
-                messages, add_generation_prompt=True, return_dict=False
-            )
+            prompt = chat_tokens(self._tokenizer, messages)
         except TemplateError as error:  # the template's own words, about roles for instance
             return Refusal(400, f"these messages do not fit the model's chat template: {error}", "invalid_messages")
         if len(prompt) >= self.context:

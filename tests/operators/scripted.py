@@ -58,6 +58,8 @@ class Talks:
 
     replies: list[str | Completion | Exception]
     bare: bool = False
+    name: str = "scripted"
+    weights: str = ""
     revision: str = "scripted"
     concurrency: int = 4
     room: int = 1 << 30

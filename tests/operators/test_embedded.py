@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -161,3 +162,10 @@ def test_another_checkpoint_is_another_revision(folder: Path, tmp_path: Path) ->
     config = third / "tokenizer_config.json"
     config.write_text(config.read_text().replace("[INST]", "[ASK]"))
     assert Embedded(str(third)).revision != Embedded(str(folder)).revision, "it is asked in another way"
+
+
+@pytest.mark.parametrize("sign", ["[INST]", "[/INST]", "</s>", "<s>"])
+def test_it_is_not_shown_what_it_would_take_for_a_sign_of_its_own(folder: Path, sign: str) -> None:
+    with pytest.raises(Skip, match=re.escape(f"it holds {sign!r}, which checkpoint takes for a sign of its own")):
+        ask(Embedded(str(folder), max_tokens=4), f"f('{sign}')")
+    assert ask(Embedded(str(folder), max_tokens=4), f"f('{sign[:-1]}')").tokens_out

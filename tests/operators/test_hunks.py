@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from difflib import SequenceMatcher
 from itertools import pairwise, permutations
 
 import pytest
@@ -24,9 +25,17 @@ def test_hunks_say_by_how_much_the_text_grows(before: list[str], after: list[str
     assert len(before) + sum(hunk.grows for hunk in diff(before, after)) == len(after)
 
 
+@given(lines, st.lists(st.sampled_from(["c\n", "d\n"]), max_size=9))
+def test_texts_with_no_line_in_common_differ_in_one_hunk(before: list[str], after: list[str]) -> None:
+    assert diff(before, after) == ([Hunk(0, len(before), tuple(after))] if before or after else [])
+    codes = SequenceMatcher(None, before, after).get_opcodes()
+    assert [(0, len(before), 0, len(after))] * bool(before or after) == [code[1:] for code in codes]
+
+
 @given(lines)
 def test_equal_texts_have_no_difference(before: list[str]) -> None:
     assert diff(before, list(before)) == []
+    assert diff(before, tuple(before)) == [], "whatever holds the lines"
 
 
 def test_an_insertion_stands_as_far_up_as_it_can() -> None:

@@ -29,7 +29,7 @@ Ask = Callable[..., Completion]
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long it would have slept, on a clock that goes on by that much."""
     slept: list[float] = []
-    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + sum(slept), sleep=slept.append)
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + sum(slept), time=time.time, sleep=slept.append)
     for module in (model, breaker, throttle):
         monkeypatch.setattr(module, "time", clock)
     return slept
@@ -53,9 +53,21 @@ def said(content: object, **more: object) -> Says:
 
 
 def test_a_reply_comes_with_its_tokens(ask: Ask, endpoint: Endpoint) -> None:
-    assert ask("Done as you said.") == Completion("Done as you said.", 2, 4)
+    before = time.time()
+    reply = ask("Done as you said.")
+    assert reply == Completion("Done as you said.", 2, 4)
+    assert (reply.model, reply.server) == ("devstral", endpoint.url.split("/")[2])
+    assert before <= reply.start <= reply.start + reply.seconds <= time.time() + 0.1
+    assert reply.told == (Completion("", 2, 4),), "without the words"
     assert endpoint.requests[0]["messages"] == MESSAGES
     assert endpoint.requests[0]["model"] == "devstral"
+
+
+def test_a_reply_comes_with_what_it_took(ask: Ask) -> None:
+    reply = ask(Says("one", after=0.2), gpus=8)
+    assert 0.2 <= reply.seconds < 5
+    assert reply.gpu_seconds == pytest.approx(8 * reply.seconds, rel=0.2)
+    assert ask("another").gpu_seconds == 0, "nobody said how many there are"
 
 
 def test_the_first_attempt_is_greedy_and_later_ones_are_drawn_anew(ask: Ask, endpoint: Endpoint) -> None:
@@ -486,7 +498,8 @@ def test_a_server_that_speaks_no_tls_cannot_be_reached(endpoint: Endpoint, pause
         Model(endpoint.url.replace("http", "https"), "devstral").complete(MESSAGES, shard="00", attempt=0)
 
 
-def test_a_name_that_nobody_knows_cannot_be_reached(pauses: list[float]) -> None:
+def test_a_name_that_nobody_knows_cannot_be_reached(pauses: list[float], allow: Callable[..., None]) -> None:
+    allow(models=["no-such-host.invalid"])
     with pytest.raises(Away, match=r"http://no-such-host.invalid/v1 cannot be reached"):
         Model("http://no-such-host.invalid/v1", "devstral").complete(MESSAGES, shard="00", attempt=0)
 

@@ -77,7 +77,7 @@ def test_other_models_are_told_the_task_and_what_was_found(workspace: MakeWorksp
     assert "one statement at a time" in system["content"]
     assert "NO CHANGE NEEDED" not in system["content"]
     assert user["content"].startswith("```python\nself.assertEqual(f(1), 2)\n```")
-    assert user["content"].endswith("tests: f(1) is 3\n\nMend this. Answer in the same form.")
+    assert user["content"].endswith("tests:\n```text\nf(1) is 3\n```\n\nMend this. Answer in the same form.")
 
 
 @pytest.mark.parametrize(

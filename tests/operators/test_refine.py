@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +34,23 @@ def test_an_edit_that_nobody_faults_is_accepted_at_once() -> None:
     outcome = run(operator, Finds([]))
     assert (outcome.status, outcome.edit, len(outcome.verdicts)) == ("accepted", ONE, 1)
     assert outcome.seconds >= 0
+
+
+def test_it_is_noted_when_each_attempt_and_check_began_and_how_long_it_took() -> None:
+    before = time.time()
+    outcome = run(Proposes([ONE, OTHER]), Finds(["wrong"]), Finds([]))
+    times = [
+        outcome.start,
+        *(at for one in outcome.verdicts for at in (one.start, *(check.start for check in one.timed))),
+    ]
+    assert before <= times[0] and times == sorted(times) and times[-1] <= time.time()
+    assert [[(one.kind, one.findings) for one in verdict.timed] for verdict in outcome.verdicts] == [
+        [("finds", 1)],
+        [("finds", 0), ("finds", 0)],
+    ]
+    for verdict in outcome.verdicts:
+        assert sum(one.seconds for one in verdict.timed) <= verdict.seconds <= outcome.seconds
+        assert all(one.whole == one.seconds for one in verdict.timed), "nobody shared it"
 
 
 def test_the_next_attempt_sees_what_was_found() -> None:
@@ -70,6 +89,15 @@ def test_checks_are_asked_in_turn_until_one_finds_fault() -> None:
 
 def test_what_the_checks_looked_at_is_kept() -> None:
     assert judged(WS, SHARD, ONE, [Finds([], proof="a"), Finds([]), Finds([], proof="b")]).proof == ("a", "b")
+
+
+def test_what_each_kind_of_check_took_is_added_up() -> None:
+    edit = Edit({"a.py": "1\n"}, waited=1.5, gpu_seconds=12.0)
+    outcome = run(Proposes([edit, edit]), Finds(["wrong"]), Finds([]))
+    assert set(outcome.judging) == {"finds"}
+    assert outcome.judging["finds"] == sum(verdict.times["finds"] for verdict in outcome.verdicts) > 0
+    assert (outcome.waited, outcome.gpu_seconds) == (3.0, 24.0)
+    assert outcome.verdicts[0] == Verdict(ONE, (Finding("own", "wrong"),)), "time is no difference"
 
 
 def test_an_edit_that_could_not_be_understood_is_not_judged() -> None:

@@ -132,6 +132,26 @@ def test_when_we_are_killed_everything_ends(workspace: MakeWorkspace) -> None:
     until(lambda: not marked(mark, ""))
 
 
+def test_when_we_are_killed_while_boxes_are_made_everything_ends(workspace: MakeWorkspace) -> None:
+    """Whatever bubblewrap is at: one that has no parent any more before it is ready would wait for ever."""
+    given = pickle.dumps(workspace(FILES))
+    mark = f"killed-making-{os.getpid()}"
+    program = (
+        "import pickle, sys\nws = pickle.load(sys.stdin.buffer)\n"
+        "with ws.box() as box:\n    print(flush=True)\n    while True:\n        ws.run(box, 'true', (), 900.0)\n"
+    )
+    for wait in range(30):
+        argv, env = [sys.executable, "-c", program], {**os.environ, "LC_ALL": mark}
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env) as child:
+            assert child.stdin and child.stdout
+            child.stdin.write(given)
+            child.stdin.close()
+            child.stdout.readline()
+            time.sleep(0.03 + wait / 1000)
+            child.kill()
+    until(lambda: not marked(mark, ""))
+
+
 def marked(mark: str, name: str) -> list[str]:
     found = []
     for process in Path("/proc").iterdir():

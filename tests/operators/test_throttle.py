@@ -220,3 +220,29 @@ def test_everybody_waits_when_one_is_told_to(asking: tuple[Throttle, SimpleNames
     late = [end - told for end in seen.ends if 0.2 < end - told < 0.6]
     assert late == [], "somebody called in spite of it"
     assert any(end - told > 0.7 for end in seen.ends), "nobody went on"
+
+
+def test_calls_at_the_same_time_share_the_endpoints_time(clock: Clock) -> None:
+    own = Throttle(8)
+    with own.turn() as first:
+        start = first()
+        clock.now += 2.0
+        assert first() - start == pytest.approx(2.0, abs=1e-3)
+        with own.turn() as second:
+            begun = second()
+            clock.now += 4.0
+            assert first() - start == pytest.approx(4.0, abs=1e-3)
+            assert second() - begun == pytest.approx(2.0, abs=1e-3)
+        clock.now += 1.0
+        assert first() - start == pytest.approx(5.0, abs=1e-3)
+    clock.now += 100.0  # in which nobody is served
+    with own.turn() as third:
+        assert third() == pytest.approx(0.0, abs=1e-3)
+
+
+def test_processes_that_share_an_endpoint_share_its_time(clock: Clock) -> None:
+    own = Throttle(8)
+    own.limit(2, of=4)
+    with own.turn() as share:
+        clock.now += 8.0
+        assert share() == pytest.approx(2.0, abs=1e-3)

@@ -63,12 +63,13 @@ def ray_head(binaries: Path, folder: Path) -> Iterator[Cluster]:
     subprocess.run([ray, "get-auth-token", "--generate"], env=env, check=True, capture_output=True)
     session = Path(tempfile.mkdtemp())  # short, because the names of sockets in it may not be long
     where = ["--port", str(free_port()), "--dashboard-port", str(port), "--temp-dir", str(session)]
+    where += ["--dashboard-agent-listen-port", str(free_port())]
     argv = [ray, "start", "--head", "--block", "--num-cpus", "2", *where]
     log = folder / "ray.log"
     with log.open("wb") as out:
         head = subprocess.Popen(argv, env=env, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
     try:
-        _answering(address, head, log)
+        answering(address, head, log)
         yield Cluster(folder, env, address, session)
     finally:
         head.send_signal(signal.SIGTERM)
@@ -79,7 +80,7 @@ def ray_head(binaries: Path, folder: Path) -> Iterator[Cluster]:
         shutil.rmtree(session, ignore_errors=True)
 
 
-def _answering(address: str, head: subprocess.Popen[bytes], log: Path) -> None:
+def answering(address: str, head: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + 180
     while time.monotonic() < end and head.poll() is None:
         try:

@@ -49,6 +49,21 @@ def test_a_licence_with_a_condition_is_refused_until_the_site_says_that_it_is_me
 
 
 @pytest.mark.parametrize(
+    ("listen", "why"),
+    [
+        ("10.0.0.10", "such as 10.0.0.10:8000"),
+        (":8000", "such as 10.0.0.10:8000"),
+        ("head:http", "such as 10.0.0.10:8000"),
+        ("head:70000", "such as 10.0.0.10:8000"),
+        ("0.0.0.0:8000", "name the one address"),
+        ("[::]:8000", "name the one address"),
+    ],
+)
+def test_where_serve_listens_is_one_address(here: Path, listen: str, why: str) -> None:
+    assert why in refused("up", "embedded-cpu", "--listen", listen)
+
+
+@pytest.mark.parametrize(
     ("name", "words"),
     [
         (

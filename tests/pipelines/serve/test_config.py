@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from operators.outward import OFFLINE, QUIET
 from pipelines.catalogue import catalogue
 from pipelines.errors import Refused
 from pipelines.jobfile import BadJob
@@ -100,7 +101,7 @@ def test_what_is_added_before_it_is_deployed(tmp_path: Path) -> None:
     assert made["args"]["key_digest"] == DIGEST
     (llm,) = made["args"]["llm_configs"]
     assert llm["model_loading_config"] == {"model_id": "mine", "model_source": "/models/mine"}
-    assert llm["runtime_env"]["env_vars"] == {"VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
+    assert llm["runtime_env"]["env_vars"] == QUIET | OFFLINE
     online = config.application(["owner/mine"], DIGEST, offline=False)["args"]["llm_configs"][0]
     assert "HF_HUB_OFFLINE" not in online["runtime_env"]["env_vars"]
     assert yaml.safe_dump(config.whole) == before

@@ -18,12 +18,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(find_spec("vllm")), reas
 
 def test_a_cluster_without_vllm(tmp_path: Path) -> None:
     small(tmp_path / "weights")
-    text = (DEPLOY / "serve" / "embedded-cpu.yaml").read_text().replace("port: 8000", f"port: {free_port()}")
+    text, place = (DEPLOY / "serve" / "embedded-cpu.yaml").read_text(), f"127.0.0.2:{free_port()}"
     (tmp_path / "one.yaml").write_text(text)
     (tmp_path / "two.yaml").write_text(text.replace("embedded-cpu", "two"))
     with ray_head(Path(sys.executable).parent, tmp_path) as cluster:
         for file, name in (("one.yaml", "embedded-cpu"), ("two.yaml", "two")):
-            up = cluster.umbau("model", "up", file, "--dir", "weights")
+            up = cluster.umbau("model", "up", file, "--dir", "weights", "--listen", place)
             assert up.returncode == 2
             assert "vLLM is not installed where Ray runs" in up.stderr
             assert f"to take it away: umbau model down {name}" in up.stderr
@@ -32,6 +32,7 @@ def test_a_cluster_without_vllm(tmp_path: Path) -> None:
             ("embedded-cpu", "DEPLOY_FAILED"),
             ("two", "DEPLOY_FAILED"),
         }
+        assert all(state["app"]["url"].startswith(f"http://{place}/") for state in states)
         assert cluster.umbau("model", "down", "embedded-cpu").returncode == 0
         assert "two  DEPLOY" in cluster.umbau("model", "status").stdout
         assert cluster.umbau("model", "down", "two").returncode == 0

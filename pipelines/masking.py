@@ -1,0 +1,86 @@
+"""What the driver lets nobody see: secrets by what they look like, what the site masks, and what its environment holds.
+
+What workers give back is hidden already (operators.veiled). This is for what comes from elsewhere: logs of forges,
+people's comments, errors of programs and libraries, and for all that is printed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from operators.data import Base, Shard
+from operators.spot import MASKED
+from operators.veil import Rules, Veil, veil_of
+from pipelines.errors import Refused
+from pipelines.site import site
+
+SHORTEST = 8  # characters of what is taken for a secret of the environment
+_NAMED = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|MODEL_KEY|_KEY$")
+_NO_SECRET = re.compile(r"[/~.].*|[\w.-]*/[\w./-]*|\d+|true|false", re.I)
+
+
+def rules() -> Rules:
+    """Return what is a secret at this site. Raises BadJob."""
+    return Rules(tuple(site().mask.items()))
+
+
+def masked(text: str) -> str:
+    """Return a text without secrets, for good. Raises Slow."""
+    return masker()(text)
+
+
+def masked_all(value: Any) -> Any:
+    """Return a value that JSON can hold with all its texts masked, the keys as well. Raises Slow."""
+    mask = masker()
+
+    def inner(value: Any) -> Any:
+        if isinstance(value, str):
+            return mask(value)
+        if isinstance(value, Mapping):
+            return {inner(key): inner(item) for key, item in value.items()}
+        return type(value)(map(inner, value)) if isinstance(value, list | tuple) else value
+
+    return inner(value)
+
+
+def here(base: Base, shard: Shard) -> Veil:
+    """Return what hides the secrets of a shard, as its workers do. Raises BadJob, Slow, GitError."""
+    return veil_of(base, shard, rules())
+
+
+def among(base: Base, shards: Iterable[Shard]) -> Veil:
+    """Return what masks the secrets of several shards: of what is said about one, the others' are no business of it.
+    Nothing that it hides can be shown again. Raises BadJob, Slow, GitError."""
+    return Veil(rules(), dict.fromkeys((value for shard in shards for value in here(base, shard).numbers), 0))
+
+
+def masker() -> Callable[[str], str]:
+    """Return what masks many texts, as things are now. It raises Slow."""
+    held, own = _held(frozenset(os.environ.items())), _known()
+
+    def mask(text: str) -> str:
+        for value in held:
+            if value in text:
+                text = text.replace(value, MASKED)
+        return own.masked(text)
+
+    return mask
+
+
+@lru_cache(maxsize=4)
+def _held(environment: frozenset[tuple[str, str]]) -> tuple[str, ...]:
+    """Return the secrets in an environment, the longest first."""
+    found = {value for name, value in environment if _NAMED.search(name.upper()) and len(value) >= SHORTEST}
+    return tuple(sorted((one for one in found if not _NO_SECRET.fullmatch(one)), key=len, reverse=True))
+
+
+def _known() -> Rules:
+    """Return the site's rules; where its file is broken those that all have: it has to be said that it is."""
+    try:
+        return rules()
+    except Refused:
+        return Rules()
