@@ -110,7 +110,14 @@ def test_the_first_process_shows_and_lends_nothing(node: Node, monkeypatch: pyte
 def secrets_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str]]:
     """Where credentials lie: files of the user, sockets of agents and daemons, what Ray shares in memory."""
     home = tmp_path / "user"
-    for name in (".ssh/id_ed25519", ".aws/credentials", ".config/umbau/token", ".netrc", ".docker/config.json"):
+    for name in (
+        ".ssh/id_ed25519",
+        ".aws/credentials",
+        ".config/umbau/token",
+        ".umbau/keys/evidence",
+        ".netrc",
+        ".docker/config.json",
+    ):
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text("hush-4711")
     monkeypatch.setenv("HOME", str(home))
