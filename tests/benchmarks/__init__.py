@@ -1,2 +1,2 @@
-"""Benchmarks: each prints its figures side by side, from one run. `python -m tests.benchmarks` runs all but
-`serving` and `prefixes`, which are told what to run on."""
+"""Benchmarks: each prints its figures side by side, from one run. `python -m tests.benchmarks` runs the short ones;
+others are told what to run on, or take their time, and are run by their name."""
