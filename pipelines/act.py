@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from operators.data import Finding
+from pipelines.audit.noting import BY_ITSELF
+from pipelines.audit.requests import acted, published
 from pipelines.carry import carried, message_of
 from pipelines.comments import hear
 from pipelines.commit import commit
 from pipelines.data import Change
 from pipelines.decide import Action, Seen, decide
 from pipelines.describe import describe
-from pipelines.forge import ForgeError, NotPushed, Request
-from pipelines.group import AGAIN
+from pipelines.forge import ForgeError, NotPushed, Request, State
 from pipelines.look import Desk, wishes
+from pipelines.masking import among, here, masked
 from pipelines.neutral import code, fenced, plain
 from pipelines.notes import Notes, Pushed
 from pipelines.orders import done
 from pipelines.rules import Rule, hold
 
+DID = {"merge": "merged", "close": "closed", "reopen": "reopened"}
 LOG = 8000  # characters of what failed jobs of a pipeline printed
+AFTER: Mapping[str, State] = {"merge": "merged", "close": "closed", "reopen": "open"}
 NOTICES = {
     "touched": (
         "Somebody else pushed to this branch, so Umbau keeps its hands off it. `/umbau continue`: Umbau looks after it "
@@ -51,11 +56,18 @@ class Tended:
     reopened: tuple[str, ...] = ()
     """Keys of the shards that were asked to have another go."""
     title: str = ""
+    start: float = field(default=0.0, compare=False)
+    """When that began, in seconds since 1970."""
+    seconds: float = field(default=0.0, compare=False)
 
 
 def act(desk: Desk, change: Change, seen: Seen, action: Action) -> Tended:
-    """Do it. Raises ForgeError, GitError, NotPushed, BadTemplate."""
+    """Do it. Raises ForgeError, GitError, NotPushed, BadTemplate, and Lost when it is another's to do."""
+    if action.verb != "wait":
+        desk.store.confirm()
     notes = Notes(desk.store, (change.repo.name, change.branch))
+    if desk.notary and seen.request and seen.request.state in {"open", "branch"}:
+        desk.notary.follows(desk.forge, change, seen.request)
     request, reopened = seen.request, _reopened(desk, change, seen, action, notes)
     if action.verb in {"push", "open", "rebase"}:
         request = _publish(desk, change, seen, action, notes)
@@ -64,14 +76,23 @@ def act(desk: Desk, change: Change, seen: Seen, action: Action) -> Tended:
             request, action = seen.request, decide(change, seen, desk.job, desk.learns)
     elif request:
         _tell(desk, request, seen, action, notes)
+        if did := DID.get(action.verb):
+            acted(desk.store, desk.job.name, request, did, _whose(seen, action))
     if request and action.notice:
         count = notes.round if action.notice == "red" else seen.turns
         notes.say(desk.forge, request, NOTICES[action.notice], f"{action.notice} {count}")
     for order in seen.orders:
         if request and order.verb == action.verb:
             done(order, request, notes, desk.forge)
+    if request:
+        desk.after[change.repo.name, change.branch] = replace(request, state=AFTER.get(action.verb, request.state))
     url, title = (request.url, request.title) if request else ("", "")
     return Tended(change.repo.name, change.branch, action, url, "", tuple(reopened), title)
+
+
+def _whose(seen: Seen, action: Action) -> str:
+    """Return who asked for it in a comment, or that nobody did."""
+    return next((f"forge/{one.author}" for one in seen.orders if one.verb == action.verb), BY_ITSELF)
 
 
 def _tell(desk: Desk, request: Request, seen: Seen, action: Action, notes: Notes) -> None:
@@ -83,7 +104,7 @@ def _tell(desk: Desk, request: Request, seen: Seen, action: Action, notes: Notes
         desk.forge.close(request, f"{code(ordered[0].author)} asked for it")
     elif action.verb == "close":
         notes.closing()  # else it would count as closed by a person
-        desk.forge.close(request, action.why)
+        desk.forge.close(request, masked(action.why))
     elif action.verb == "reopen":
         desk.forge.reopen(request)
     elif action.verb == "remind":
@@ -105,13 +126,13 @@ def _ask(desk: Desk, request: Request, who: str, notes: Notes) -> None:
 def _reopened(desk: Desk, change: Change, seen: Seen, action: Action, notes: Notes) -> list[str]:
     """Have shards done anew; return their keys."""
     if action.verb == "retry":
-        keys = desk.members.get((change.repo.name, AGAIN.sub("", change.branch)), ())
+        keys = desk.members((change.repo.name, change.branch))
         causes = [order.cause for order in seen.orders if order.verb == "retry"]
         for cause in causes:
             for key in keys:
                 desk.store.reopen(key, cause)
         notes.forgive()
-        return [*keys]
+        return keys
     if action.verb != "repair":
         return []
     found = {key for rule in seen.rules for key in _ruled(desk, change, seen, rule, notes)}
@@ -131,11 +152,13 @@ def _ruled(desk: Desk, change: Change, seen: Seen, rule: Rule, notes: Notes) -> 
 
 def _repaired(desk: Desk, change: Change, request: Request, notes: Notes) -> list[str]:
     """Hold what a failed pipeline printed against the parts whose files it names; against all when it names none."""
-    log = plain(desk.forge.log(request))[-LOG:].strip()
-    said = f"The end of its log:\n\n{log}" if log else "It has no log."
-    finding = Finding("ci", f"The pipeline of the merge request failed. {said}")
+    log = plain(desk.forge.log(request))[-4 * LOG :].strip()  # what is masked may become longer; a cut leaves half
     about = [part for part in change.parts if any(path in log for path in part.shard.paths)] or list(change.parts)
+    others = among(change.repo.base, (part.shard for part in change.parts))
     for part in about:
+        hidden = others.masked(here(change.repo.base, part.shard).hide(log))[-LOG:].strip()
+        said = f"The end of its log:\n\n{hidden}" if hidden else "It has no log."
+        finding = Finding("ci", f"The pipeline of the merge request failed. {said}")
         desk.store.reopen(part.shard.key, f"ci {notes.name} {request.head}", finding)
     notes.repair(request.head)  # not before all of them are: killed in between, the log is read again
     return [part.shard.key for part in about]
@@ -149,14 +172,19 @@ def _publish(desk: Desk, change: Change, seen: Seen, action: Action, notes: Note
     if request and action.verb == "rebase" and (desk.forge.rebase(request) or not seen.moved):
         if last := notes.last(request.head):
             notes.pushed(replace(last, base=change.repo.commit))
+        acted(desk.store, desk.job.name, request, "rebased", _whose(seen, action))
         return request
     opened = action.verb == "open" or desk.job.rollout.open_when == "at_once" or (request and request.state == "open")
     if request and action.verb == "open":
-        return desk.forge.push(change, request.head, text, opened=True)
+        text = desk.notary.linked(change, request.head, text) if desk.notary else text
+        made = desk.forge.push(change, request.head, text, opened=True)
+        published(desk.store, desk.job.name, made, made.head, made.digest, "open")
+        return made
     own = commit(change.repo, change.whole, text.message, desk.by)
     head = _carried(desk, change, seen, own, notes)
     if head is None:
         return None
+    text = desk.notary.spoken(change, head, text) if desk.notary else text
     if request and request.touched:
         text = replace(text, replaces=request.head)
     if request is None:
@@ -168,6 +196,7 @@ def _publish(desk: Desk, change: Change, seen: Seen, action: Action, notes: Note
     except NotPushed:
         notes.refused(push)
         raise
+    published(desk.store, desk.job.name, made, head, change.digest, "open" if opened else "push")
     notes.pushed(push)
     return made
 

@@ -11,11 +11,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from operators.data import Edit, Ruling, Shard, Sharing
 from operators.hunks import Conflict
+from operators.refine import timed
 from operators.union import union
 from operators.workspace import Workspace
 
@@ -25,13 +26,15 @@ PAUSE = 0.3  # seconds without a newcomer after which a batch is not waited for 
 Call = Callable[..., Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Item:
     ws: Workspace
     shard: Shard
     edit: Edit
     call: Call
     answer: Future[Ruling] = field(default_factory=Future)
+    took: float = 0.0
+    """Its part, in seconds, of the runs that judged it."""
 
 
 class Batches:
@@ -106,12 +109,16 @@ class _Queue:
             if len(batch) == 1:
                 return batch[0].answer.set_exception(fault)
             return self._split(batch)
+        for item in batch:
+            item.took += ruling.seconds / len(batch)
         if len(batch) == 1:
-            return batch[0].answer.set_result(ruling)
+            return batch[0].answer.set_result(replace(ruling, seconds=batch[0].took))
         shares = [self._check.share(item.ws.over(item.edit), item.shard, item.edit, whole, ruling) for item in batch]
+        kind, start, all_of_it = ruling.kind, ruling.start, ruling.whole
         for item, share in zip(batch, shares, strict=True):
             if share:
-                item.answer.set_result(share)
+                own = replace(share, kind=kind, seconds=item.took, start=start, whole=all_of_it)
+                item.answer.set_result(own)
         left = [item for item, share in zip(batch, shares, strict=True) if share is None]
         self._size = max(FIRST // 4, self._size // 2) if left else min(MOST, 2 * self._size)
         return self._split(left)
@@ -136,4 +143,4 @@ class _Queue:
 
 
 def _ruling(ws: Workspace, check: Sharing, shard: Shard, edit: Edit) -> Ruling:
-    return check.judge(ws.over(edit), shard, edit)
+    return timed(check, ws.over(edit), shard, edit)

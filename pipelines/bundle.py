@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +19,14 @@ def bundle(base: Base) -> bytes:
     return git(mirror, "pack-objects", "--stdout", "--quiet", stdin=objects)
 
 
-def unbundled(base: Base, data: bytes) -> Base:
-    """Return `base` with a mirror on this node, unpacked unless another process did it. Raises GitError, NotOurs."""
+def unbundled(base: Base, fetched: Callable[[], bytes]) -> Base:
+    """Return `base` with a mirror on this node. What `bundle` gave is fetched and unpacked unless it is there. Raises
+    GitError, NotOurs, and what `fetched` raises."""
     mirror = private() / "mirrors" / Path(base.mirror).name
     with alone(mirror.with_suffix(".lock")):
         bare(mirror)
         if not has(mirror, base.commit):
+            data = fetched()
             # The commit is named before it is there: without its history, git must know that none is to be looked for.
             with (mirror / "shallow").open("a") as shallow:
                 shallow.write(f"{base.commit}\n")

@@ -45,6 +45,8 @@ class Model(Strict):
     about: str
     repository: str = Field(default="", pattern=r"^([\w.-]+/[\w.-]+)?$")
     """On Hugging Face."""
+    revision: str = Field(default="", pattern=r"^[\w.-]{0,64}$")
+    """Of its repository, or another name of the weights that are hosted: requests, commits and reports tell it."""
     folder: str = ""
     """Of a checkpoint that comes with Umbau, in `operators`."""
     licence: Licence

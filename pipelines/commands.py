@@ -20,6 +20,7 @@ VERBS = {
 LONGEST = 2000  # characters of what is said behind a verb
 
 _COMMAND = re.compile(r" {0,3}/umbau(?:[ \t]+([^\s:,.!?]+)[:,.!?]?(?:[ \t]+(.*))?)?[ \t]*", re.I)
+_SPAN = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 
 
@@ -55,7 +56,7 @@ def commands(text: str) -> tuple[list[Command], str]:
     """Return the commands of a comment, and what else it says. What stands in code blocks, quotes or HTML comments is
     no command."""
     found, rest = [], []
-    fence, hidden = "", False
+    fence, hidden = "", ""
     for line in re.split(r"\r\n|\n|\r", text):
         plain = not fence and not hidden
         if plain and (command := _COMMAND.fullmatch(line)):
@@ -63,7 +64,7 @@ def commands(text: str) -> tuple[list[Command], str]:
             continue
         rest.append(line)
         fence = fence if hidden else _fence(line, fence)
-        hidden = not fence and _hidden(line, hidden)
+        hidden = "" if fence else _hidden(line, hidden)
     return found, "\n".join(rest).strip()
 
 
@@ -78,6 +79,14 @@ def _fence(line: str, open_with: str) -> str:
     return "" if ends else open_with
 
 
-def _hidden(line: str, hidden: bool) -> bool:
-    """Say whether the next line is in an HTML comment (CommonMark 0.31, section 4.6)."""
-    return "-->" not in line and (hidden or bool(re.match(" {0,3}<!--", line)))
+def _hidden(line: str, hidden: str) -> str:
+    """Return what HTML comment the next line is in: a "block", which may hold blank lines, one "within" a paragraph, or
+    none (CommonMark 0.31, sections 4.6 and 6.6)."""
+    if hidden == "block":
+        return "" if "-->" in line else hidden
+    if not line.strip():
+        return ""
+    said = line if "\\" in line else _SPAN.sub("", line)  # what is code begins no comment
+    if said.rfind("<!--") > said.rfind("-->"):
+        return "block" if re.match(" {0,3}<!--(?!.*-->)", line) else "within"
+    return "" if "-->" in said else hidden

@@ -14,6 +14,7 @@ from operators.workspace import Workspace
 from pipelines.commands import commands
 from pipelines.data import Change, Dropped, Plan
 from pipelines.forge import Comment, Forge, Request
+from pipelines.masking import among, here, masked
 from pipelines.neutral import code, fenced
 from pipelines.store import Store
 
@@ -32,8 +33,10 @@ def hear(change: Change, request: Request, comment: Comment, store: Store) -> li
     if comment.line:
         about = [part for part in about if _covers(change, part, comment)] or about
     place = f"{comment.path}:{comment.line}" if comment.line else comment.path
+    others = among(change.repo.base, (part.shard for part in change.parts))
     for part in about:
-        store.reopen(part.shard.key, cause(request, comment), Finding("review", comment.text, place))
+        text = others.masked(here(change.repo.base, part.shard).hide(comment.text))
+        store.reopen(part.shard.key, cause(request, comment), Finding("review", text, place))
     store.keep(_heard(request, comment), True)  # not before all of them are: killed in between, it is read again
     return [part.shard.key for part in about]
 
@@ -50,7 +53,7 @@ def answer(plan: Plan, dropped: Iterable[Dropped], requests: Iterable[Request], 
                 continue
             for key, outcome in done.items():
                 text = _told(outcome, left_out.get(key))
-                forge.comment(request, text, f"{cause(request, comment)} {key}", comment.thread)
+                forge.comment(request, masked(text), f"{cause(request, comment)} {key}", comment.thread)
             store.keep(_answered(request, comment), True)
 
 
@@ -61,7 +64,7 @@ def cause(request: Request, comment: Comment) -> str:
 
 def _done(plan: Plan, request: Request, comment: Comment, store: Store) -> Mapping[str, Outcome] | None:
     """Return the latest outcome of each shard that was opened again for a comment; None when one is not done yet."""
-    keys = [one.shard.key for one in plan.planned if one.shard.repo == request.repo]
+    keys = [one.shard.key for one in plan.planned.of(request.repo)]
     about = [
         key
         for key, reasons in store.reopenings(keys).items()

@@ -12,10 +12,13 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from operators.data import Skip
 from operators.proc import git
 from operators.source import Source
+from operators.spot import more_marks
 from operators.workspace import Workspace
 from pipelines.data import Repo
+from pipelines.forge import NotPushed
 from pipelines.signing import UMBAU, Committer, signature
 
 REF = "refs/umbau/built"  # fast-import wants one, which is gone again at its end: branches are made by pushing
@@ -24,13 +27,32 @@ _NAME = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
 def commit(repo: Repo, files: Mapping[str, str | None], message: str, by: Committer = UMBAU) -> str:
-    """Return the commit that makes `files` (None: deleted) of the base. Raises GitError."""
+    """Return the commit that makes `files` (None: deleted) of the base. Raises GitError, and NotPushed where a file
+    would hold a placeholder in the place of a secret."""
     mirror, ws = Path(repo.mirror), Workspace(repo.base)
+    _shown(ws, files)
     date = git(mirror, "show", "--no-patch", "--format=%ct", repo.commit).decode().strip()
     with tempfile.NamedTemporaryFile(prefix="umbau-") as marks:
         stream = b"".join(_commands(repo, ws, files, message.encode(), date, by))
         git(mirror, "fast-import", "--quiet", "--force", f"--export-marks={marks.name}", stdin=stream)
         return signed(mirror, checked(Path(marks.name).read_bytes().removeprefix(b":1 ")), by)
+
+
+def _shown(ws: Workspace, files: Mapping[str, str | None]) -> None:
+    """Raise NotPushed where a file, or its name, would hold more placeholders than the base has there. Checks see to it
+    that no edit has any (operators.checks.secrets): this is for what was kept and does not fit the base any more."""
+    for path, text in files.items():
+        if text is None:
+            continue
+        try:
+            before = ws.base_text(path)
+        except Skip:
+            before = ""
+        if words := more_marks(before or "", text) or (more_marks("", path) if before is None else []):
+            raise NotPushed(
+                f"{path} would hold {words[0]}, which stands for a secret that could not be put back: what is kept of "
+                "this edit does not fit the base any more. Nothing was committed; `umbau retry JOB SHARD` makes it anew"
+            )
 
 
 def signed(mirror: Path, commit: str, by: Committer) -> str:

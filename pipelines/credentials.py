@@ -12,11 +12,14 @@ from pathlib import Path
 from threading import Lock
 from urllib.parse import urlsplit
 
+from operators import outward
 from operators.proc import GitError, git
 from pipelines.errors import Refused
 from pipelines.forge import ForgeError
 from pipelines.publishing import App, GitHub, GitLab
 from pipelines.repos import LOCAL_HOSTS
+from pipelines.store.place import SECRETS
+from pipelines.tracing.export import HEADERS
 from pipelines.transport import Access
 
 SPARE = 600.0  # seconds before its end at which a token is made anew: no push or call takes longer
@@ -79,9 +82,10 @@ class Credentials:
 
 @contextmanager
 def withheld(settings: GitLab | GitHub | None) -> Iterator[None]:
-    """Take the variables that hold secrets out of the environment, which workers and commands inherit."""
+    """Take the variables that hold secrets, of the forge, of the store and of the collector of traces, out of the
+    environment, which workers and commands inherit."""
     app = [settings.app.key_from] if isinstance(settings, GitHub) and settings.app else []
-    names = [settings.token_from, *app] if settings else []
+    names = [*SECRETS, *HEADERS, *([settings.token_from, *app] if settings else [])]
     taken = {name: os.environ.pop(name) for name in names if name in os.environ}
     try:
         yield
@@ -164,6 +168,7 @@ def _installed(app: App, key: str, api: str) -> _Held:
     except Exception:  # pyjwt and cryptography have their own, of no common kind; all mean this
         raise Missing(f"{app.key_from} holds no private key that can be used: it is PEM, of kind RSA") from None
     try:
+        outward.check("forges", api)
         with GithubIntegration(auth=auth, base_url=api, lazy=True) as asked:
             made = asked.get_access_token(app.installation)
     except GithubException as fault:
@@ -174,6 +179,8 @@ def _installed(app: App, key: str, api: str) -> _Held:
                 "still installed"
             ) from None
         raise ForgeError(f"{api} gave no token (HTTP {fault.status}): it is asked again by the next run") from None
+    except outward.Forbidden as why:
+        raise Missing(f"{api} is not asked for a token: {why}") from None
     except OSError as fault:  # of requests: no connection, no answer in time, half an answer
         raise ForgeError(f"{api} cannot be reached ({type(fault).__name__})") from None
     return _Held("x-access-token", made.token, made.expires_at.timestamp() - SPARE)

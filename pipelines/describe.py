@@ -6,14 +6,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
+from operators import foreign
 from operators.data import Covered, Finding, Outcome
 from pipelines.commands import VERBS
 from pipelines.data import Change, Dropped
 from pipelines.facts import VERSION, Facts, examples, facts
 from pipelines.forge import Description
 from pipelines.job import Job
-from pipelines.neutral import asleep, code, fenced, harmless, one_line, prose
+from pipelines.masking import masked
+from pipelines.neutral import asleep, code, fenced, harmless, line, one_line, prose
 from pipelines.owners import Owners, owners_at
 from pipelines.reviewers import not_users, reviewers
 from pipelines.text import BadTemplate, render
@@ -29,7 +32,7 @@ TRAILER = 1000
 UNSANDBOXED = "Commands of the job and the repository's tests ran without a sandbox."
 
 _TRAILER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*): *(.*)")
-_OURS = re.compile(r"umbau-.*|generated-by", re.I)
+_OURS = re.compile(r"umbau-.*|generated-by|assisted-by", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +63,22 @@ def describe(
     opens it. `comments`: whether it can be talked to in comments. Raises BadTemplate, GitError.
     """
     owned = owners_at(change.repo) if owned is None else owned
-    words = wording(job, facts(job, change, owned))
+    known = facts(job, change, owned)
+    words = _own(job, change, known) if change.about else wording(job, known)
     settings, paths, key = job.merge_request, sorted(change.whole), f"{change.repo.name}/{change.branch}"
     chosen = tuple(asked) or reviewers(settings.reviewers, owned, paths, load, bot, key)
-    sections = [words.body, *_sections(job, change), _owners(job, owned, paths), _commands() if comments else ""]
+    sections = [
+        _written(job, known),
+        words.body,
+        *(() if change.about else _sections(job, change)),
+        _owners(job, owned, paths),
+        _commands() if comments else "",
+    ]
     return Description(
-        words.title,
-        "\n\n".join(part for part in [*sections, _author(job, change)] if part) + "\n",
-        words.message,
-        tuple(settings.labels),
+        masked(words.title),
+        masked("\n\n".join(part for part in [*sections, _author(job)] if part) + "\n"),
+        masked(words.message),
+        _labels(job, known),
         settings.draft,
         tuple(settings.assignees),
         chosen,
@@ -97,13 +107,35 @@ def wording(job: Job, known: Facts) -> Words:
     message = harmless(message[:WORDS], own).strip()
     if not message:
         raise BadTemplate("merge_request.message is empty")
-    trailers = [f"Umbau-Job: {job.name}", f"Umbau-Change: {known.digest}", f"Generated-by: umbau/{known.version}"]
-    trailers += [line for template in settings.trailers if (line := _trailer(render(template, **text), template))]
     return Words(
         title,
         _cut(asleep(render(body, **known.in_markdown()).strip(), own)),
-        f"{message}\n\n" + "\n".join(trailers) + "\n",
+        f"{message}\n\n{_trailers(job, known)}",
     )
+
+
+def _own(job: Job, change: Change, known: Facts) -> Words:
+    """Return what a change says of itself that no shard is part of."""
+    title = one_line(harmless(change.title, job.name))
+    return Words(title, _cut(asleep(change.about, job.description)), f"{title}\n\n{_trailers(job, known)}")
+
+
+def _trailers(job: Job, known: Facts) -> str:
+    text = known.in_text()
+    settings = job.merge_request
+    trailers = [f"Umbau-Job: {job.name}", f"Umbau-Change: {known.digest}", f"Generated-by: umbau/{known.version}"]
+    # https://docs.kernel.org/process/coding-assistants.html
+    if settings.assisted_by:
+        trailers += [_assisted(settings.assisted_by, text | {"writer": line(name)}) for name in known.models]
+    trailers += [one for template in settings.trailers if (one := _trailer(render(template, **text), template))]
+    return "\n".join(trailers) + "\n"
+
+
+def _assisted(template: str, text: Mapping[str, Any]) -> str:
+    said = one_line(harmless(one_line(render(template, **text), TRAILER), template), TRAILER)
+    if not said:
+        raise BadTemplate("merge_request.assisted_by says nothing")
+    return f"Assisted-by: {said}"
 
 
 def _trailer(text: str, own: str) -> str:
@@ -167,6 +199,8 @@ def _first(change: Change) -> Iterator[str]:
     for part in sorted(change.parts, key=lambda part: -len(part.verdicts)):
         if len(part.verdicts) > 1:
             yield f"{code(part.shard.name)} took {len(part.verdicts)} attempts"
+    for passage in (one for part in change.parts for verdict in part.verdicts[-1:] for one in verdict.edit.foreign):
+        yield prose(foreign.told(passage))
     for dropped in change.dropped:
         yield f"{code(dropped.part.shard.name)} is left out"
 
@@ -191,10 +225,26 @@ def _commands() -> str:
     return f"## Talk to Umbau\n\nIn a comment, if you may push to this repository:\n\n{_listed(told)}"
 
 
-def _author(job: Job, change: Change) -> str:
-    spoke = any(verdict.edit.said for part in change.parts for verdict in part.verdicts)
-    author = "A model wrote parts of this change; machines checked it. " if spoke else ""
-    return f"---\n\n{author}Opened by Umbau {VERSION} for the job `{job.name}`."
+def _labels(job: Job, known: Facts) -> tuple[str, ...]:
+    own, more = job.merge_request.labels, job.merge_request.model_label
+    return tuple(dict.fromkeys([*own, more] if known.model and more else own))
+
+
+def _written(job: Job, known: Facts) -> str:
+    """Return, in words, that a model wrote parts of it."""
+    if not known.model:
+        return ""
+    hosts = [f"hosted at {code(server)}" if server else "run by Umbau itself" for server in known.servers]
+    who = ", ".join([*(code(name) for name in known.models), *hosts])
+    several = len(known.models) > 1
+    read = "a person has to review it"
+    if job.merge_request.merge == "green":
+        read = "it is merged without a person's approval once its pipeline has passed, as the job asks for"
+    return f"{'Models' if several else 'A model'} ({who}) wrote parts of this change; machines checked it; {read}."
+
+
+def _author(job: Job) -> str:
+    return f"---\n\nWritten and opened by Umbau {VERSION}, a program, for the job `{job.name}`."
 
 
 def _history(part: Outcome) -> str:

@@ -102,13 +102,19 @@ def _listed(source: Source, folder: Path, trouble: dict[str, str]) -> Iterator[S
         why = (error.strerror if isinstance(error, OSError) else "") or "it is no UTF-8 text"
         trouble[source.list] = f"the list cannot be read: {why}"
         return
+    for number, given in listed(text):
+        try:
+            address(given, folder)
+            yield Source(git=given, branch=source.branch)
+        except (NoRepo, ValidationError) as why:
+            trouble[f"{source.list}:{number}"] = str(why)
+
+
+def listed(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the number of a line, and the repository that it names."""
     for number, line in enumerate(text.split("\n"), 1):
         if given := re.sub(r"(^|\s)#.*", "", line).strip():
-            try:
-                address(given, folder)
-                yield Source(git=given, branch=source.branch)
-            except (NoRepo, ValidationError) as why:
-                trouble[f"{source.list}:{number}"] = str(why)
+            yield number, given
 
 
 def _asked(source: Source, site: Site, left_out: dict[str, str], trouble: dict[str, str]) -> Iterator[Source]:

@@ -5,38 +5,49 @@ It never runs code of a repository; that is the lanes' business. Killed anywhere
 
 from __future__ import annotations
 
-import fcntl
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from operators.data import Edit, Outcome, Verdict
+from operators.data import Outcome
+from pipelines.aside import aside, lift, put_aside
+from pipelines.budget.brake import Brake, steered_text
 from pipelines.console import Watch
-from pipelines.data import Plan, Planned, Recipe, Task
+from pipelines.data import Plan, Planned, Recipe, Repo
 from pipelines.discover import Site
 from pipelines.errors import UNSAFE, Refused
 from pipelines.forge import Forge
-from pipelines.gather import Gathered, gather
+from pipelines.gather import Gathered
+from pipelines.gathering import Gathering
 from pipelines.job import Job
-from pipelines.lanes import Lanes
-from pipelines.learn import rounds
+from pipelines.lanes import Lanes, Moment
+from pipelines.learn import rounds, teaching
 from pipelines.listing import living as living_places
+from pipelines.masking import masked_all
+from pipelines.notice import Level
+from pipelines.observed import Observed
 from pipelines.part import joined, part_of, sources
+from pipelines.pilot import passed, piloting
 from pipelines.plan import NOWHERE, plan
-from pipelines.report import counted
-from pipelines.rules import hold, pending
+from pipelines.remaining import Left, left, note, remaining, undone
+from pipelines.rules import hold, pending, rules
+from pipelines.select import Hit
+from pipelines.steering import paused
 from pipelines.store import Store
+from pipelines.tell import describe
 from pipelines.tend import Tended, standing, tend
+from pipelines.todo import Wanted, counts, keys_of, tasks
+from pipelines.tracing.export import Traces
 from pipelines.work import Kit, facts_name, kit_of, needs_preparing, wants_sandbox
 
+if TYPE_CHECKING:
+    from pipelines.evidence.notary import Notary
+
 REPAIRS = 3  # times that one tick goes on with what its repairs brought
-
-
-class Busy(Refused):
-    """Another process drives this job."""
 
 
 @dataclass(slots=True)
@@ -61,8 +72,26 @@ class Driver:
     """The job's own repositories are planned, not others given instead: what is in none of them has left its scope."""
     clock: Callable[[], float] = time.time
     """Seconds since 1970."""
+    traces: Traces | None = None
+    """Where traces go, if anybody asked for them."""
+    notary: Notary | None = None
+    """Who speaks for the merge requests that are pushed; None: nobody does."""
+    observed: Observed = field(init=False)
     paused: str = ""
-    """Why shards that need the model are left for another run; "" as long as it answers."""
+    """Why shards are left for another run: a model that is gone, a budget, somebody's word; "" when none are."""
+    short: dict[str, str] = field(default_factory=dict)
+    """Repository to why shards of it alone are left for another run: a limit of its own, or of theirs."""
+    heads: dict[str, Left] = field(default_factory=dict)
+    """What the detector finds on the heads that were looked at last."""
+
+    def __post_init__(self) -> None:
+        self.observed = Observed(self.job.name, self.store, self.traces)
+
+    @contextmanager
+    def driving(self) -> Iterator[None]:
+        """Be the only one to drive the job, and tell what is done meanwhile. Raises Busy."""
+        with self.store.driving(self.job.name), self.watch.driving(self.store, self.job.name):
+            yield
 
     def plan(self) -> Plan:
         """Look at the repositories as they are now."""
@@ -71,6 +100,11 @@ class Driver:
     def _plan(self, job: Job, before: Plan | None) -> Plan:
         repos = job.repos
         known = all(source.git or source.pypi for source in repos)  # else it is found out how many there are
+        self.heads = {}
+
+        def seen(repo: Repo, hits: Sequence[Hit]) -> None:
+            self.heads[repo.name] = left(job, repo, hits)
+
         with self.watch.stage("plan", len(repos) if known else None) as stage:
             return plan(
                 job,
@@ -80,21 +114,34 @@ class Driver:
                 before,
                 lambda name: stage.advance(1, name),
                 self.site,
+                seen,
             )
 
     def adopt(self, plan: Plan) -> None:
         """Make this the plan that the job stands by until the next. What reviewers asked for of a shard is asked of the
         one that takes its place, where the base has moved; also when nobody could look there for a while."""
         before = self.store.plan(self.job.name)
-        if before and self.recipe.learns:
-            places = {(one.shard.repo, one.shard.name): one.shard.key for one in plan.planned}
-            names = {one.shard.key: (one.shard.repo, one.shard.name) for one in (*before.planned, *before.kept)}
-            for key, reasons in self.store.reopenings(list(names)).items():
+        for repo, shards in (before.planned + before.kept).by_repo() if before and self.recipe.learns else ():
+            names = {one.shard.key: one.shard.name for one in shards}
+            reopened = self.store.reopenings(list(names))
+            places = {one.shard.name: one.shard.key for one in plan.planned.of(repo)} if reopened else {}
+            for key, reasons in reopened.items():
                 heir = places.get(names[key], key)
                 for cause, finding in reasons if heir != key else []:
                     if finding:
                         self.store.reopen(heir, cause, finding)
+        describe(self.job, self.store)
         self.store.save_plan(self.job.name, plan)
+        if self.job.select.contains:
+            planned = {repo.name for repo in plan.repos}
+            self._note(plan, {name: one for name, one in self.heads.items() if name in planned})
+
+    def _note(self, plan: Plan, found: Mapping[str, Left]) -> None:
+        """Note what is left in the code bases."""
+        for repo, body in note(self.job, found, self.store).items():
+            self.watch.tell("remaining", repo=repo, **body)
+        if self.watch.course:
+            self.watch.course.remaining = str(remaining(self.job.name, plan, self.store) or "")
 
     def latest(self) -> Plan:
         """Return the last plan as it was made. Raises Refused when there is none."""
@@ -105,15 +152,16 @@ class Driver:
 
     def done(self) -> tuple[int, int]:
         """Return how many shards of the last plan have an outcome, and how many there are."""
-        keys = [one.shard.key for one in self.latest().planned]
-        return len(keys) - len(self.store.missing(keys)), len(keys)
+        planned = self.latest().planned
+        left = sum(len(self.store.missing(keys_of(shards))) for _, shards in planned.by_repo())
+        return len(planned) - left, len(planned)
 
     def look(self, only: Collection[str] = ()) -> Plan:
         """Look at the repositories as they are now, and stand by that. With `only`, at these alone: the plan that is
         returned has nothing else. Raises Refused when the job was not run yet, or does something else now."""
         before = self.latest()
         self._same(before)
-        self.facts, self.trouble, self.paused = {}, {}, ""  # of the time before
+        self.facts, self.trouble, self.paused, self.short = {}, {}, "", {}  # of the time before
         if not only:
             found = self.plan()
             self.adopt(found)
@@ -131,81 +179,137 @@ class Driver:
 
     def retry(self, plan: Plan, names: Sequence[str]) -> int:
         """Open again the rejected shards and those left out of their merge requests, or the shards of these names or
-        keys; return how many. They start afresh. Raises Refused when there is none of a name."""
-        keys = {one.shard.key: one.shard.name for one in plan.planned}
-        latest = {key: found[-1] for key, found in self.store.outcomes(list(keys)).items()}
-        if names:
-            named = {name: [key for key in keys if key.startswith(name) or keys[key] == name] for name in names}
-            if unknown := [name for name, found in named.items() if not found]:
-                raise Refused(f"no shard is called {', '.join(unknown)}: see `umbau plan {self.job.name}`")
-            wanted = [key for key in latest if any(key in found for found in named.values())]
-        else:
-            dropped = {one.part.shard.key for change in self.gather(plan, None).changes for one in change.dropped}
-            wanted = [key for key, outcome in latest.items() if outcome.status == "rejected" or key in dropped]
+        keys; return how many. They start afresh, and repositories that were set aside are tried again. Raises Refused
+        when there is none of a name."""
+        dropped = {one.part.shard.key for one in self.gather(plan, None).dropped} if not names else set()
+        wanted: list[str] = []
+        undone: dict[str, int] = {}
+        found: set[str] = set()
+        for repo, shards in plan.planned.by_repo():
+            named = {one.shard.key: _called(one, names) for one in shards}
+            found.update(*named.values())
+            last = {key: outcomes[-1] for key, outcomes in self.store.outcomes(list(named)).items()}
+            own = {key for key in last if (named[key] if names else last[key].status == "rejected" or key in dropped)}
+            if own or not names:
+                undone[repo] = sum((key not in last or bool(last[key].error)) and key not in own for key in named)
+            wanted += own
+        if unknown := [name for name in names if name not in found]:
+            raise Refused(f"no shard is called {', '.join(unknown)}: see `umbau plan {self.job.name}`")
+        failed = sum(undone[repo] for repo in lift(undone, plan, self.job.name, self.store))
         goes = self.store.goes(wanted)
-        return sum(self.store.reopen(key, f"retry {goes.get(key, 0) + 1}") for key in wanted)
+        return failed + sum(self.store.reopen(key, f"retry {goes.get(key, 0) + 1}") for key in wanted)
 
     def run(self, plan: Plan, lanes: Lanes) -> None:
-        """Do every shard that has no outcome yet."""
-        left = list(self.store.missing([one.shard.key for one in plan.planned]))
-        for rule in pending(self.job, left, self.store):
-            hold(rule, left, self.store)
-        self._do(plan, lanes, self.store.missing([one.shard.key for one in plan.planned]))
+        """Do every shard that has no outcome yet; first, where the job asks for a pilot, that. Raises Missed."""
+        piloting.first(self, plan, lanes)
+        if any(rule.confirmed for rule in rules(self.job, self.store)):
+            for _, shards in plan.planned.by_repo():
+                left = list(self.store.missing(keys_of(shards)))
+                for rule in pending(self.job, left, self.store):
+                    hold(rule, left, self.store)
+        self._do(plan, lanes, lambda one, go: True)
 
-    def _do(self, plan: Plan, lanes: Lanes, goes: Mapping[str, int]) -> None:
-        """Do these shards; `goes`: how often each was opened again. One that finds the model gone stays undone."""
+    def prepare(self, plan: Plan, lanes: Lanes, repos: Collection[str]) -> None:
+        """See to all that is done once for a repository before its first shard. Raises Refused when there is no
+        sandbox."""
+        if repos:
+            self._kit(plan, lanes, repos)
+
+    def teach(self, plan: Plan, lanes: Lanes, most: int) -> None:
+        """Do the shards that all others learn from, before some of these are done; no more than `most` if the fewest
+        do not suffice."""
+        for shards in teaching(self.recipe, plan.planned, most, self.store):
+            keys: dict[str, set[str]] = {}
+            for one in shards:
+                keys.setdefault(one.shard.repo, set()).add(one.shard.key)
+            self.some(plan, lanes, keys)
+
+    def some(self, plan: Plan, lanes: Lanes, keys: Mapping[str, Collection[str]]) -> None:
+        """Do those of some shards that have no outcome yet. `keys`: by repository."""
+        self._do(plan, lanes, lambda one, go: one.shard.key in keys[one.shard.repo], part=True, among=keys)
+
+    def _do(
+        self, plan: Plan, lanes: Lanes, wanted: Wanted, part: bool = False, among: Collection[str] | None = None
+    ) -> None:
+        """Do the shards that have no outcome and are wanted, unless the job is paused. One that finds the model gone,
+        or a limit of the budget reached, stays undone. `among`: the repositories that have wanted ones; None: any
+        may."""
         if self.paused:
             return
-        todo = [one for one in plan.planned if one.shard.key in goes]
-        if not todo:
-            return
-        kit = self._kit(plan, lanes, [one.shard.repo for one in todo])
-        barred = [one for one in todo if one.shard.repo in self.trouble]
-        failures = [Outcome(one.shard, error=self.trouble[one.shard.repo]) for one in barred]
-        self.store.save([(outcome, goes[outcome.shard.key]) for outcome in failures])
-        tasks = [one for one in todo if one.shard.repo not in self.trouble]
-        with self.watch.stage("run", len(plan.planned), len(plan.planned) - len(todo)) as stage:
-            stage.advance(len(barred), "failed")
-            count, away = 0, ""
-            for recipe, batch in rounds(self.recipe, plan.planned, tasks, self.store):
-                own = replace(kit, recipe=recipe)
-                for done in lanes.run(own, (self._task(one, goes[one.shard.key]) for one in batch), stage.outages):
-                    known = [(outcome, task.go) for task, outcome in done if not outcome.away]
-                    self.store.save(known)
-                    count, away = count + len(known), next((found.error for _, found in done if found.away), away)
-                    for status, number in Counter(outcome.status for outcome, _ in known).items():
-                        stage.advance(number, status)
-                if away:
+        some = plan if among is None else replace(plan, planned=plan.planned.only(lambda repo: repo in among))
+        todo, there = counts(some, self.store, wanted)
+        if self.watch.course and not part:
+            self.watch.course.counted(len(plan.repos), there)
+        self.observed.begun(plan, None if part else there, lanes.meter)
+        self.paused = self.steered()
+        if todo and not self.paused:
+            brake = Brake(self.job, plan, todo, self.store)
+            if todo and not brake.purse.reached():
+                size = len(plan.planned) if among is None else brake.left
+                self._work(plan, lanes, todo, wanted, brake, size)
+            brake.note()
+            self.paused, self.short = brake.why(self.done), {**self.short, **brake.short()}
+        if self.paused:
+            self.watch.tell("paused", level="warning", why=self.paused)
+            if self.watch.course:
+                self.watch.course.pause(self.paused)
+
+    def _work(self, plan: Plan, lanes: Lanes, todo: Counter[str], wanted: Wanted, brake: Brake, size: int) -> None:
+        kit = self._kit(plan, lanes, todo)
+        kit = replace(kit, meter=brake.purse if kit.models else None)
+        with self.watch.stage("run", size, size - brake.left) as stage, brake.on(self.watch.tell):
+            for repo in [repo for repo in todo if repo in self.trouble]:
+                own = tasks(plan, [repo], self.store, wanted)
+                barred = [(task, Outcome(task.shard, task.past, error=self.trouble[repo])) for task in own]
+                self.store.save([(outcome, task.go) for task, outcome in barred])
+                brake.saw(barred)
+                stage.landed(barred)
+                self.observed.ended(barred, lanes.meter)
+                del todo[repo]
+
+            def looked(moment: Moment) -> None:
+                stage.looked(moment)
+                self.observed.looked(moment, lanes.meter)
+
+            passed = brake.passing(tasks(plan, todo, self.store, wanted))
+            for recipe, batch in rounds(self.recipe, plan.planned, passed, self.store):
+                for done in lanes.run(replace(kit, recipe=recipe), batch, looked, brake.halted):
+                    known = [(task, outcome) for task, outcome in done if not outcome.away]
+                    self.store.save([(outcome, task.go) for task, outcome in known])
+                    brake.saw(done)
+                    put_aside(lanes.aside, plan, self.job.name, self.store)
+                    self.observed.ended(done, lanes.meter)
+                    stage.landed(known)
+                if brake.gone():
                     break
-        if away:
-            ran, wait = counted(count, "shard"), counted(len(tasks) - count, "shard waits", "shards wait")
-            self.paused = f"{away}: paused after {ran}; {wait}; run again when it answers"
+
+    def waits(self, plan: Plan) -> None:
+        """Find out why shards wait, without doing any: for whoever looks from outside."""
+        todo, _ = counts(plan, self.store, lambda one, go: True)
+        brake = Brake(self.job, plan, todo, self.store)
+        brake.look()
+        self.paused, self.short = self.steered() or brake.why(self.done), dict(brake.short())
+
+    def steered(self) -> str:
+        """Say who paused the job, and how it goes on; "" when nobody did."""
+        why = paused(self.store, self.job.name)
+        return steered_text(why, self.job.name, *self.done()) if why else ""
 
     def gather(self, plan: Plan, lanes: Lanes | None) -> Gathered:
         """Add the accepted edits up. Without `lanes` nothing is judged; what is not known yet is told as trouble."""
-        keys = [one.shard.key for one in plan.planned]
-        good = {
-            key: [outcome for outcome in outcomes if outcome.status in {"accepted", "unchanged"}]
-            for key, outcomes in self.store.outcomes(keys).items()
-        }  # a later one that is not leaves what was proposed as it is
-        accepted = {key: found[-1] for key, found in good.items() if found and found[-1].edit}
+        found = Gathering(self.job.name, self.recipe, plan, self.store)
         with self.watch.stage("gather", None) as stage:
-
-            def judge(tasks: Sequence[Task]) -> Mapping[str, Outcome]:
-                known = self.store.outcomes([task.shard.key for task in tasks])
-                result = {key: found[-1] for key, found in known.items() if not found[-1].error}
-                missing = [task for task in tasks if task.shard.key not in result]
-                if lanes and missing:
-                    kit = self._kit(plan, lanes, [task.shard.repo for task in missing])
-                    for done in lanes.run(kit, [task for task in missing if task.shard.repo not in self.trouble]):
-                        self.store.save([(outcome, 0) for _, outcome in done])
-                        result |= {task.shard.key: outcome for task, outcome in done}
-                        stage.advance(len(done), "sums")
-                return result
-
-            return gather(
-                self.job.name, self.recipe, plan, accepted, judge, self.store.missing(keys), self.store.goes(keys)
-            )
+            asking = found.look(found.parts)
+            while lanes and (left := [repo for repo in asking if repo not in self.trouble]):
+                kit = self._kit(plan, lanes, left)
+                left = [repo for repo in left if repo not in self.trouble]
+                for done in lanes.run(kit, found.tasks(left), stage.looked):
+                    self.store.save([(outcome, 0) for _, outcome in done])
+                    self.observed.summed(done, plan, lanes.meter)
+                    found.failed |= {task.shard.key for task, outcome in done if outcome.error}
+                    stage.advance(len(done), "sums")
+                asking = found.look(left)
+        return found.gathered()
 
     def tend(self, plan: Plan, lanes: Lanes, *, part: bool = False) -> tuple[Gathered, list[Tended]]:
         """Gather, then look after the merge requests; go on as long as repairs bring something new. `part`: the plan
@@ -217,7 +321,7 @@ class Driver:
         self._same(plan)
         done: list[Tended] = []
         for _ in range(REPAIRS):
-            self._do(plan, lanes, self._asked(plan))
+            self._do(plan, lanes, self._asked(), part)
             gathered = self.gather(plan, lanes)
             with self.watch.stage("tend", None):
                 now = tend(
@@ -230,42 +334,38 @@ class Driver:
                     self.clock(),
                     complete=self.complete and not part,
                     part=part,
+                    happened=lambda kind, repo, body: self.watch.tell(kind, repo=repo, **body),
+                    hold=paused(self.store, self.job.name)
+                    or passed.waits(self.job, self.recipe.fingerprint, self.complete, self.store),
+                    notary=self.notary,
                 )
+            self._tell(now)
+            self.observed.tended(plan, now, lanes.meter)
             done = [one for one in done if one.action.verb != "wait"] + now
             if not any(one.reopened for one in now):
                 break
+        if not self.job.select.contains:
+            self._note(plan, undone(plan, self.store))
+        if not part:
+            self.observed.remains(plan, lanes.meter)
         return gathered, done
 
-    def _asked(self, plan: Plan) -> dict[str, int]:
-        """Return the shards without an outcome that somebody asked for, or that a request stands on: its base may have
-        moved. With how often each was opened again."""
-        missing = self.store.missing([one.shard.key for one in plan.planned])
-        living = living_places(self.job, self.store) if missing else ()
-        stand = {one.shard.key for one in plan.planned if (one.shard.repo, one.branch) in living}
-        return {key: go for key, go in missing.items() if go or key in stand}
+    def _tell(self, tended: Sequence[Tended]) -> None:
+        for one in tended:
+            if one.action.verb != "wait" or one.trouble:
+                facts = {"action": one.action.verb, "why": one.action.why, "url": one.url, "trouble": one.trouble}
+                level: Level = "error" if one.trouble else "info"
+                self.watch.tell("request", level=level, repo=one.repo, branch=one.branch, **facts)
+
+    def _asked(self) -> Wanted:
+        """Return which shards without an outcome are done in between: those that somebody asked for, or that a request
+        stands on: its base may have moved."""
+        living = living_places(self.job, self.store)
+        return lambda one, go: go > 0 or (one.shard.repo, one.branch) in living
 
     def _same(self, plan: Plan) -> None:
         if plan.fingerprint != self.recipe.fingerprint:
             raise Refused(f"the job, a codemod of it or its model has changed since {self.job.name} was run: umbau run")
-
-    def _task(self, one: Planned, go: int) -> Task:
-        """Return the work on a shard; opened again for a reason, it goes on from its last outcome, if it has one."""
-        key = one.shard.key
-        if not go:
-            return Task(one.shard)
-        reasons = [finding for _, finding in self.store.reopenings([key])[key]]
-        findings = tuple(dict.fromkeys(finding for finding in reasons if finding))
-        outcomes = self.store.outcomes([key]).get(key, [])
-        last = [found for found in outcomes if found.verdicts and not found.error]
-        past: tuple[Verdict, ...] = ()
-        if reasons[-1] and last:
-            said, edit = last[-1].verdicts, last[-1].verdicts[-1].edit
-            heard = {finding for verdict in said for finding in verdict.findings}
-            new = tuple(finding for finding in findings if finding not in heard) or (reasons[-1],)
-            past = (*said, Verdict(replace(edit, said=""), new))
-        elif findings:
-            past = (Verdict(Edit({}), findings),)
-        return Task(one.shard, past, go=go)
 
     def _kit(self, plan: Plan, lanes: Lanes, wanted: Iterable[str]) -> Kit:
         """Return what workers need, the repositories `wanted` prepared. Raises Refused when there is no sandbox."""
@@ -273,18 +373,22 @@ class Driver:
         if not self.safe and wants_sandbox(kit) and (why := lanes.without_sandbox()):
             raise Refused(UNSAFE.format(why))
         self.safe = True
-        self._prepare(kit, lanes, [repo for repo in dict.fromkeys(wanted) if repo not in {*self.facts, *self.trouble}])
+        self.trouble |= aside(plan, self.job.name, self.store)
+        known = self.facts.keys() | self.trouble.keys()
+        self._prepare(plan, kit, lanes, [repo for repo in dict.fromkeys(wanted) if repo not in known])
         bases = {name: replace(base, facts=self.facts.get(name, {})) for name, base in kit.bases.items()}
         return replace(kit, bases=bases)
 
-    def _prepare(self, kit: Kit, lanes: Lanes, repos: Sequence[str]) -> None:
+    def _prepare(self, plan: Plan, kit: Kit, lanes: Lanes, repos: Sequence[str]) -> None:
+        if not needs_preparing(kit):
+            return
         names = {repo: facts_name(kit, kit.bases[repo]) for repo in repos}
         for repo, name in names.items():
             known = self.store.fact(name)
             if known is not None:
                 self.facts[repo] = known
         missing = [repo for repo in repos if repo not in self.facts]
-        if not missing or not needs_preparing(kit):
+        if not missing:
             return
         with self.watch.stage("prepare", len(missing)) as stage:
             for repo, found in lanes.prepare(kit, missing):
@@ -292,18 +396,12 @@ class Driver:
                     self.trouble[repo] = str(found)
                 else:
                     self.facts[repo] = found
-                    self.store.keep(names[repo], found)
+                    if masked_all(found) == found:  # else it is looked at anew each time: it would not be the same
+                        self.store.keep(names[repo], found)
                 stage.advance(1, repo)
+        put_aside(lanes.aside, plan, self.job.name, self.store)
 
 
-@contextmanager
-def alone(home: Path, job: str) -> Iterator[None]:
-    """Be the only one to drive this job. Raises Busy. A process that dies lets go."""
-    locks = home / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    with (locks / job).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Busy(f"{job} is being run by another process: wait for it, or stop it") from None
-        yield
+def _called(one: Planned, names: Sequence[str]) -> set[str]:
+    """Return those of the names that mean this shard."""
+    return {name for name in names if one.shard.key.startswith(name) or one.shard.name == name}

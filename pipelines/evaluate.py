@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from operators.chain import Chain
+from operators.chain import changed
 from operators.checks.command import Command
 from operators.checks.tests import BaseBroken, Tests
 from operators.data import Base, Check, Edit, Finding, Operator, Outcome, Shard, Skip, Trouble, told
@@ -23,7 +23,7 @@ from operators.workspace import Workspace
 from pipelines.cases import Case, lay
 from pipelines.console import Watch
 from pipelines.data import Recipe, Task, digest
-from pipelines.report import counted
+from pipelines.printed import counted
 from pipelines.repos import NoRepo, resolve
 from pipelines.work import Kit, work
 
@@ -111,7 +111,7 @@ def ready(case: Case, recipe: Recipe, python: str, repos: Path | None, home: Pat
     judges = tuple(dict.fromkeys(_own(check, tests) for check in checks))
     own = replace(
         recipe,
-        operator=_asking(recipe.operator, f"{case.task}\n\nThe tests now:\n{_first(red)[-SHOWN:]}"),
+        operator=_asking(recipe.operator, case.task, replace(red[0], message=red[0].message[-SHOWN:])),
         checks=judges,
         final=tuple(check for check in judges if isinstance(check, Tests)),
         evidence=None,  # a case is about the edit
@@ -196,8 +196,11 @@ def _first(findings: Sequence[Finding]) -> str:
     return f"{findings[0].judge}: {findings[0].message}" if findings else ""
 
 
-def _asking(operator: Operator, task: str) -> Operator:
-    """Return the operator with the case's own task in the prompt of the step that asks a model."""
-    if isinstance(operator, Chain):
-        return Chain(tuple(_asking(step, task) for step in operator.steps))
-    return replace(operator, prompt=f"{operator.prompt}\n\n{task}") if isinstance(operator, ASKING) else operator
+def _asking(operator: Operator, task: str, red: Finding) -> Operator:
+    """Return the operator with the case's own task in the prompt of the step that asks a model, which is shown what the
+    tests say now."""
+
+    def step(one: Operator) -> Operator:
+        return replace(one, prompt=f"{one.prompt}\n\n{task}", findings=(red,)) if isinstance(one, ASKING) else one
+
+    return changed(operator, step)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
 from typing import Any
 
-from operators.data import Covered
+from operators.data import Covered, Edit
 from pipelines.data import Change
 from pipelines.job import Job
 from pipelines.neutral import line, named, prose
@@ -15,6 +16,8 @@ from pipelines.owners import Owners
 
 OURS = frozenset({"job", "description", "digest", "version"})  # the job's own words and Umbau's: nothing to neutralise
 VERSION = version("umbau")
+UNNAMED = "unnamed-model"
+_PROGRAM = re.compile(r"(?:\S*python[\d.]* -m )?([A-Za-z][\w-]*)(?=\s|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,13 @@ class Facts:
     """Shards whose accepted edits are not in it, because the sum does not hold with them."""
     model: bool
     """Whether a model wrote parts of it."""
+    models: tuple[str, ...]
+    """What those are called, the revision of their weights behind an `@` where it is known."""
+    servers: tuple[str, ...]
+    """Hosts and ports that were asked for it, as far as replies were not known from before; "" for the process that
+    did the work."""
+    tools: tuple[str, ...]
+    """Programs that changed or checked it, such as `libcst`, `pytest`."""
     digest: str
     """Of the content."""
     version: str = VERSION
@@ -92,9 +102,38 @@ def facts(job: Job, change: Change, owned: Owners) -> Facts:
         uncovered=tuple(place for one in change.covered for place in _places(one)),
         overcome=sum(len(verdict.findings) for verdict in verdicts),
         left_out=len(change.dropped),
-        model=any(verdict.edit.said for verdict in verdicts),
+        model=bool(models := tuple(dict.fromkeys(name for edit in _edits(change) for name in models_of(edit)))),
+        models=models,
+        servers=tuple(dict.fromkeys(reply.server for edit in _edits(change) for reply in edit.replies)),
+        tools=_tools(job),
         digest=change.digest,
     )
+
+
+def _edits(change: Change) -> Iterator[Edit]:
+    """Yield what its content is made of: the accepted edits, and the generated tests that are part of it."""
+    for part in change.parts:
+        for verdict in part.verdicts[-1:]:
+            yield verdict.edit
+            yield from (one.edit for one in verdict.evidence[-1:] if one.edit.files.keys() & change.whole.keys())
+
+
+def models_of(edit: Edit) -> tuple[str, ...]:
+    """Return what the models are called that wrote parts of an edit."""
+    if edit.models is not None:
+        return tuple(dict.fromkeys(edit.models))
+    if not edit.said:
+        return ()
+    # A plugin's, or kept by a version that did not note it.
+    return tuple(dict.fromkeys(reply.model for reply in edit.replies if reply.model)) or (UNNAMED,)
+
+
+def _tools(job: Job) -> tuple[str, ...]:
+    runs = [one.run for check in (*job.checks, *job.final) for one in (check.tests, check.complaints) if one]
+    found = ["libcst"] if any(step.codemod for step in job.steps) else []
+    found += ["ruff"] if any(check.rule for check in (*job.checks, *job.final)) else []
+    found += [tool[1] for run in runs if (tool := _PROGRAM.match(run))]
+    return tuple(dict.fromkeys(found))
 
 
 def examples(job: Job) -> tuple[Facts, Facts]:
@@ -116,10 +155,21 @@ def examples(job: Job) -> tuple[Facts, Facts]:
         overcome=2,
         left_out=1,
         model=True,
+        models=("devstral-small-2",),
+        servers=("models.example.eu:8000",),
+        tools=("libcst", "pytest"),
         digest="0123456789abcdef",
     )
-    none: Mapping[str, Any] = {"owners": (), "proof": (), "uncovered": (), "covered": 0, "statements": 0}
-    least: Mapping[str, Any] = {"shards": 1, "attempts": 1, "overcome": 0, "left_out": 0, "model": False}
+    none: Mapping[str, Any] = {
+        "owners": (),
+        "proof": (),
+        "uncovered": (),
+        "covered": 0,
+        "statements": 0,
+        "tools": (),
+        "servers": (),
+    }
+    least: Mapping[str, Any] = {"shards": 1, "attempts": 1, "overcome": 0, "left_out": 0, "model": False, "models": ()}
     return rich, replace(rich, files=("app/a.py",), **none, **least)
 
 

@@ -10,6 +10,8 @@ from pipelines.data import Change, Repo
 
 State = Literal["branch", "open", "merged", "closed"]
 """branch: it is pushed, but nothing was opened for it yet."""
+AUTOMATED = "(A program, Umbau, posted this.)"
+"""Ends each comment of Umbau's own."""
 Place = tuple[str, str]
 """Repository and branch: where a merge request is found."""
 
@@ -78,10 +80,16 @@ class Request:
     draft: bool = False
     opened: float = 0.0
     """Seconds since 1970."""
+    ended: float = 0.0
+    """When it was merged or closed, as far as the forge tells; seconds since 1970."""
     active: float = 0.0
     """When somebody last said, approved or pushed something; seconds since 1970."""
     reviewers: tuple[str, ...] = ()
     """Who was asked to review."""
+    approvers: tuple[str, ...] = ()
+    """Who approved what is there now, as far as the forge tells."""
+    merged: str = ""
+    """The commit with which it got into its target, as far as the forge tells."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ is thought through again with what is known.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -23,12 +23,29 @@ Judge = Callable[[Sequence[Task]], Mapping[str, Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
+class Brief:
+    """A change without its texts."""
+
+    place: Place
+    digest: str
+    wanted: bool
+    """It changes something."""
+    unfinished: bool
+    """It has shards that have failed or have not been done yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class Gathered:
-    changes: tuple[Change, ...]
+    changes: Iterable[Change]
+    """Repository by repository; of a whole job put together as they are gone through (pipelines.gathering)."""
     trouble: Mapping[Place, str]
     """Repository and branch to the reason why the sum could not be judged."""
     waiting: tuple[Place, ...] = ()
     """Repositories and branches whose sum nobody has judged yet."""
+    dropped: tuple[Dropped, ...] = ()
+    """Of all changes."""
+    briefs: tuple[Brief, ...] = ()
+    """Of all changes."""
 
 
 def gather(
@@ -70,7 +87,14 @@ def gather(
     ]
     errors = {place: sums.error(parts[place]) for place, found in held.items() if found is None}
     trouble = {place: error for place, error in errors.items() if error}
-    return Gathered(tuple(changes), trouble, tuple(place for place, error in errors.items() if not error))
+    waiting = tuple(place for place, error in errors.items() if not error)
+    dropped = tuple(one for change in changes for one in change.dropped)
+    return Gathered(tuple(changes), trouble, waiting, dropped, tuple(map(_brief, changes)))
+
+
+def _brief(change: Change) -> Brief:
+    place = change.repo.name, change.branch
+    return Brief(place, change.digest, bool(change.whole), change.unfinished > 0)
 
 
 def _change(job: str, repo: Repo, first: Planned, parts: Parts, held: Parts, sums: Sums) -> Change:

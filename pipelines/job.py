@@ -10,7 +10,8 @@ from pydantic_core import PydanticCustomError
 
 from operators.accepted import BUDGET
 from operators.density import Protocol
-from pipelines.publishing import GitHub, GitHubQuery, GitLab, GitLabQuery, MergeRequest, Rollout
+from pipelines.limits import Budget, Pilot, StopLoss
+from pipelines.publishing import GitHub, GitHubQuery, GitLab, GitLabQuery, Guard, MergeRequest, Rollout
 from pipelines.strict import Glob, OneOf, Regex, Short, Strict
 
 FOR_ANOTHER = 6  # attempts: twice two with the first model, then two with the other
@@ -77,6 +78,9 @@ class ModelSettings(Short):
     """Tokens that the model can see: the question and, of `max_tokens`, the answer."""
     timeout: Seconds = 600.0
     concurrency: int = Field(default=32, ge=1, le=4096)
+    gpus: float = Field(default=0.0, ge=0, le=100_000)
+    """GPUs behind the url, all replicas together: by that GPU seconds are counted. What is left out comes from
+    UMBAU_MODEL_GPUS."""
     checkpoint: str = ""
     """Folder of a Mistral-architecture checkpoint, as Transformers saves it, to run on the CPU without an endpoint. A
     relative path starts at the job file's folder."""
@@ -87,7 +91,7 @@ class ModelSettings(Short):
     def _one_place(self) -> Self:
         needless = [
             name
-            for name in ("name", "url", "key_from", "context", "timeout", "concurrency")
+            for name in ("name", "url", "key_from", "context", "timeout", "concurrency", "gpus")
             if name in self.model_fields_set
         ]
         if self.checkpoint and needless:
@@ -334,7 +338,7 @@ class ScopeCheck(Strict):
 def _or_word(schema: dict[str, Any]) -> None:
     original = {**schema, "minProperties": 1, "maxProperties": 1}
     schema.clear()
-    schema["anyOf"] = [{"enum": ["inside", "parses", "honest", "api", "keeps", "idempotent"]}, original]
+    schema["anyOf"] = [{"enum": ["inside", "parses", "honest", "api", "keeps", "idempotent", "original"]}, original]
 
 
 class Check(OneOf):
@@ -345,6 +349,8 @@ class Check(OneOf):
     scope: ScopeCheck | None = None
     keeps: KeepsCheck | None = None
     idempotent: Nothing | None = None
+    original: Nothing | None = None
+    """No long passage of a model's stands in nothing it was shown: else it is only pointed at."""
     gone: GoneCheck | None = None
     rule: Ruled | None = None
     """A rule of ruff that finds nothing more in the shard's lines: `ruff:UP031`."""
@@ -364,7 +370,7 @@ class Check(OneOf):
 
 class Environment(Strict):
     python: str = Field(default="", pattern=r"^(3\.\d+(\.\d+)?)?$")
-    """Version; that of Umbau's own interpreter when not given."""
+    """Version, which must be installed where environments are built; that of Umbau's own interpreter when not given."""
     install: list[str] = Field(default=[])
     """What `uv pip install` is given; "." is the repository itself."""
 
@@ -397,6 +403,10 @@ class Job(Strict):
     """Where merge requests are opened."""
     merge_request: MergeRequest = MergeRequest()
     rollout: Rollout = Rollout()
+    guard: Guard = Guard()
+    pilot: Pilot | None = None
+    budget: Budget = Budget()
+    stop_loss: StopLoss | None = None
 
     @model_validator(mode="after")
     def _one_evidence(self) -> Self:

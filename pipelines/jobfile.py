@@ -117,6 +117,16 @@ def problem(file: Path, loc: Loc, message: str) -> Problem:
     return _problem(marked, message, marked.values[_known(marked, loc)])
 
 
+def lines(file: Path, locs: Sequence[Loc]) -> dict[Loc, int]:
+    """Return on which lines keys of a file stand, 1-based; those that are not there are left out."""
+    marked = Marked()
+    try:
+        marked.read(file.read_bytes())
+    except (OSError, Fault):
+        return {}
+    return {loc: marked.keys[loc][0] + 1 for loc in locs if loc in marked.keys}
+
+
 def _problems(marked: Marked, error: ValidationError) -> list[Problem]:
     """Return what is wrong, in the order of the file."""
     found = []

@@ -77,7 +77,7 @@ def living(job: Job, store: Store) -> set[Place]:
 def gone(plan: Plan, listed: Listing) -> set[str]:
     """Return the repositories that left the job's list. Those in trouble have not; and as long as something cannot be
     looked at that never was before, it may be what would have found them."""
-    if set(plan.trouble) - set(listed.earlier) - {one.shard.repo for one in plan.kept}:
+    if set(plan.trouble) - set(listed.earlier) - plan.kept.packed.keys():
         return set()
     return set(listed.earlier) - set(plan.trouble)
 

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from operators.proc import GitError, git
+from pipelines.audit.requests import published
 from pipelines.commands import Command
 from pipelines.comments import cause, unheard
-from pipelines.data import Change, Repo
+from pipelines.data import Change, Repo, Shards
 from pipelines.decide import Seen
 from pipelines.explain import explain
 from pipelines.forge import Comment, Forge, Place, Request
+from pipelines.group import AGAIN
 from pipelines.job import Job
+from pipelines.masking import among
 from pipelines.notes import Notes
 from pipelines.orders import Told, listen
 from pipelines.people import candidates
 from pipelines.rules import confirm, pending, propose
 from pipelines.signing import Committer
 from pipelines.store import Store
+
+if TYPE_CHECKING:
+    from pipelines.evidence.notary import Notary
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +39,20 @@ class Desk:
     learns: bool
     now: float
     """Seconds since 1970."""
-    members: Mapping[Place, Sequence[str]]
-    """The shards of each request of the plan, by key."""
+    planned: Shards
+    """Those of the plan."""
     by: Committer
     busy: Counter[str]
     """User to the number of the job's open requests that wait for them; new ones are counted as they are opened."""
+    after: dict[Place, Request] = field(default_factory=dict)
+    """Requests as this tick leaves them, as far as it did something about them."""
+    notary: Notary | None = None
+    """Who speaks for what is pushed; None: nobody does."""
+
+    def members(self, place: Place) -> list[str]:
+        """Return the shards, by key, of the group that a request is for, as the plan has it."""
+        branch = AGAIN.sub("", place[1])
+        return [one.shard.key for one in self.planned.of(place[0]) if one.branch == branch]
 
 
 def look(desk: Desk, change: Change, request: Request | None, held: str) -> Seen:
@@ -55,10 +70,12 @@ def look(desk: Desk, change: Change, request: Request | None, held: str) -> Seen
     def answer(command: Command, comment: Comment) -> str:
         return _answer(desk, change, request, command, comment)
 
-    told = listen(request, notes, desk.forge, apart, answer)
+    told = listen(request, notes, desk.forge, apart, answer, desk.job.name)
     if request.state in {"merged", "closed"}:
         return Seen(request, orders=told.todo, now=desk.now)
     last = notes.last(request.head)
+    if last and last.head == request.head:
+        published(desk.store, desk.job.name, request, request.head, request.digest, _HOW[request.state])
     moved = last is not None and last.base != change.repo.commit
     conflicts = moved and last is not None and not _fits(change.repo, last.head)
     holds = notes.holds(request.digest)
@@ -80,7 +97,8 @@ def look(desk: Desk, change: Change, request: Request | None, held: str) -> Seen
         and request.digest != change.digest
         and change.whole.keys() == set(holds)
         and last is not None
-        and set(wishes(change, desk.store)) <= set(last.wishes),
+        and set(wishes(change, desk.store)) <= set(last.wishes)
+        and not change.about,
         conflicts=conflicts,
         repaired=notes.repaired,
         reminded=notes.when("reminded"),
@@ -89,6 +107,9 @@ def look(desk: Desk, change: Change, request: Request | None, held: str) -> Seen
         held=held,
         now=desk.now,
     )
+
+
+_HOW = {"branch": "push", "open": "open"}  # what has been noted of a request that is so
 
 
 def _may_ask(desk: Desk, request: Request, comment: Comment) -> bool:
@@ -125,4 +146,5 @@ def _answer(desk: Desk, change: Change, request: Request, command: Command, comm
         return explain(change, comment.path)
     if command.verb == "confirm":
         return confirm(desk.job, desk.store, request, comment, command.text)
-    return propose(desk.job, desk.store, request, comment, command.text, desk.learns)
+    text = among(change.repo.base, (part.shard for part in change.parts)).masked(command.text)
+    return propose(desk.job, desk.store, request, comment, text, desk.learns)

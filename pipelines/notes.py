@@ -12,6 +12,7 @@ from pathlib import Path
 
 from operators.proc import GitError, git
 from pipelines.forge import Forge, Place, Request
+from pipelines.masking import masked
 from pipelines.store import Store
 
 PUSHES = 5  # that are remembered, while it is not known which of them got there
@@ -88,7 +89,7 @@ class Notes:
         """Say something on the request; under the same key it is said, and the forge is asked, once."""
         if request.state == "branch" or self.store.fact(f"said {self.name} {key}"):
             return
-        forge.comment(request, text, key, thread)
+        forge.comment(request, masked(text), key, thread)
         self.store.keep(f"said {self.name} {key}", True)
 
     def first_seen(self, head: str, comments: Iterable[str]) -> Sequence[str]:

@@ -60,9 +60,11 @@ class Told:
         return self
 
 
-def listen(request: Request, notes: Notes, forge: Forge, apart: Callable[[Told], bool], answer: Answer) -> Told:
+def listen(
+    request: Request, notes: Notes, forge: Forge, apart: Callable[[Told], bool], answer: Answer, job: str = ""
+) -> Told:
     """Hear what is new and return what holds. `apart`: whether what somebody else pushed and the change do not go
-    together, if that is what was said so far."""
+    together, if that is what was said so far. `job`: for whose log it is noted who gave orders."""
     told = Told()
     before: Sequence[str] = ()
     if request.touched:
@@ -78,6 +80,9 @@ def listen(request: Request, notes: Notes, forge: Forge, apart: Callable[[Told],
                 verb, head, text = _hear(request, comment, command, forge, answer, away=away, early=early)
                 if text:
                     notes.say(forge, request, text, cause, comment.thread)
+                if verb:
+                    facts = {"verb": verb, "repo": request.repo, "branch": request.branch, "number": request.number}
+                    notes.store.audit.note(f"forge/{comment.author}", "commanded", job, facts, f"order {cause}")
                 heard = {"verb": verb, "head": head, "state": request.state}
                 notes.store.keep(f"order {cause}", heard)  # last: killed before, it is heard again
             told = told.after(heard["verb"], heard["head"])

@@ -17,7 +17,7 @@ def sources(plan: Plan, names: Collection[str]) -> list[Source]:
 
 def part_of(plan: Plan, names: Collection[str]) -> Plan:
     """Return what a plan says of some repositories."""
-    return _with(plan, Plan((), ()), names, inside=True)
+    return _with(plan, Plan(()), names, inside=True)
 
 
 def joined(whole: Plan, part: Plan, names: Collection[str]) -> Plan:
@@ -34,9 +34,9 @@ def _with(plan: Plan, other: Plan, names: Collection[str], *, inside: bool) -> P
     return replace(
         plan,
         repos=(*(repo for repo in plan.repos if stays(repo.name)), *other.repos),
-        planned=(*(one for one in plan.planned if stays(one.shard.repo)), *other.planned),
+        planned=plan.planned.only(stays) + other.planned,
         left_out=(*(one for one in plan.left_out if stays(one.repo)), *other.left_out),
         trouble={name: why for name, why in plan.trouble.items() if stays(name)} | dict(other.trouble),
         notes=(*(note for note in plan.notes if stays(note.partition(": ")[0])), *other.notes),
-        kept=(*(one for one in plan.kept if stays(one.shard.repo)), *other.kept),
+        kept=plan.kept.only(stays) + other.kept,
     )

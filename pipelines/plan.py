@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, field, replace
@@ -13,7 +13,8 @@ from pathspec import GitIgnoreSpec
 from operators import guard
 from operators.data import Shard, Skip, Span
 from operators.proc import GitError
-from pipelines.data import LeftOut, Plan, Planned, Recipe, Repo, digest
+from operators.spot import named_secret
+from pipelines.data import LeftOut, Plan, Planned, Recipe, Repo, Shards, digest
 from pipelines.discover import Site, discover
 from pipelines.forge import ForgeError
 from pipelines.group import BadBranch, Boxes, grouped
@@ -40,7 +41,7 @@ class _Found:
 
     name: str
     repo: Repo | None = None
-    planned: tuple[Planned, ...] = ()
+    planned: Shards = field(default_factory=Shards)
     left_out: Mapping[str, str] = field(default_factory=dict)
     trouble: str = ""
     notes: tuple[str, ...] = ()
@@ -54,15 +55,17 @@ def plan(
     before: Plan | None = None,
     each: Callable[[str], None] = lambda name: None,
     site: Site = NOWHERE,
+    seen: Callable[[Repo, Sequence[Hit]], None] = lambda repo, hits: None,
 ) -> Plan:
     """Resolve the job's repositories, cut what it is about into shards and say which merge request each is part of.
 
     `home`: where mirrors live. `folder`: what local paths are relative to. `before`: the last plan, from which files
     keep the shards and merge requests that they share. `each` is told the name of each repository that is done. `site`:
-    the job's forge. What goes wrong in one repository is told in `Plan.trouble`, and the others are planned. Raises
-    Refused when the forge cannot be entered at all.
+    the job's forge. `seen` is told, from any thread, what the detector finds on each head. What goes wrong in one
+    repository is told in `Plan.trouble`, and the others are planned. Raises Refused when the forge cannot be entered at
+    all.
     """
-    last = (*before.planned, *before.kept) if before else ()
+    last = before.planned + before.kept if before else Shards()
     repos = {repo.name: repo for repo in before.repos} if before else {}
     cut = digest(job.shard.model_dump(mode="json"))
     same = before is not None and before.cut == cut
@@ -70,8 +73,8 @@ def plan(
 
     def one(source: Source) -> _Found:
         name = named(source, folder, site.url)
-        own = [planned for planned in last if planned.shard.repo == name]
-        found = _looked_at(job, recipe, name, lambda: _resolved(source, home, folder, site, repos.get(name)), own, same)
+        own, then = last.of(name), repos.get(name)
+        found = _looked_at(job, recipe, name, lambda: _resolved(source, home, folder, site, then), own, same, seen)
         each(name)
         return found
 
@@ -82,7 +85,7 @@ def plan(
     known = {found.name for found in good}
     return Plan(
         tuple(found.repo for found in good if found.repo),
-        tuple(one for found in good for one in found.planned),
+        Shards.of_packed({name: own for found in good for name, own in found.planned.packed.items()}),
         (
             *(LeftOut(name, "", why) for name, why in there.left_out.items()),
             *(LeftOut(found.name, path, why) for found in good for path, why in found.left_out.items()),
@@ -93,20 +96,26 @@ def plan(
             **dict.fromkeys(twice, "two repositories of the job go by this name"),
         },
         tuple(f"{found.name}: {note}" for found in good for note in found.notes),
-        tuple(planned for planned in last if planned.shard.repo not in known),
+        last.only(lambda name: name not in known),
         recipe.fingerprint,
         cut,
     )
 
 
 def _looked_at(
-    job: Job, recipe: Recipe, name: str, resolved: Callable[[], Repo], before: Sequence[Planned], same: bool
+    job: Job,
+    recipe: Recipe,
+    name: str,
+    resolved: Callable[[], Repo],
+    before: Sequence[Planned],
+    same: bool,
+    seen: Callable[[Repo, Sequence[Hit]], None],
 ) -> _Found:
     """Plan one repository, or say why not. `same`: it is cut as it was before."""
     try:
-        return _repository(job, recipe, resolved(), before, before if same else ())
+        return _repository(job, recipe, resolved(), before, before if same else (), seen)
     except (NoRepo, ForgeError, GitError, BadBranch, BadTemplate) as why:
-        return _Found(name, trouble=str(why))
+        return _Found(name, trouble=recipe.rules.masked(str(why)))
     except guard.Broken as fault:  # of Umbau's own, or of this machine
         return _Found(name, trouble=str(fault).partition("\n")[0])
 
@@ -120,9 +129,15 @@ def _resolved(source: Source, home: Path, folder: Path, site: Site, then: Repo |
 
 
 def _repository(
-    job: Job, recipe: Recipe, repo: Repo, grouped_before: Sequence[Planned], cut_before: Sequence[Planned]
+    job: Job,
+    recipe: Recipe,
+    repo: Repo,
+    grouped_before: Sequence[Planned],
+    cut_before: Sequence[Planned],
+    seen: Callable[[Repo, Sequence[Hit]], None],
 ) -> _Found:
     chosen = select(Path(repo.mirror), repo.commit, job.select)
+    seen(repo, chosen.hits)
     try:
         alone = ignored(repo, {hit.path: hit.blob for hit in chosen.hits})
     except LeftAlone as why:
@@ -143,7 +158,7 @@ def _repository(
     )
     if not shards and not left_out:
         notes.append("no file matches `select`")
-    return _Found(repo.name, repo, tuple(grouped(job, shards, owned, grouped_before)), left_out, notes=tuple(notes))
+    return _Found(repo.name, repo, Shards(grouped(job, shards, owned, grouped_before)), left_out, notes=tuple(notes))
 
 
 def _cuts(
@@ -210,8 +225,8 @@ def _shard(
 def _context(job: Job, chosen: Selection) -> list[str]:
     globs = [glob for step in job.steps if step.rewrite for glob in step.rewrite.context]
     wanted = GitIgnoreSpec.from_lines(globs)
-    return [path for path in chosen.entries if globs and wanted.match_file(path)]
+    return [path for path in chosen.entries if globs and wanted.match_file(path) and not named_secret(path)]
 
 
 def _twice(names: Sequence[str]) -> set[str]:
-    return {name for name in names if names.count(name) > 1}
+    return {name for name, count in Counter(names).items() if count > 1}

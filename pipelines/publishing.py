@@ -117,6 +117,11 @@ class MergeRequest(Strict):
     """Of the commit; title and body when not given."""
     trailers: list[str] = Field(default=[])
     """Of the commit message, after Umbau's own, such as `Refs: OPS-17`."""
+    assisted_by: str = "Umbau:{{ writer }}{% for tool in tools %} {{ tool }}{% endfor %}"
+    """The trailer `Assisted-by` of the commit, one for each model that wrote parts of it, which is `writer`. "" leaves
+    it out, if the site allows that."""
+    model_label: str = "ai-generated"
+    """A label that a request gets when a model wrote parts of it; "": none."""
     sign_from: str = Field(default="", pattern=r"^([A-Z_][A-Z0-9_]*)?$")
     """The environment variable that holds the path of an SSH key with which commits are signed."""
     labels: list[str] = Field(default=[])
@@ -153,3 +158,16 @@ class Rollout(Strict):
     """Globs of repositories to globs of those whose requests must be merged before: `"apps/*": ["libs/*"]`."""
     pause_at: float = Field(default=0.0, ge=0, le=1)
     """Share of requests that were closed by people or are red, of at least ten, at which nothing more is opened."""
+
+
+class Guard(Strict):
+    """How repositories are checked for what the job has replaced: `umbau guard`."""
+
+    pre_commit: bool = False
+    """Whether a repository without a `.pre-commit-config.yaml` gets one."""
+    image: str = Field(default="python:3.13", pattern=r"^[A-Za-z0-9][\w.:/@-]*$")
+    """Of the job on GitLab: one with Python and git."""
+    tags: list[str] = Field(default=[])
+    """Of the runners on GitLab."""
+    runs_on: str = Field(default="ubuntu-latest", pattern=r"^[\w][\w. -]*$")
+    """Of the job on GitHub: a runner with Python."""

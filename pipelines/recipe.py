@@ -23,9 +23,11 @@ from operators.checks.honest import Honest
 from operators.checks.idempotent import Idempotent
 from operators.checks.inside import Inside
 from operators.checks.keeps import Keeps
+from operators.checks.original import Original
 from operators.checks.parses import Parses
 from operators.checks.rule import Rule
 from operators.checks.scope import Scope
+from operators.checks.secrets import Secrets
 from operators.checks.tests import Tests
 from operators.codemod import Codemod
 from operators.data import Check, Model, Operator, Sharing, Skip, told
@@ -36,21 +38,30 @@ from operators.model import Endpoint
 from operators.piecewise import ASKING, Piecewise
 from operators.rewrite import Rewrite
 from operators.shell import Shell
+from operators.veil import Rules
 from pipelines import job as spec
+from pipelines.asking import models_of
 from pipelines.data import Recipe, digest
 from pipelines.describe import rehearse
 from pipelines.group import distinct
 from pipelines.jobfile import BadJob, problem
+from pipelines.masking import rules
+from pipelines.reach import reachable
+from pipelines.site import site, site_file
 from pipelines.sources import sources
 
 
 def recipe(job: spec.Job, file: Path) -> Recipe:
     """Build what the job asks for. Raises BadJob when a codemod or plugin is not there or refuses its settings."""
     home = str(file.resolve().parent)
+    reachable(job, file)
     with _at(file, "merge_request", "branch"):
         distinct(job)
     with _at(file, "merge_request"):
         rehearse(job)
+        if not job.merge_request.assisted_by and site().say_model:
+            allows = f"only `say_model: false` in {site_file()} allows that"
+            raise ValueError(f'`assisted_by: ""` leaves out that a model wrote parts: {allows}')
     steps: list[Operator] = []
     for number, step in enumerate(job.steps):
         with _at(file, "steps", number):
@@ -60,6 +71,8 @@ def recipe(job: spec.Job, file: Path) -> Recipe:
     final = tuple(dict.fromkeys([*map(_whole, final), *(_whole(one) for one in checks if isinstance(one, Sharing))]))
     if not any(isinstance(check, Inside) for check in checks):
         checks = (_inside([], job), *checks)  # no job can do without
+    secret = rules()
+    checks = (Secrets(secret), *checks)
     learns = any(step.waits and not (isinstance(step, ASKING) and step.model and step.model.bare) for step in steps)
     reply, teachers = None, 0
     for said, built in zip(job.steps, steps, strict=True):
@@ -67,8 +80,19 @@ def recipe(job: spec.Job, file: Path) -> Recipe:
             reply, teachers = chosen(said.rewrite.reply, built.examples), said.rewrite.learn
     with _at(file, "checks"):
         evidence = _evidence(job, steps, home)
-    fingerprint = _fingerprint(job, home, steps, evidence)
-    return Recipe(Chain(tuple(steps)), checks, final, job.attempts, fingerprint, learns, reply, teachers, evidence)
+    _afford(job, steps, evidence, file)
+    fingerprint = _fingerprint(job, home, steps, evidence, secret)
+    operator = Chain(tuple(steps))
+    return Recipe(operator, checks, final, job.attempts, fingerprint, learns, reply, teachers, evidence, secret)
+
+
+def _afford(job: spec.Job, steps: Sequence[Operator], evidence: Evidence | None, file: Path) -> None:
+    """Raise BadJob when the budget cannot be meant."""
+    known = models_of(steps, evidence)  # a machine that submits jobs may know of none
+    gpus = all(isinstance(model, Endpoint) and model.gpus > 0 for model in known)
+    problems = [problem(file, ("budget", *place), why) for place, why in job.budget.nonsense(gpus)]
+    if problems:
+        raise BadJob(str(file), problems)
 
 
 @contextmanager
@@ -123,8 +147,9 @@ def _rewrite(step: spec.RewriteStep, job: spec.Job, home: str) -> Rewrite | Piec
             raise ValueError("`reply: piece` asks for what a pattern finds: give `left`, or `select.contains`")
         free = [name.removesuffix("=") for check in job.checks if check.keeps for name in check.keeps.free]
         words = tuple(name for name in free if name.isidentifier())
-        return Piecewise(step.prompt, model, shown, left, other, words)
-    return Rewrite(step.prompt, model, shown, protocol, left, other, teaches=step.learn > 0)
+        return Piecewise(step.prompt, model, shown, left, other, words, site().foreign_lines)
+    teaches, share, foreign = step.learn > 0, site().share, site().foreign_lines
+    return Rewrite(step.prompt, model, shown, protocol, left, other, teaches, share=share, foreign=foreign)
 
 
 def _model(settings: spec.ModelSettings | None, home: str) -> Model | None:
@@ -151,7 +176,16 @@ def _model(settings: spec.ModelSettings | None, home: str) -> Model | None:
         settings.concurrency,
         settings.context,
         settings.bare,
+        settings.gpus or _gpus(os.environ.get("UMBAU_MODEL_GPUS", "")),
+        hosted.revision if (hosted := site().models.get(name)) else "",
     )
+
+
+def _gpus(given: str) -> float:
+    """Read how many GPUs a model has. Raises ValueError."""
+    if given and not given.isdecimal():
+        raise ValueError(f"UMBAU_MODEL_GPUS is {given!r}, and no number of GPUs such as 8")
+    return float(given or 0)
 
 
 def _check(check: spec.Check, job: spec.Job, still: Operator, home: str) -> Check:
@@ -174,6 +208,8 @@ def _check(check: spec.Check, job: spec.Job, still: Operator, home: str) -> Chec
         return Keeps(tuple(check.keeps.free))
     if check.idempotent:
         return Idempotent(still)
+    if check.original:
+        return Original()
     if check.use:
         plugin: Check = _plugin(check.use, home, "judge", "local")
         return plugin
@@ -182,7 +218,8 @@ def _check(check: spec.Check, job: spec.Job, still: Operator, home: str) -> Chec
 
 def _inside(allow: Sequence[str], job: spec.Job) -> Inside:
     names = [glob.rpartition("/")[2] for glob in job.select.files]
-    return Inside(tuple(allow), tuple(name for name in names if name and not set(name) & set("*?[")))
+    unseen = any(check.honest and "hidden" in check.honest.allow for check in job.checks)
+    return Inside(tuple(allow), tuple(name for name in names if name and not set(name) & set("*?[")), unseen)
 
 
 def _proof(check: spec.Check) -> Check:
@@ -234,7 +271,7 @@ def _plugin(plugin: spec.Plugin | None, home: str, *needs: str) -> Any:
     return built
 
 
-def _fingerprint(job: spec.Job, home: str, steps: Sequence[Operator], evidence: Evidence | None) -> str:
+def _fingerprint(job: spec.Job, home: str, steps: Sequence[Operator], evidence: Evidence | None, secret: Rules) -> str:
     """Digest what an outcome depends on besides the shard. Where the model is served, how many calls it takes at a
     time and how long one may last is not part of it: another endpoint of the same model does not redo the job."""
     rewrites = [step for step in steps if isinstance(step, ASKING)]
@@ -249,7 +286,9 @@ def _fingerprint(job: spec.Job, home: str, steps: Sequence[Operator], evidence: 
         },
     )
     model = evidence and evidence.model and evidence.model.revision
-    more = [[evidence.attempts, evidence.keep, model, evidence.system()]] if evidence else []
+    more: list[Any] = [[evidence.attempts, evidence.keep, model, evidence.system()]] if evidence else []
+    more += [["share", step.share] for step in steps if isinstance(step, Rewrite) and step.teaches]
+    more += [["mask", secret.mask]] if secret.mask else []  # it numbers what stands hidden in outcomes
     versions = {name: version(name) for name in ("umbau", "libcst")}
     parts: list[spec.Step | spec.Check] = [*job.steps, *job.checks, *job.final]
     names = [step.codemod.name for step in job.steps if step.codemod] + [part.use.path for part in parts if part.use]

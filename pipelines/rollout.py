@@ -40,17 +40,20 @@ def allowed(
     owners: Mapping[Place, str],
     ours: Collection[Place] = (),
     unfinished: Mapping[str, str],
+    beside: Collection[Place] = (),
 ) -> dict[Place, str]:
     """Return for each candidate why it waits, "" when it may be opened, or its branch pushed.
 
     `requests`: all of the job, in any state. `owners`: of those. `ours`: the ones that Umbau closed of its own accord.
-    `unfinished`: repositories in which more may be opened, and why. `now`: seconds since 1970.
+    `unfinished`: repositories in which more may be opened, and why. `beside`: requests that nobody waits for.
+    `now`: seconds since 1970.
     """
     count = _Count(settings, now, owners)
     for request in requests:
         count.add(request)
     general = _closed_now(settings, now) or _paused(settings, requests, ours)
-    waits = _after(settings, candidates, requests, ours, unfinished)
+    waited = [one for one in requests if (one.repo, one.branch) not in beside]
+    waits = _after(settings, candidates, waited, ours, unfinished)
     found: dict[Place, str] = {}
     for candidate in candidates:
         why = general or waits.get(candidate.place[0], "") or count.full(candidate)

@@ -73,6 +73,9 @@ def confirm(job: Job, store: Store, request: Request, comment: Comment, text: st
         waiting = ", ".join(f"`{one.id}`" for one in known if not one.confirmed) or "none"
         return f"Which rule? Say `/umbau confirm` and its name. Rules that wait: {waiting}."
     rule = named[0] if named[0].confirmed else replace(named[0], confirmed=comment.author, by=by)
+    facts = {"rule": rule.id, "asked": rule.author, "confirmed": rule.confirmed, "at": rule.where}
+    facts["text"] = hashlib.sha256(rule.text.encode(errors="replace")).hexdigest()
+    store.audit.note(f"forge/{rule.confirmed}", "apply-to-all confirmed", job.name, facts, f"rule {job.name} {rule.id}")
     _remember(job, store, [rule if one.id == rule.id else one for one in known])
     return (
         f"Rule `{rule.id}` holds from now on, for open requests and for those to come. It was confirmed by "
@@ -90,7 +93,7 @@ def pending(job: Job, keys: Sequence[str], store: Store) -> list[Rule]:
 
 def hold(rule: Rule, keys: Sequence[str], store: Store) -> list[str]:
     """Hold a rule against shards; return those that were opened again by that."""
-    return [key for key in keys if store.reopen(key, _cause(rule), rule.finding)]
+    return store.reopen_all(keys, _cause(rule), rule.finding)
 
 
 def _cause(rule: Rule) -> str:

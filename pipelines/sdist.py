@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urljoin
 
+from operators import outward
 from operators.proc import GitError, git
 from pipelines.commit import quoted
 
@@ -52,9 +53,12 @@ def _download(requirement: str, archive: IO[bytes]) -> None:
     page = f"{index.rstrip('/')}/{_normal(name)}/"
     # No coding of the transfer: a server that calls an archive one would have us hash what is in it.
     plain = {"Accept-Encoding": "identity"}
+    outward.drop_proxies()
     try:
         # The system's certificates, not a bundle: an index in the house has a certificate of the house.
-        with httpx.Client(verify=ssl.create_default_context(), timeout=60.0, follow_redirects=True) as client:
+        trusted = ssl.create_default_context()
+        hooks = {"request": [_allowed]}  # called for each redirect as well, before it is followed
+        with httpx.Client(verify=trusted, timeout=60.0, follow_redirects=True, event_hooks=hooks) as client:
             answer = client.get(page, headers={"Accept": SIMPLE})
             if answer.status_code == 404:
                 raise GitError(f"the package index has no project {name}")
@@ -65,8 +69,13 @@ def _download(requirement: str, archive: IO[bytes]) -> None:
             with client.stream("GET", urljoin(str(answer.url), found["url"]), headers=plain) as response:
                 _succeeded(response, found["filename"])
                 _save(response.iter_raw(), found, archive)
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError, outward.Forbidden) as error:
         raise GitError(f"the package index gave no source of {requirement}: {error}") from None
+
+
+def _allowed(request: Any) -> None:
+    url = request.url
+    outward.check_at("index", url.host, url.port or {"https": 443, "http": 80}.get(url.scheme, 0))
 
 
 def _succeeded(response: Any, what: str) -> None:

@@ -14,10 +14,13 @@ from pathspec import GitIgnoreSpec
 from operators.data import Skip, Span
 from operators.proc import GitError, git, git_records
 from operators.source import MAX_BYTES, decode, generated, split
+from operators.spot import MASKED, mostly, spot
 from pipelines.job import Select
 
 MAX_FILES = 1_000_000  # in one commit; a handful of objects can describe billions
 AT_ONCE = 64 << 20  # bytes of files that are read in one go
+NAMED = "name holds a secret"
+GUARDS = ".umbau-guard/"  # where guards stand, which say what old code is (pipelines.guard)
 _KINDS = {b"120000": "symbolic link", b"160000": "submodule"}
 # What git's PCRE reads otherwise than Python does: lines, which are patterns of their own, and a{,3}, [[:x].
 _OTHERWISE = re.compile(r"\n|\{,|\[:")
@@ -71,8 +74,9 @@ def select(mirror: Path, commit: str, what: Select) -> Selection:
         if not wanted.match_file(path):
             continue
         reason = _unfit(name, entries[name].mode) or ("excluded" if excluded.match_file(path) else "")
+        reason = reason or ("Umbau's own" if path.startswith(GUARDS) else "")
         if reason:
-            left_out[_shown(name)] = reason
+            left_out[MASKED if reason == NAMED else _shown(name)] = reason
         else:
             looked_at[path] = entries[name].blob
     hits = list(_read(mirror, looked_at, what, left_out))
@@ -124,7 +128,9 @@ def _unfit(name: bytes, mode: bytes) -> str:
         text = name.decode()
     except UnicodeDecodeError:
         return "name is not UTF-8"
-    return "name holds a control character" if any(ord(character) < 32 for character in text) else ""
+    if any(ord(character) < 32 for character in text):
+        return "name holds a control character"
+    return NAMED if spot(text) else ""
 
 
 def _read(mirror: Path, blobs: Mapping[str, str], what: Select, left_out: dict[str, str]) -> Iterator[Hit]:
@@ -139,6 +145,8 @@ def _read(mirror: Path, blobs: Mapping[str, str], what: Select, left_out: dict[s
             continue
         if generated(text):
             left_out[path] = "generated"
+        elif secret := mostly(path, text):
+            left_out[path] = secret
         else:
             yield Hit(path, blob, text)
 

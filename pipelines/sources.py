@@ -15,15 +15,20 @@ _OURS = Path(inspect.getfile(Chain)).parent
 def sources(module: str, home: str) -> Mapping[str, str]:
     """Return the text of a module and of what it imports, by name, as far as the job's author wrote it (it lies below
     `home`) or we did."""
-    found: dict[str, str] = {}
+    return {name: file.read_text(errors="replace") for name, file in files(module, home).items()}
+
+
+def files(module: str, home: str) -> Mapping[str, Path]:
+    """Return where each of these is, and the packages that they lie in."""
+    found: dict[str, Path] = {}
     todo = [module]
     while todo:
         name = todo.pop()
         if name in found or not (file := _file(name, home)):
             continue
-        found[name] = file.read_text(errors="replace")
-        package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-        todo += _imported(found[name], package)
+        found[name] = file
+        above = name.rpartition(".")[0]
+        todo += [above, *_imported(file.read_text(errors="replace"), name if file.name == "__init__.py" else above)]
     return found
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from operators.data import Covered, Edit, Finding, Outcome, Shard
 from operators.hunks import Conflict
 from operators.union import by_path, union
+from operators.veiled import files_of
 from operators.workspace import Workspace
 from pipelines.data import Recipe, Repo, Task, digest
 
@@ -142,7 +143,8 @@ class Sums:
 
 def _sum(recipe: Recipe, repo: Repo, parts: Parts, goes: Mapping[str, int]) -> Task:
     """Add the parts' edits up. Raises Conflict."""
-    told = [part.edit.files for part in parts if part.edit]
+    rules = recipe.rules
+    told = [files_of(repo.base, part.shard, part.edit.files, rules) for part in parts if part.edit]
     files = union(Workspace(repo.base), told)
     merged = tuple(path for path, versions in by_path(told).items() if len(versions) > 1)
     edits = [
@@ -157,7 +159,11 @@ def _sum(recipe: Recipe, repo: Repo, parts: Parts, goes: Mapping[str, int]) -> T
         tuple(dict.fromkeys(path for part in parts for path in part.shard.paths)),
         tuple(span for part in parts for span in part.shard.spans),
     )
-    evidence = {path: text for part in parts for path, text in part.verdicts[-1].proven.items()}
+    evidence = {
+        path: text or ""
+        for part in parts
+        for path, text in files_of(repo.base, part.shard, part.verdicts[-1].proven, rules).items()
+    }
     return Task(shard, offered=Edit(files), merged=merged, evidence=evidence)
 
 

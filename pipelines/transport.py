@@ -14,17 +14,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from operators import outward
+from operators.hosts import literal, target
 from operators.proc import GitError, git
 from pipelines.commit import checked
 from pipelines.neutral import plain
 
 # Neither a user nor a host may begin with `-`: ssh would take it for an option.
 _SCP = re.compile(r"\w[\w.-]*@(?P<host>\w[\w.-]*):(?!:)(?P<path>[!-~]+)", re.ASCII)
-_SSH_URL = re.compile(r"ssh://(\w[\w.-]*@)?(?P<host>\w[\w.-]*)(:\d+)?/(?P<path>[!-~]+)", re.ASCII)
+_SSH_URL = re.compile(r"ssh://(\w[\w.-]*@)?(?P<host>\w[\w.-]*)(:(?P<port>\d+))?/(?P<path>[!-~]+)", re.ASCII)
 SILENT = 120  # seconds after which a host that sends nothing is given up: at work, git on it says so every 5 s
 SAID = 400  # characters of a server's words that are told
 
 _ODD = re.compile(r"\\|%(2e|2f|5c|25)", re.I)  # a server may take it for a dot, a slash or another code
+_PROXIES = ("HTTPS_PROXY", "https_proxy")  # of those that git is given
 _PORTS = {"https": 443, "http": 80}
 _HELPER = '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n" "$UMBAU_GIT_USER" "$UMBAU_GIT_SECRET"; }; f'
 _SSH = {
@@ -70,12 +73,22 @@ def ssh_parts(url: str) -> tuple[str, str] | None:
     return (found["host"].lower(), found["path"].strip("/")) if found else None
 
 
+def reached(url: str) -> str:
+    """Return a URL with the host and port that git goes to for this one, which may be ssh's short form."""
+    if found := _SCP.fullmatch(url):
+        return f"ssh://{found['host']}"
+    if found := _SSH_URL.fullmatch(url):
+        return f"ssh://{found['host']}:{found['port'] or 22}"
+    return url
+
+
 def git_at(url: str, mirror: Path | None, *args: str, access: Access | None = None) -> bytes:
     """Run git with the one transport that this URL needs, and with `access` if it reaches the URL. Raises GitError,
-    whose message holds no secret."""
+    whose message holds no secret, also when the host may not be talked to."""
     transport = "ssh" if ssh_parts(url) else urlsplit(url).scheme if "://" in url else "file"
     patience = ("-c", "http.lowSpeedLimit=1", "-c", f"http.lowSpeedTime={SILENT}")
     settings, env = ["-c", f"protocol.{transport}.allow=always", *patience], {"GIT_ALLOW_PROTOCOL": transport}
+    settings += _pinned(url) if transport != "file" else []
     if transport == "ssh":
         env |= _SSH | {name: os.environ[name] for name in ("HOME", "SSH_AUTH_SOCK") if name in os.environ}
     within = access if access and access.reaches(url) else None
@@ -89,6 +102,25 @@ def git_at(url: str, mirror: Path | None, *args: str, access: Access | None = No
     except GitError as error:
         said = str(error).partition("fatal: Could not read from remote repository.")[0].strip() or str(error)
     raise GitError(_redacted(said, within) if within else said)  # not from within: the first one would go along
+
+
+def _pinned(url: str) -> list[str]:
+    """Return what holds git to the addresses that its host has now and that may be talked to. Raises GitError when it
+    may not."""
+    given = reached(url)
+    try:
+        outward.check("forges", given)
+        host, port = target(given)
+        if literal(str(host)):
+            return []
+        addresses = ",".join(f"[{one}]" if ":" in one else one for one in outward.resolved(str(host), port))
+    except outward.Forbidden as why:
+        raise GitError(str(why)) from None
+    except OSError as why:  # ssh and a proxy may know better; git would ask again, and might be told anything
+        if given.startswith("ssh:") or any(os.environ.get(name) for name in _PROXIES):
+            return []
+        raise GitError(f"{host} is not known here: {why.strerror}") from None
+    return ["-c", f"http.curloptResolve={host}:{port}:{addresses}"]
 
 
 def fetch_at(url: str, mirror: Path, wanted: str, access: Access | None = None) -> str:

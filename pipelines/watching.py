@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import NoReturn
 
 from operators.proc import GitError
-from pipelines.driver import Driver, alone
+from pipelines.driver import Driver
 from pipelines.errors import Refused
 from pipelines.lanes import Lanes
-from pipelines.report import DONE, counted
+from pipelines.printed import DONE, counted
+from pipelines.retention.due import due
 from pipelines.tend import Tended
 
 
@@ -23,8 +24,9 @@ def watching(driver: Driver, lanes: Lanes, seconds: float, tell: Callable[[str],
     while True:
         at = datetime.now().astimezone().isoformat(" ", "seconds")
         try:
-            with alone(driver.home, driver.job.name):
+            with driver.driving():
                 tell(f"{at}  {tick(driver, lanes)}")
+            due(driver.store, driver.home)
         except (Refused, GitError) as why:
             if first:
                 raise
@@ -40,8 +42,9 @@ def tick(driver: Driver, lanes: Lanes, only: Collection[str] = ()) -> str:
     if only and not found.repos and not found.trouble:
         return ""
     _, tended = driver.tend(found, lanes, part=bool(only))
-    trouble = {**found.trouble, **driver.trouble}
-    return line(tended) + "".join(f"; {repo}: {why}" for repo, why in trouble.items())
+    trouble = {**found.trouble, **driver.short, **driver.trouble}
+    told = [driver.paused, *(f"{repo}: {why}" for repo, why in trouble.items())]
+    return "; ".join([line(tended), *filter(None, told)])
 
 
 def line(tended: list[Tended]) -> str:

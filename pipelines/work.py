@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from operators.chain import Chain
+from operators.chain import Chain, changed
 from operators.checks.command import Command
 from operators.checks.complaints import Complaints
+from operators.checks.secrets import Secrets
 from operators.checks.tests import Tests
 from operators.data import (
     Base,
@@ -29,14 +31,17 @@ from operators.data import (
 )
 from operators.environment import Environment
 from operators.evidence import Evidence, Judged, evidenced, summed
-from operators.piecewise import ASKING
+from operators.metered import Meter, Metered
 from operators.probe import proven
 from operators.proc import git
 from operators.refine import Judge, judged, refine, ruled
 from operators.responses import Remembering
 from operators.shell import Shell
 from operators.stage import NoSandbox
+from operators.veil import Rules, Slow, Veil, veil_of
+from operators.veiled import Discreet, Veiled, hidden, shown
 from operators.workspace import Workspace
+from pipelines.asking import Through, asked_through, models
 from pipelines.batches import Batches
 from pipelines.data import Recipe, Task, digest
 from pipelines.job import Job
@@ -56,14 +61,13 @@ class Kit:
     environment: Environment | None = None
     bases: Mapping[str, Base] = field(default_factory=dict)
     """By repository."""
+    meter: Meter | None = None
+    """Asked before each call of a model; None: none counts, as in `umbau try`."""
 
     @property
     def models(self) -> tuple[Model, ...]:
         """Those that may be asked."""
-        steps = self.recipe.operator.steps if isinstance(self.recipe.operator, Chain) else ()
-        found = [model for step in steps if isinstance(step, ASKING) for model in (step.model, step.fallback)]
-        found += [self.recipe.evidence.model] if self.recipe.evidence else []
-        return tuple(model for model in found if model)
+        return models(self.recipe)
 
     def base(self, repo: str) -> Base:
         """Return the repository's base as this machine has it. Raises NotBuilt."""
@@ -78,11 +82,22 @@ def kit_of(job: Job, recipe: Recipe, bases: Iterable[Base]) -> Kit:
     return Kit(recipe, environment, {base.repo: replace(base, sandbox=job.sandbox) for base in bases})
 
 
-def wants_sandbox(kit: Kit) -> bool:
-    """Say whether commands are to run in a sandbox. What plugins run is not known before they do."""
+def runs_commands(kit: Kit) -> bool:
+    """Say whether commands are run. What plugins run is not known before they do."""
     steps = kit.recipe.operator.steps if isinstance(kit.recipe.operator, Chain) else (kit.recipe.operator,)
     commands = [one for one in (*steps, *kit.recipe.checks, *kit.recipe.final) if isinstance(one, RUNNING)]
-    return bool(commands or kit.environment) and any(base.sandbox != "none" for base in kit.bases.values())
+    return bool(commands or kit.environment)
+
+
+def is_run(args: Iterable[Any]) -> bool:
+    """Say whether a call with these arguments runs commands: those of a step or check that is among them."""
+    found = chain.from_iterable(arg if isinstance(arg, list | tuple) else (arg,) for arg in args)
+    return any(isinstance(one, RUNNING) for one in found)
+
+
+def wants_sandbox(kit: Kit) -> bool:
+    """Say whether commands are to run in a sandbox."""
+    return runs_commands(kit) and any(base.sandbox != "none" for base in kit.bases.values())
 
 
 def without_sandbox() -> str:
@@ -129,21 +144,29 @@ def shares(recipe: Recipe) -> bool:
 
 def work(kit: Kit, task: Task, call: Call | None = None, batches: Batches | None = None) -> Outcome:
     """Do a task. Never raises. With `call`, all but waiting for the model, and for the others of a batch, is done
-    through it, on a core elsewhere."""
+    through it, on a core elsewhere. What comes in and goes out is hidden (operators.veiled)."""
     try:
         base = kit.base(task.shard.repo)
+        veil = veil_of(base, task.shard, kit.recipe.rules)
+        outcome = _worked(kit, base, replace(task, past=shown(task.past, veil)), veil, call, batches)
+        return hidden(outcome, veil)
+    except Slow as why:
+        return Outcome(task.shard, task.past, error=told(why))
     except Exception as fault:
-        return Outcome(task.shard, task.past, error=told(fault))
-    ws, recipe = Workspace(base), kit.recipe
+        return Outcome(task.shard, task.past, error=kit.recipe.rules.masked(told(fault)))
+
+
+def _worked(kit: Kit, base: Base, task: Task, veil: Veil, call: Call | None, batches: Batches | None) -> Outcome:
+    ws = Workspace(base)
     if task.offered:
-        return refine(ws, task.shard, _Offer(task.offered), _sum_judge(recipe, task), attempts=1)
-    folder = str(Path(base.mirror).parents[1] / "responses")
-    operator, judge, tried = _remembering(recipe.operator, folder), _judge(recipe.checks), judged
+        return refine(ws, task.shard, _Offer(task.offered), _sum_judge(kit.recipe, task), attempts=1)
+    recipe = asked_through(kit.recipe, _asked(kit, base, task.shard, veil))
+    operator, judge, tried = recipe.operator, _judge(recipe.checks), judged
     if call:
         operator, judge = _elsewhere(operator, call), _judge_elsewhere(recipe.checks, call, batches or Batches(1))
         tried = partial(call, judged)
     if recipe.evidence:
-        judge = _evidenced(judge, recipe.evidence, folder, tried)
+        judge = _evidenced(judge, recipe.evidence, _kept(tried, recipe.rules))
     shard = replace(task.shard, go=task.go)
     outcome = refine(ws, shard, operator, judge, attempts=recipe.attempts, past=task.past)
     return replace(outcome, shard=task.shard)
@@ -178,29 +201,34 @@ def _propose(ws: Workspace, step: Operator, shard: Shard, past: Sequence[Verdict
 
 
 def _elsewhere(operator: Operator, call: Call) -> Operator:
-    if isinstance(operator, Chain):
-        return Chain(tuple(_elsewhere(step, call) for step in operator.steps))
-    return operator if operator.waits else _Elsewhere(operator, call)
+    return changed(operator, lambda step: step if step.waits else _Elsewhere(step, call))
 
 
-def _remembering(operator: Operator, folder: str) -> Operator:
-    if isinstance(operator, Chain):
-        return Chain(tuple(_remembering(step, folder) for step in operator.steps))
-    if isinstance(operator, ASKING) and operator.model:
-        other = operator.fallback and Remembering(operator.fallback, folder)
-        return replace(operator, model=Remembering(operator.model, folder), fallback=other)
-    return operator
+def _asked(kit: Kit, base: Base, shard: Shard, veil: Veil) -> Through:
+    """Return what gives a model as a shard may ask it: told no secret, its replies are remembered, and what it costs is
+    counted."""
+    folder = str(Path(base.mirror).parents[1] / "responses")
+
+    def through(model: Model) -> Model:
+        known = Remembering(Discreet(model, kit.recipe.rules), folder)
+        return Veiled(Metered(known, kit.meter, shard.repo, shard.key) if kit.meter else known, veil)
+
+    return through
 
 
 def _judge(checks: Sequence[Check]) -> Judge:
     return lambda ws, shard, edit: judged(ws, shard, edit, checks)
 
 
-def _evidenced(judge: Judge, evidence: Evidence, folder: str, tried: Judged) -> Judge:
+def _evidenced(judge: Judge, evidence: Evidence, tried: Judged) -> Judge:
     """Return what judges an edit and asks for evidence where it needs some: that waits for a model, so it is done
     here. `tried`: has a generated test judged."""
-    own = replace(evidence, model=evidence.model and Remembering(evidence.model, folder))
-    return lambda ws, shard, edit: evidenced(ws, shard, judge(ws, shard, edit), own, tried)
+    return lambda ws, shard, edit: evidenced(ws, shard, judge(ws, shard, edit), evidence, tried)
+
+
+def _kept(tried: Judged, rules: Rules) -> Judged:
+    """Return what has a generated test judged, which holds no secret either."""
+    return lambda ws, shard, test, checks: tried(ws, shard, test, [Secrets(rules), *checks])
 
 
 def _judge_elsewhere(checks: Sequence[Check], call: Call, batches: Batches) -> Judge:
@@ -215,7 +243,11 @@ def _judge_elsewhere(checks: Sequence[Check], call: Call, batches: Batches) -> J
             else:
                 found = call(judged, ws, shard, edit, group)
                 verdict = replace(
-                    found, proof=(*verdict.proof, *found.proof), covered=(*verdict.covered, *found.covered)
+                    found,
+                    proof=(*verdict.proof, *found.proof),
+                    covered=(*verdict.covered, *found.covered),
+                    times={**verdict.times, **found.times},
+                    timed=(*verdict.timed, *found.timed),
                 )
             if not verdict.passed:
                 break
@@ -251,6 +283,8 @@ def _sum_judge(recipe: Recipe, task: Task) -> Judge:
         whole = judged(ws, shard, edit, beyond) if alone.passed else alone
         if recipe.evidence:
             whole = summed(ws, whole, recipe.evidence, task.evidence)
-        return Verdict(edit, whole.findings, (*alone.proof, *(whole.proof if alone.passed else ())), whole.covered)
+        proof = (*alone.proof, *(whole.proof if alone.passed else ()))
+        times, timed = {**alone.times, **whole.times}, (*alone.timed, *whole.timed)
+        return Verdict(edit, whole.findings, proof, whole.covered, times=times, timed=timed)
 
     return judge

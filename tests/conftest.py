@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from operators import index, outward
 from pipelines.cluster import RAY_ENV
+from pipelines.outbound import put_in_force
+from tests.browsing import chromium, look  # noqa: F401 (fixtures)
 from tests.endpoint import Endpoint
 
 os.environ.update({name: value for name, value in RAY_ENV.items() if name not in os.environ})  # Ray reads it on import
@@ -22,6 +26,29 @@ GIT = {
     "GIT_COMMITTER_EMAIL": "ada@example.eu",
 }
 Files = Mapping[str, str | bytes | None]
+
+
+@pytest.fixture(autouse=True)
+def _this_machine_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a command puts in force ends with its test. Before it, nobody but this machine and, for environments, the
+    package index is talked to."""
+    monkeypatch.setattr(outward, "_policy", outward.Policy(tuple(index.allowed())))
+    before = {name: value for name, value in os.environ.items() if name.lower() in outward.PROXIES}
+    yield
+    os.environ.update(before)
+
+
+@pytest.fixture
+def allow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Has a site's file name hosts: `allow(forges=["git.example.eu"])`."""
+
+    def to(**hosts: list[str]) -> None:
+        file = tmp_path / "site.yaml"
+        file.write_text(json.dumps({"hosts": hosts}))
+        monkeypatch.setenv("UMBAU_SITE", str(file))
+        put_in_force()
+
+    return to
 
 
 class Checkout:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,14 @@ def test_a_damaged_store_is_told(tmp_path: Path, home: Path, job: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_what_is_kept_is_its_owners_alone(job: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "new"
+    monkeypatch.setenv("UMBAU_HOME", str(folder))
+    assert umbau("plan", str(job)).returncode == 0
+    assert (folder / "mirrors").is_dir()
+    assert folder.stat().st_mode & 0o077 == 0
+
+
 def test_schema_is_json(home: Path) -> None:
     schema = json.loads(umbau("schema").stdout)
     assert schema["additionalProperties"] is False
@@ -177,9 +186,9 @@ def test_a_repository_in_trouble_does_not_stop_the_others(job: Path) -> None:
 
 
 def test_one_run_at_a_time(job: Path, home: Path) -> None:
-    from pipelines.driver import alone
+    from pipelines.store import opened
 
-    with alone(home, "fstrings"):
+    with closing(opened(home)) as store, store.driving("fstrings"):
         done = umbau("run", str(job))
     assert done.returncode == 2
     assert "is being run by another process" in done.stderr

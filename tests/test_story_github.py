@@ -22,7 +22,8 @@ import pytest
 from pipelines.console import Watch
 from pipelines.credentials import Credentials
 from pipelines.discover import Site as Place
-from pipelines.driver import Driver, alone
+from pipelines.driver import Driver
+from pipelines.forge import AUTOMATED
 from pipelines.forges.github.forge import GitHubForge
 from pipelines.jobfile import load
 from pipelines.lanes import InProcess
@@ -124,7 +125,7 @@ class Town:
     def _tick(self, *, new: bool) -> str:
         job = load(self.job)
         assert job.forge.github
-        with closing(Store(self.home / "store.db")) as store, alone(self.home, job.name):
+        with closing(Store(self.home / "store.db")) as store, store.driving(job.name):
             enter = Credentials(job.forge.github)
             forge = GitHubForge(job.forge.github, enter.token, enter.access, store, self.home, pace=0.0)
             place = Place("github", enter.url, enter.access, forge)
@@ -160,7 +161,7 @@ class Town:
         repo = repo or self.billing
         comments = [*self.inline(repo), *self.site.comments(repo, 1)]
         ours = [one["body"] for one in comments if one["user"]["login"] == "umbau"]
-        assert all("<!-- umbau key=" in body for body in ours)
+        assert all(AUTOMATED in body and "<!-- umbau key=" in body for body in ours)
         return [re.sub(r"\s*<!-- umbau .*-->\s*", "", body) for body in ours]
 
 
@@ -191,7 +192,7 @@ def opened(town: Town) -> None:
     """What was opened looks as the job says."""
     pull = town.pull()
     assert (pull["state"], pull["title"], pull["user"]["login"]) == ("open", "Greet by name in app", "umbau")
-    assert [one["name"] for one in pull["labels"]] == ["umbau", "greetings"]
+    assert [one["name"] for one in pull["labels"]] == ["umbau", "greetings", "ai-generated"]
     assert [one["login"] for one in pull["requested_reviewers"]] == ["ada"]
     assert re.search(r"^<!-- umbau job=greet digest=[0-9a-f]+ -->$", pull["body"], re.M)
     assert "`dan`" in pull["body"], "nobody of that name can be asked"

@@ -23,7 +23,8 @@ from pipelines.bulk.acts import reverting
 from pipelines.console import Watch
 from pipelines.credentials import Credentials
 from pipelines.discover import Site
-from pipelines.driver import Driver, alone
+from pipelines.driver import Driver
+from pipelines.forge import AUTOMATED
 from pipelines.forges.gitlab.forge import GitLabForge
 from pipelines.jobfile import load
 from pipelines.lanes import InProcess
@@ -139,7 +140,8 @@ class Town:
                 plan = driver.plan()
                 act = reverting(driver.job, plan.repos)
                 requests = listing(driver.job, plan, driver.forge, driver.store).requests
-                assert [one.trouble for one in act.each(driver.forge, act.fitting([*requests.values()], []))] == [""]
+                found = act.fitting([*requests.values()], [])
+                assert [one.trouble for one in act.each(driver.forge, found, driver.store.confirm)] == [""]
 
         self._killed_once(revert)
 
@@ -175,7 +177,7 @@ class Town:
         """Give the driver as another process has it, but with no pause between two writes and none after a push."""
         job = load(self.job)
         assert job.forge.gitlab
-        with closing(Store(self.home / "store.db")) as store, alone(self.home, job.name):
+        with closing(Store(self.home / "store.db")) as store, store.driving(job.name):
             enter = Credentials(job.forge.gitlab)
             forge = GitLabForge(
                 job.forge.gitlab, enter.token, enter.access, store, self.home, pace=0.0, quiet=NEVER, patience=5.0
@@ -201,7 +203,7 @@ class Town:
         """Return what Umbau said on a request, without its markers."""
         notes = [note for one in self.double.at(project).requests[number].discussions for note in one["notes"]]
         ours = [note["body"] for note in notes if "bot" in note["author"]["username"] and not note["system"]]
-        assert all("<!-- umbau key=" in body for body in ours)
+        assert all(AUTOMATED in body and "<!-- umbau key=" in body for body in ours)
         return [re.sub(r"\s*<!-- umbau .*-->\s*", "", body) for body in ours]
 
 
@@ -222,7 +224,11 @@ def town(
 def opened(town: Town) -> None:
     """What was opened looks as the job says."""
     request = town.request
-    assert (request.state, request.title, request.labels) == ("opened", "Greet by name in app", ["umbau", "greetings"])
+    assert (request.state, request.title, request.labels) == (
+        "opened",
+        "Greet by name in app",
+        ["umbau", "greetings", "ai-generated"],
+    )
     assert [user.username for user in request.reviewers] == ["dan"]
     assert request.remove and re.search(r"^<!-- umbau job=greet digest=[0-9a-f]+ -->$", request.description, re.M)
     message = town.billing.git("show", "--no-patch", "--format=%B", BRANCH)

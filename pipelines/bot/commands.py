@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.errors import Refused
-from pipelines.session import Address, driving, entered, fail, home, job_of, lanes_at, out, stoppable, told
+from pipelines.session import Address, driving, entered, fail, home, job_of, lanes_at, out, stoppable, told, who
 
 if TYPE_CHECKING:
     from pipelines.cluster import OnRay
+    from pipelines.dashboard.place import Place
     from pipelines.driver import Driver
     from pipelines.lanes import Lanes
 
@@ -33,31 +34,43 @@ def bot_(
 ) -> None:
     """Look after the merge requests of jobs until Ctrl-C, hearing webhooks of GitLab and GitHub."""
     with told(), ExitStack() as stack:
+        from pipelines.audit.noting import audited, entrance
         from pipelines.bot.rounds import rounds
+        from pipelines.dashboard.access import read
+        from pipelines.dashboard.place import place_of
+        from pipelines.retention.due import due
+        from pipelines.store import opened
 
-        file = _secret()
+        file, place = _secret(), place_of(home())
         enters = {job: entered(job_of(job, None)[0]) for job in jobs}  # all, before their variables are withheld
-        drivers = {job: stack.enter_context(driving(job, None, quiet=True, enter=enters[job])) for job in jobs}
+        store = stack.enter_context(closing(opened(home())))
+        drivers = {
+            job: stack.enter_context(driving(job, None, quiet=True, enter=enters[job], shared=store)) for job in jobs
+        }
         for driver in drivers.values():
             driver.latest()  # refused if it was not run yet
         stack.enter_context(stoppable(next(iter(drivers.values()))))
         lanes = stack.enter_context(closing(lanes_at(address)))
+        for driver in drivers.values():
+            stack.enter_context(audited(driver, "bot", who()))
+        entrance(store, read(place.access), who())
         hear, url = _listening(lanes, file, host, port)
         out(f"webhooks come in at {url}/hooks/gitlab and {url}/hooks/github", False)
+        out(_shown(place, url), False)
         for repos in rounds(hear, every):
             for line in _round(drivers, lanes, repos or ()):
                 out(f"{datetime.now().astimezone().isoformat(' ', 'seconds')}  {line}", False)
+            due(store, home())
 
 
 def _round(drivers: Mapping[str, Driver], lanes: Lanes, repos: Collection[str]) -> Iterator[str]:
     """Tend each job once, these repositories of it or all, and say in a line what was done."""
     from operators.proc import GitError
-    from pipelines.driver import alone
     from pipelines.watching import tick
 
     for name, driver in drivers.items():
         try:
-            with alone(driver.home, driver.job.name):
+            with driver.driving():
                 line = tick(driver, lanes, repos)
         except (Refused, GitError) as why:  # this job, this time
             line = str(why)
@@ -96,3 +109,15 @@ def _listening(lanes: OnRay, file: Path, host: str, port: int) -> tuple[Callable
         return found
 
     return hear, url
+
+
+def _shown(place: Place, url: str) -> str:
+    """Bring up the dashboard beside what hears webhooks, if somebody may look at it; say in a line where it is."""
+    from pipelines.dashboard.access import read
+
+    if not read(place.access).anybody:
+        return "no dashboard, as nobody may look at it: umbau dashboard key NAME"
+    from pipelines.bot.board import NAME, showing
+
+    showing(place)
+    return f"the dashboard is at {url.rpartition('/')[0]}/{NAME}"

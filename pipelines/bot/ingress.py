@@ -16,10 +16,17 @@ from fastapi.responses import JSONResponse, Response
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
+from operators import outward
 from pipelines.bot.hooks import LARGEST, Ear, NotBelieved
 
 NAME = "umbau-bot"
 api = FastAPI(title="umbau bot", docs_url=None, redoc_url=None, openapi_url=None)
+
+
+def held(may: outward.Policy) -> None:
+    """Let this replica talk to nobody but whom the policy allows, and its own cluster: a policy holds for a process."""
+    outward.enforce(may)
+    outward.belong(ray.get_runtime_context().gcs_address)
 
 
 @serve.deployment(name="ingress", num_replicas=1, max_ongoing_requests=100)
@@ -29,6 +36,7 @@ class Ingress:
 
     def __init__(self, secret_file: str) -> None:
         """`secret_file`: on the node where it runs; the secret itself stands in no configuration of Serve."""
+        held(outward.Policy())
         self._ear = Ear(Path(secret_file).read_text().strip())
         self._heard: dict[str, None] = {}
         self._something = asyncio.Event()
@@ -73,8 +81,12 @@ def listening(secret_file: Path, host: str, port: int) -> tuple[DeploymentHandle
     """Bring the application up on the cluster that this process is connected to; return its handle and URL. Where Serve
     runs already, it keeps its host and port."""
     serve.start(proxy_location="HeadOnly", http_options={"host": host, "port": port})
-    here = f"node:{ray.util.get_node_ip_address()}"  # type: ignore[no-untyped-call]  # where the file is
     deployment: Any = Ingress
-    placed = deployment.options(ray_actor_options={"num_cpus": 0, "resources": {here: 0.001}})
+    placed = deployment.options(ray_actor_options=here())
     handle = serve.run(placed.bind(str(secret_file)), name=NAME, route_prefix=f"/{NAME}")
     return handle, f"http://{host}:{port}/{NAME}"
+
+
+def here() -> dict[str, Any]:
+    """Return the options of an actor on this very node, where the files are that it reads."""
+    return {"num_cpus": 0, "resources": {f"node:{ray.util.get_node_ip_address()}": 0.001}}  # type: ignore[no-untyped-call]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from operators.proc import GitError, git
 from operators.workspace import Workspace
@@ -18,6 +19,9 @@ from pipelines.forge import Description, Forge, ForgeError, NotPushed, Request
 from pipelines.job import Job
 from pipelines.neutral import line
 from pipelines.signing import Committer, committer
+
+if TYPE_CHECKING:
+    from pipelines.evidence.notary import Notary
 
 KEYS = ("repo", "branch", "state", "ci", "title", "url", "number", "approved", "conflicts", "touched", "draft")
 REVERTS = "revert/"  # before the branch of what is taken back
@@ -75,10 +79,18 @@ class Bulk:
     def fitting(self, requests: Sequence[Request], where: Sequence[Condition]) -> list[Request]:
         return [one for one in requests if one.state in self.states and all(each.holds(one) for each in where)]
 
-    def each(self, forge: Forge, requests: Sequence[Request]) -> list[Done]:
-        """Do it to each; what goes wrong with one is told, and the others are done."""
+    def each(
+        self,
+        forge: Forge,
+        requests: Sequence[Request],
+        confirm: Callable[[], None],
+        noted: Callable[[Request, Done], None] = lambda request, done: None,
+    ) -> list[Done]:
+        """Do it to each; what goes wrong with one is told, and the others are done. `confirm` is called before each,
+        and what it raises ends it; `noted` after each."""
         done = []
         for request in requests:
+            confirm()
             url, trouble = request.url, ""
             try:
                 made = self.act(forge, request)
@@ -86,6 +98,7 @@ class Bulk:
             except (ForgeError, GitError, NotPushed) as why:
                 trouble = str(why)
             done.append(Done(request.repo, url, request.title, self.did, trouble))
+            noted(request, done[-1])
         return done
 
 
@@ -107,19 +120,22 @@ def commenting(text: str, key: str) -> Bulk:
     return Bulk("commented on", ("open",), lambda forge, request: forge.comment(request, text, key))
 
 
-def reverting(job: Job, repos: Sequence[Repo]) -> Bulk:
-    """`repos`: as they are now. Raises Refused when commits cannot be signed."""
+def reverting(job: Job, repos: Sequence[Repo], notary: Notary | None = None) -> Bulk:
+    """`repos`: as they are now. `notary`: who speaks for what is pushed. Raises Refused when commits or evidence cannot
+    be signed."""
+    if notary:
+        notary.ready()
     now, by = {repo.name: repo for repo in repos}, committer(job.merge_request)
 
     def act(forge: Forge, request: Request) -> Request:
         if request.repo not in now:
             raise ForgeError(f"is not among the repositories of the job today: umbau plan {job.name} says why")
-        return _revert(job, now[request.repo], by, forge, request)
+        return _revert(job, now[request.repo], by, forge, request, notary)
 
     return Bulk("taken back", ("merged",), act)
 
 
-def _revert(job: Job, repo: Repo, by: Committer, forge: Forge, request: Request) -> Request:
+def _revert(job: Job, repo: Repo, by: Committer, forge: Forge, request: Request, notary: Notary | None) -> Request:
     """Open a request that takes back what a merged one changed, whatever came after it in the same files."""
     mirror = Path(repo.mirror)
     head = request.head if request.head and has(mirror, request.head) else forge.fetch(request, repo)
@@ -138,7 +154,7 @@ def _revert(job: Job, repo: Repo, by: Committer, forge: Forge, request: Request)
     if not whole:
         raise ForgeError("is taken back already: nothing of it is left")
     change = Change(job.name, repo, f"{REVERTS}{request.branch}", "revert", (), whole)
-    return forge.push(change, made, text)
+    return forge.push(change, made, notary.spoken(change, made, text) if notary else text)
 
 
 def _changed(repo: Repo, commit: str) -> dict[str, str | None]:

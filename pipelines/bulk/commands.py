@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.session import FAILED, JobArgument, Json, driving, out, told
+from pipelines.session import FAILED, JobArgument, Json, driving, out, told, who
 
 if TYPE_CHECKING:
-    from pipelines.bulk.acts import Bulk
+    from pipelines.bulk.acts import Bulk, Done
     from pipelines.data import Plan
     from pipelines.driver import Driver
+    from pipelines.forge import Request
 
 bulk = typer.Typer(rich_markup_mode=None)
 Where = Annotated[
@@ -64,8 +65,9 @@ def comment(
 ) -> None:
     """Say something on open merge requests of a job."""
     from pipelines.bulk.acts import commenting
+    from pipelines.data import digest  # else the words would stand in the store for ever
 
-    _do(job, where, yes, json, lambda driver, plan: commenting(text, f"bulk {text}"))
+    _do(job, where, yes, json, lambda driver, plan: commenting(text, f"bulk {digest(text)}"))
 
 
 @bulk.command()
@@ -73,18 +75,21 @@ def revert(job: JobArgument, where: Where = None, yes: Yes = False, json: Json =
     """Open, for each merged merge request of a job, one that takes it back."""
     from pipelines.bulk.acts import reverting
 
-    _do(job, where, yes, json, lambda driver, plan: reverting(driver.job, (driver.plan() if yes else plan).repos))
+    def bulk_of(driver: Driver, plan: Plan) -> Bulk:
+        return reverting(driver.job, (driver.plan() if yes else plan).repos, driver.notary)
+
+    _do(job, where, yes, json, bulk_of)
 
 
 def _do(job: str, where: list[str] | None, yes: bool, json: bool, bulk_of: Callable[[Driver, Plan], Bulk]) -> None:
     with told(), driving(job, None, quiet=json) as driver:
+        from pipelines.audit.requests import facts_of, marked
         from pipelines.bulk.acts import conditions
-        from pipelines.driver import alone
         from pipelines.listing import listing
-        from pipelines.report import counted
+        from pipelines.printed import counted
 
         wanted = conditions(where or [])
-        with alone(driver.home, driver.job.name):
+        with driver.store.driving(driver.job.name):
             plan = driver.latest()
             act = bulk_of(driver, plan)
             listed = listing(driver.job, plan, driver.forge, driver.store)
@@ -96,7 +101,15 @@ def _do(job: str, where: list[str] | None, yes: bool, json: bool, bulk_of: Calla
                 out(found if json else [*shown, note], json)
                 _told(unknown, json)
                 raise typer.Exit(FAILED if unknown else 0)
-            done = act.each(driver.forge, found)
+            name, by = driver.job.name, who()
+            asked = {"where": where or [], "requests": len(found)}
+            driver.store.audit.note(by, f"bulk: {act.did}", name, asked)
+
+            def noted(request: Request, one: Done) -> None:
+                if not one.trouble:
+                    driver.store.audit.note(by, act.did, name, facts_of(request), marked(act.did, request), again=True)
+
+            done = act.each(driver.forge, found, driver.store.confirm, noted)
         lines = unknown + [f"{one.repo}  {one.trouble or one.what}  {one.url}" for one in done]
         good = sum(not one.trouble for one in done)
         out(done if json else [*lines, f"{counted(good, 'merge request')} {act.did}"], json)

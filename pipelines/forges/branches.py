@@ -30,6 +30,26 @@ def push(repo: Path, mirror: Path, commit: str, branch: str, held: str) -> None:
     _push(repo, mirror, f"{checked(commit.encode())}:refs/heads/{branch}", lease)
 
 
+def remove(repo: Path, branch: str) -> None:
+    """Remove a branch with all that only it holds. Raises GitError."""
+    git(repo, "update-ref", "-d", f"refs/heads/{branch}")
+    git(repo, "gc", "--quiet", "--prune=now")
+
+
+def ahead(repo: Path, base: str, source: Repo | None) -> bool:
+    """Say whether the branch `base` holds commits that the source did not have when it was last looked at."""
+    if source and Path(source.mirror).is_dir():
+        try:
+            git(Path(source.mirror), "merge-base", "--is-ancestor", head(repo, base), source.commit)
+        except GitError:
+            return True
+        return False
+    seen = f"refs/umbau/source/{base}"
+    if not git(repo, "for-each-ref", seen):
+        return True
+    return bool(git(repo, "rev-list", "--max-count=1", f"{seen}..refs/heads/{base}"))
+
+
 def fetch(repo: Path, mirror: Path, branch: str) -> str:
     """Bring what a branch holds into the mirror and return that commit. Raises GitError."""
     ref = "refs/umbau/fetched"
@@ -74,16 +94,19 @@ def conflicts(repo: Path, base: str, commit: str) -> bool:
     return False
 
 
-def merge(repo: Path, base: str, commit: str, message: str) -> None:
-    """Merge a commit into the branch `base`; what is merged already stays so. Raises GitError."""
+def merge(repo: Path, base: str, commit: str, message: str) -> str:
+    """Merge a commit into the branch `base`; what is merged already stays so. Return the commit that did it. Raises
+    GitError."""
     into = head(repo, base)
     if not git(repo, "rev-list", "--max-count=1", f"{into}..{commit}"):
-        return
+        merges = git(repo, "rev-list", "--first-parent", "--merges", "--parents", into).decode().splitlines()
+        return next((words[0] for line in merges if commit in (words := line.split())[2:]), commit)
     tree = checked(git(repo, "merge-tree", "--write-tree", into, commit).split(b"\n")[0])
     date = git(repo, "show", "--no-patch", "--format=%ct", commit).decode().strip()
     parents = ("-p", into, "-p", commit)
-    made = git(repo, "commit-tree", tree, *parents, "-F", "-", stdin=message.encode(), env=person(date))
-    git(repo, "update-ref", f"refs/heads/{base}", checked(made), into)
+    made = checked(git(repo, "commit-tree", tree, *parents, "-F", "-", stdin=message.encode(), env=person(date)))
+    git(repo, "update-ref", f"refs/heads/{base}", made, into)
+    return made
 
 
 def diff(repo: Path, old: str, new: str) -> str:

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from operators.folders import alone
+from operators.folders import alone, clear
 from operators.proc import GitError
+from operators.veil import Veil, veil_at
 from pipelines.bare import bare
 from pipelines.data import Change, Repo
-from pipelines.forge import Comment, Description, NotPushed, Request
+from pipelines.forge import AUTOMATED, Comment, Description, NotPushed, Request
 from pipelines.forges import branches
-from pipelines.forges.page import index_page, request_page
-from pipelines.forges.record import BOT, Record, dumped, read, write
+from pipelines.forges.page import file_diffs, index_page, request_page
+from pipelines.forges.record import BOT, Record, dumped, read, without_texts, write
+from pipelines.masking import masked, rules
 from pipelines.repos import strangers
 
 _Mark = tuple[int, int]  # inode and time of the last change: records are replaced as a whole
@@ -51,7 +53,7 @@ class LocalForge:
             held = branches.head(repo, change.branch)
             if held not in {"", commit, record.head, record.intends} and held != text.replaces:
                 raise NotPushed(f"{change.branch} of {change.repo.name} holds commits of somebody else")
-            done = replace(record, commit=change.repo.commit, head=commit, intends="", digest=change.digest)
+            done = replace(record, commit=change.repo.commit, head=commit, intends="", digest=change.digest, purged="")
             done = replace(done, title=text.title, body=text.body, labels=text.labels, draft=text.draft)
             done = replace(done, assignees=text.assignees, milestone=text.milestone, message=text.message)
             done = replace(done, reviewers=tuple(dict.fromkeys((*text.reviewers, *record.reviewers))))
@@ -75,8 +77,8 @@ class LocalForge:
                 raise GitError(f"{record.branch} is not what was approved: somebody pushed to it")
             if branches.conflicts(repo, record.base, record.head):
                 raise GitError(f"{record.branch} conflicts with {record.base}")
-            branches.merge(repo, record.base, record.head, f"Merge {record.branch}: {record.title}")
-            self._save(replace(record.after("merge"), state="merged"))
+            made = branches.merge(repo, record.base, record.head, f"Merge {record.branch}: {record.title}")
+            self._save(replace(record.after("merge"), state="merged", merged=made))
 
     def close(self, request: Request, why: str) -> None:
         with alone(self._folder / ".lock"):
@@ -114,7 +116,7 @@ class LocalForge:
         with alone(self._folder / ".lock"):
             record = self._known(request)
             if not any(event.key == key for event in record.events):
-                self._save(record.after("comment", text=text, key=key))
+                self._save(record.after("comment", text=f"{text}\n\n{AUTOMATED}", key=key))
 
     def review(self, name: str, author: str, *, text: str, path: str, line: int, approve: bool, close: bool) -> Record:
         """Write down what a person says and decides; what is merged or closed can only be commented on. Raises
@@ -126,6 +128,7 @@ class LocalForge:
             if approve and record.state == "open":
                 record = record.after("approve", author)
             if text:  # said with an approval, it is not settled by it
+                text = masked(_veil(self._repo(record.repo), record).masked(text))
                 record = record.after("comment", author, text, path, line)
             if close and record.state == "open":
                 record = replace(record.after("close", author), state="closed")
@@ -145,6 +148,38 @@ class LocalForge:
         known = self._files.get(file)
         return known if known and known[0] == mark else (mark, read(file))
 
+    def old(self, before: float) -> list[Record]:
+        """Return the requests that ended before and still have texts: some may have been said after a purge."""
+        return [one for one in self.records() if without_texts(one, one.purged) != one and _over(one, before)]
+
+    def empty(self, record: Record, day: str) -> None:
+        """Remove texts, page and branch of a request that is over."""
+        with alone(self._folder / ".lock"):
+            bare = without_texts(record, day)
+            if self._repo(record.repo).exists():
+                branches.remove(self._repo(record.repo), record.branch)
+            self._records[record.repo, record.branch] = bare
+            write(self.page(record), request_page(bare, "", ""))
+            self._note(bare)
+
+    def finished(self, before: float, sources: Mapping[str, Repo]) -> list[tuple[str, bool]]:
+        """Return the repositories whose requests are all over since then, and whether they hold what is not in their
+        source. `sources`: repositories as they were looked at last."""
+        by_repo: dict[str, list[Record]] = {}
+        for record in self.records():
+            by_repo.setdefault(record.repo, []).append(record)
+        over = [repo for repo, own in by_repo.items() if all(_over(one, before) for one in own)]
+        there = [repo for repo in over if self._repo(repo).exists()]
+        return [(repo, branches.ahead(self._repo(repo), by_repo[repo][0].base, sources.get(repo))) for repo in there]
+
+    def bare_of(self, repo: str) -> Path:
+        return self._repo(repo)
+
+    def drop(self, repo: str) -> None:
+        """Remove a repository; it is made again when something is pushed to it."""
+        with alone(self._folder / ".lock"):
+            clear(self._repo(repo))
+
     def page(self, record: Record) -> Path:
         return self._folder / _slug(record.repo) / f"{record.number}.html"
 
@@ -154,6 +189,7 @@ class LocalForge:
 
     def _request(self, record: Record) -> Request:
         repo = self._repo(record.repo)
+        held = branches.head(repo, record.branch) if repo.exists() else ""
         approvals = [number for number, event in enumerate(record.events) if event.kind == "approve"]
         comments = [
             Comment(
@@ -178,15 +214,20 @@ class LocalForge:
             conflicts=record.state == "open"
             and bool(record.head)
             and branches.conflicts(repo, record.base, record.head),
-            touched=branches.head(repo, record.branch) not in {record.head, record.intends, ""},
+            touched=held not in {record.head, record.intends, ""},
             comments=tuple(comments),
             title=record.title,
             number=record.number,
-            head=branches.head(repo, record.branch),
+            head=held,
             draft=record.draft,
             opened=record.events[0].time if record.events else 0.0,
+            ended=max((event.time for event in record.events if event.kind in {"merge", "close"}), default=0.0)
+            if record.state in {"merged", "closed"}
+            else 0.0,
             active=max((event.time for event in record.events if event.author != BOT), default=0.0),
             reviewers=record.reviewers,
+            approvers=record.approvers,
+            merged=record.merged,
         )
 
     def _new(self, change: Change, text: Description) -> Record:
@@ -198,7 +239,7 @@ class LocalForge:
         """Return the bare repository, made on the first occasion, its base branch no older than the source's. Raises
         GitError when it is that of another source."""
         path = self._repo(repo.name)
-        if repo not in self._current:
+        if repo not in self._current or not path.exists():
             bare(path, repo.branch, receive_shallowUpdate="true")  # the source may itself be a shallow clone
             source, last = branches.origin(path, repo)
             if strangers(repo, source, last):
@@ -233,12 +274,31 @@ class LocalForge:
         self.records()  # other jobs may have opened some meanwhile
         self._records[record.repo, record.branch] = record
         repo = self._repo(record.repo)
-        diff = branches.diff(repo, record.commit, record.head) if record.head else ""
-        write(self.page(record), request_page(record, diff, str(repo)))
+        write(self.page(record), request_page(record, _diff(repo, record), str(repo)))
         listed = [(one, self.page(one).relative_to(self._folder)) for one in self._records.values()]
         write(Path(self.overview), index_page(listed))
         self._note(record)
         return record
+
+
+def _over(record: Record, before: float) -> bool:
+    return record.state in {"merged", "closed"} and all(event.time <= before for event in record.events)
+
+
+def _diff(repo: Path, record: Record) -> str:
+    """Return what the branch changes, without the secrets of its files; "" when there is nothing, or it was purged."""
+    if not record.head or record.purged:
+        return ""
+    return _veil(repo, record).masked(branches.diff(repo, record.commit, record.head))
+
+
+def _veil(repo: Path, record: Record) -> Veil:
+    """Return what knows the secrets of the files that the branch changes."""
+    if not record.head or record.purged:
+        return Veil(rules())
+    found = branches.diff(repo, record.commit, record.head)
+    paths = tuple(one.path for one in file_diffs(found.split("\n")))
+    return veil_at(str(repo), record.commit, paths, rules())
 
 
 def _slug(repo: str) -> str:

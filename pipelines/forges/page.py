@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
+from pipelines.pages import environment, visible
 
+if TYPE_CHECKING:
     from pipelines.forges.record import Record
 
 LINES = 5000  # of diff on a page
@@ -53,7 +51,7 @@ def request_page(record: Record, diff: str, repo: str) -> str:
     lines = diff.split("\n")
     files = file_diffs(lines[:LINES])
     return (
-        _templates()
+        environment("pipelines.forges")
         .get_template("request.html")
         .render(
             record=record,
@@ -68,7 +66,7 @@ def request_page(record: Record, diff: str, repo: str) -> str:
 
 def index_page(records: Sequence[tuple[Record, Path]]) -> str:
     """Return the page that lists all requests, newest first; each with the path of its page."""
-    return _templates().get_template("index.html").render(records=list(reversed(records)))
+    return environment("pipelines.forges").get_template("index.html").render(records=list(reversed(records)))
 
 
 def file_diffs(lines: Sequence[str]) -> list[FileDiff]:
@@ -101,17 +99,6 @@ def file_diffs(lines: Sequence[str]) -> list[FileDiff]:
     return files
 
 
-def visible(text: object) -> str:
-    """Return text in which characters that cannot be seen, or that reorder what is seen, are named instead."""
-    said = str(text)
-    if said.isprintable():
-        return said
-    return "".join(
-        one if one in "\n\t" or unicodedata.category(one) not in {"Cc", "Cf", "Co", "Cs"} else f"[U+{ord(one):04X}]"
-        for one in said
-    )
-
-
 def _unquoted(name: str) -> str:
     """Return a path as it is, which git puts in quotes when it has odd characters."""
     if not name.startswith('"'):
@@ -123,17 +110,3 @@ def _unquoted(name: str) -> str:
 def _character(found: re.Match[bytes]) -> bytes:
     code = found[1]
     return bytes([int(code, 8)]) if code.isdigit() else _ESCAPES.get(code, code)
-
-
-@lru_cache(maxsize=1)
-def _templates() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    return Environment(
-        loader=PackageLoader("pipelines.forges", "pages"),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        finalize=lambda value: value if isinstance(value, Markup) else visible(value),
-    )

@@ -60,6 +60,10 @@ class Record:
     milestone: str = ""
     message: str = ""
     """Of the commit."""
+    merged: str = ""
+    """The commit with which it was merged."""
+    purged: str = ""
+    """The day on which its texts were purged."""
 
     @property
     def name(self) -> str:
@@ -69,8 +73,14 @@ class Record:
     @property
     def approved(self) -> bool:
         """Whether somebody approved what is there now."""
-        kinds = [event.kind for event in self.events if event.kind in {"push", "approve"}]
-        return kinds[-1:] == ["approve"]
+        return bool(self.approvers)
+
+    @property
+    def approvers(self) -> tuple[str, ...]:
+        """Who approved what is there now."""
+        pushes = [at for at, event in enumerate(self.events) if event.kind == "push"]
+        since = self.events[pushes[-1] + 1 if pushes else 0 :]
+        return tuple(dict.fromkeys(event.author for event in since if event.kind == "approve"))
 
     def after(
         self, kind: Kind, author: str = BOT, text: str = "", path: str = "", line: int = 0, key: str = ""
@@ -78,6 +88,12 @@ class Record:
         """Return the record with one more event."""
         event = Event(kind, author, datetime.now(UTC).isoformat(timespec="seconds"), text, path, line, key)
         return replace(self, events=(*self.events, event))
+
+
+def without_texts(record: Record, day: str) -> Record:
+    """Return a record without what it and others said on it."""
+    events = tuple(replace(event, text=event.text if event.kind == "push" else "") for event in record.events)
+    return replace(record, body=f"purged on {day}", message="", events=events, purged=day)
 
 
 def read(file: Path) -> Record:

@@ -16,7 +16,7 @@ from operators.folders import alone
 from operators.proc import GitError
 from pipelines.commit import checked
 from pipelines.data import Repo
-from pipelines.forge import ForgeError, Memory, NotPushed
+from pipelines.forge import AUTOMATED, ForgeError, Memory, NotPushed
 from pipelines.neutral import plain
 from pipelines.transport import Access, fetch_at, git_at, words
 
@@ -117,8 +117,8 @@ def marked(body: str) -> tuple[str, str] | None:
 
 
 def keyed(text: str, key: str) -> str:
-    """Return what we say under a key, with the marker by which it is found again."""
-    return f"{text}\n\n<!-- umbau key={_digest(key)} -->"
+    """Return what we say under a key, with the marker by which it is found again, and that nobody wrote it."""
+    return f"{text}\n\n{AUTOMATED}\n\n<!-- umbau key={_digest(key)} -->"
 
 
 def key_of(body: str) -> str:

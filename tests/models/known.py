@@ -56,7 +56,7 @@ class Answers:
     name: str
     answer: Answer
     known: Known
-    bare, concurrency, room = False, 1, 1 << 30
+    bare, concurrency, room, weights = False, 1, 1 << 30, ""
 
     @property
     def revision(self) -> str:

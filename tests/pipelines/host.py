@@ -35,6 +35,7 @@ class Server:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # else the body waits 40 ms for the headers to be confirmed
 
             def do_GET(self) -> None:
                 owner.asked.append(self.path)

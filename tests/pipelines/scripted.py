@@ -40,6 +40,7 @@ class Kept:
     """What Umbau said: key, text, thread."""
     pushed: list[str] = field(default_factory=list)
     """Commits that Umbau brought there, or had brought."""
+    body: str = ""
 
 
 @dataclass
@@ -96,7 +97,7 @@ class ScriptedForge:
             self.ci.setdefault(commit, self.begins)
             kept.approved = False
         kept.pushed.append(commit)
-        kept.digest, kept.title, kept.draft = change.digest, text.title, text.draft
+        kept.digest, kept.title, kept.draft, kept.body = change.digest, text.title, text.draft, text.body
         kept.reviewers = tuple(dict.fromkeys((*kept.reviewers, *text.reviewers)))
         if opened and kept.state == "branch":
             kept.state, kept.opened = "open", self.now

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,9 +27,11 @@ class Counts:
     """Refuses files with a line that says so, and can tell which edit that was, if it is asked to."""
 
     tells: bool = True
+    pause: float = 0.0
     local = False
 
     def judge(self, ws: Workspace, shard: Shard, edit: Edit) -> Ruling:
+        time.sleep(self.pause)
         lines = [line for path in edit.files for line in (ws.text(path) or "").splitlines()]
         runs.append(len([line for line in lines if "new" in line]))
         if any("error" in line for line in lines):
@@ -84,6 +87,13 @@ def test_sixty_good_edits_cost_a_few_runs(ws: Workspace) -> None:
     assert all(isinstance(ruling, Ruling) and not ruling.findings for ruling in rulings)
     assert len(runs) <= 4
     assert sum(runs) == 60
+
+
+def test_each_edit_has_its_part_of_the_time_of_all_runs(ws: Workspace) -> None:
+    rulings = judged(ws, Counts(tells=False, pause=0.05), edits(ws, {17}))
+    assert {one.kind for one in rulings if isinstance(one, Ruling)} == {"counts"}
+    taken = sum(one.seconds for one in rulings if isinstance(one, Ruling))
+    assert 0.05 * len(runs) <= taken < 0.05 * len(runs) + 5
 
 
 @settings(max_examples=15)

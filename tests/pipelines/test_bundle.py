@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,10 @@ def base(made: Checkout, tmp_path: Path) -> Base:
     return base_of(made, tmp_path)
 
 
+def never() -> bytes:
+    raise AssertionError("not even looked at")
+
+
 def packs(base: Base) -> int:
     return len(list(Path(base.mirror).glob("objects/pack/*.pack")))
 
@@ -61,7 +66,7 @@ def asked(base: Base, *args: str) -> str:
 
 
 def test_the_files_travel(base: Base, node: Path) -> None:
-    there = unbundled(base, bundle(base))
+    there = unbundled(base, lambda: bundle(base))
     assert Path(there.mirror).is_relative_to(node)
     assert replace(there, mirror=base.mirror) == base, "facts and interpreter travel with it"
     assert asked(there, "ls-tree", "-r", "-t", "-z", base.commit) == asked(
@@ -80,14 +85,14 @@ def test_modes_links_and_submodules_are_no_obstacle(made: Checkout, tmp_path: Pa
     made.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},sub")
     made.git("commit", "--quiet", "-m", "all kinds")
     base = base_of(made, tmp_path)
-    there = unbundled(base, bundle(base))
+    there = unbundled(base, lambda: bundle(base))
     modes = {line.split("\t")[1]: line[:6] for line in asked(there, "ls-tree", base.commit).splitlines()}
     assert (modes["run.sh"], modes["link"], modes["sub"]) == ("100755", "120000", "160000")
     assert os.access(Workspace(there).tree().folder / "run.sh", os.X_OK)
 
 
 def test_the_history_stays_where_it_is(made: Checkout, base: Base) -> None:
-    there = unbundled(base, bundle(base))
+    there = unbundled(base, lambda: bundle(base))
     assert asked(there, "rev-list", base.commit) == base.commit
     assert asked(there, "rev-parse", "--is-shallow-repository") == "true"
     for gone in (made.git("rev-parse", "HEAD~1"), made.git("rev-parse", "HEAD~1:secret.py")):
@@ -99,40 +104,40 @@ def test_the_history_stays_where_it_is(made: Checkout, base: Base) -> None:
 def test_a_commit_that_changes_little_brings_all_its_files(made: Checkout, tmp_path: Path) -> None:
     made.commit({"a.py": "a = 2\n"})
     base = base_of(made, tmp_path)
-    ws = Workspace(unbundled(base, bundle(base)))
+    ws = Workspace(unbundled(base, lambda: bundle(base)))
     assert (ws.text("a.py"), ws.text("pkg/deep/b.py")) == ("a = 2\n", "b = 'ü'\n")
 
 
 def test_a_commit_without_files(made: Checkout, tmp_path: Path) -> None:
     made.commit(dict.fromkeys(FILES))
     base = base_of(made, tmp_path)
-    there = unbundled(base, bundle(base))
+    there = unbundled(base, lambda: bundle(base))
     assert asked(there, "ls-tree", base.commit) == ""
 
 
 def test_twice_is_once(base: Base) -> None:
-    first = unbundled(base, bundle(base))
-    assert unbundled(base, b"not even looked at") == first
+    first = unbundled(base, lambda: bundle(base))
+    assert unbundled(base, never) == first
     assert packs(first) == 1
 
 
 def test_several_commits_of_one_repository_share_a_mirror(made: Checkout, base: Base) -> None:
-    unbundled(base, bundle(base))
+    unbundled(base, lambda: bundle(base))
     later = replace(base, commit=made.commit({"a.py": "a = 2\n"}))
     git(Path(base.mirror), "fetch", "--quiet", str(made.folder), "main", env={"GIT_ALLOW_PROTOCOL": "file"})
-    there = unbundled(later, bundle(later))
+    there = unbundled(later, lambda: bundle(later))
     assert packs(there) == 2
     assert [Workspace(replace(there, commit=one.commit)).text("a.py") for one in (base, later)] == [
         "a = 1\n",
         "a = 2\n",
     ]
     assert asked(there, "rev-list", later.commit) == later.commit, "not even the commit that it has is its history"
-    assert unbundled(base, b"not even looked at").mirror == there.mirror
+    assert unbundled(base, never).mirror == there.mirror
 
 
 def test_repositories_keep_apart(base: Base, checkout: Callable[..., Checkout], tmp_path: Path) -> None:
     other = base_of(checkout({"a.py": "a = 'other'\n"}, "other"), tmp_path)
-    mirrors = [unbundled(one, bundle(one)).mirror for one in (base, other)]
+    mirrors = [unbundled(one, partial(bundle, one)).mirror for one in (base, other)]
     assert mirrors[0] != mirrors[1]
 
 
@@ -141,15 +146,15 @@ def test_a_shallow_mirror_has_commits_to_send_as_well(made: Checkout, tmp_path: 
     mirror.parent.mkdir(parents=True)
     made.git("clone", "--quiet", "--bare", "--depth=1", f"file://{made.folder}", str(mirror))
     base = Base("billing", made.git("rev-parse", "HEAD"), str(mirror))
-    assert Workspace(unbundled(base, bundle(base))).text("a.py") == "a = 1\n"
+    assert Workspace(unbundled(base, lambda: bundle(base))).text("a.py") == "a = 1\n"
 
 
 def test_what_is_cut_short_on_the_way_can_be_sent_again(base: Base) -> None:
     data = bundle(base)
     for broken in (b"", data[: len(data) // 2], data[:-1] + bytes([data[-1] ^ 1])):
         with pytest.raises(GitError):
-            unbundled(base, broken)
-    there = unbundled(base, data)
+            unbundled(base, partial(bytes, broken))
+    there = unbundled(base, lambda: data)
     assert Workspace(there).text("a.py") == "a = 1\n"
     assert asked(there, "rev-list", base.commit) == base.commit
 
@@ -168,11 +173,11 @@ def test_processes_that_need_it_at_once_unpack_it_once(base: Base) -> None:
 
 
 def _mirror(base: Base, data: bytes) -> str:
-    return unbundled(base, data).mirror
+    return unbundled(base, lambda: data).mirror
 
 
 def test_nobody_else_can_write_to_it(base: Base, node: Path) -> None:
-    unbundled(base, bundle(base))
+    unbundled(base, lambda: bundle(base))
     assert (node / f"umbau-{os.getuid()}").stat().st_mode & 0o777 == 0o700
 
 
@@ -206,7 +211,7 @@ def test_a_place_that_others_have_prepared_is_refused(prepared: Callable[[Path],
     folder = node / f"umbau-{os.getuid()}"
     prepared(folder)
     with pytest.raises(NotOurs, match=f"{folder} can be written to by others: remove it"):
-        unbundled(base, bundle(base))
+        unbundled(base, lambda: bundle(base))
     assert not list(node.rglob("*.git"))
 
 

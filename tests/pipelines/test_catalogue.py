@@ -57,7 +57,7 @@ def test_a_site_may_allow_more_and_have_models_of_its_own(here: Path, monkeypatc
 # The text of umbau.yaml, where it is wrong, and what is said of it.
 BAD = {
     "empty": ("", "umbau.yaml", "is empty: leave it out"),
-    "a list": ("- devstral-2\n", "umbau.yaml:1:1", "keys and values: licences_met"),
+    "a list": ("- devstral-2\n", "umbau.yaml:1:1", "keys and values: hosts"),
     "misspelt": ("licenses_met: [devstral-2]\n", "umbau.yaml:1:1", "did you mean `licences_met`?"),
     "unknown": (
         f"licences_met: [mine, devstrall]\n{MINE}",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from operators.proc import git
 from pipelines.commit import checked, commit, quoted
 from pipelines.data import Repo
+from pipelines.forge import NotPushed
 from pipelines.job import Source
 from pipelines.repos import resolve
 from tests.conftest import Checkout
@@ -191,3 +192,25 @@ def test_what_is_no_object_name(name: bytes) -> None:
 
 def test_names_are_quoted() -> None:
     assert quoted('a"b\\c\nd') == b'"a\\"b\\\\c\\nd"'
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({"a.py": "key = 'UMBAU_SECRET_7'\n"}, "a.py would hold UMBAU_SECRET"),
+        ({"a.py": "key = 'umbau_masked'\n"}, "a.py would hold UMBAU_MASKED"),
+        ({"speaks.py": "# UMBAU_SECRET_1\nx = 'UMBAU_SECRET_2'\n"}, "speaks.py would hold UMBAU_SECRET"),
+        ({"latin.py": "x = 'UMBAU_SECRET_2'\n"}, "latin.py would hold UMBAU_SECRET"),
+        ({"UMBAU_MASKED.py": "x = 1\n"}, "UMBAU_MASKED.py would hold UMBAU_MASKED"),
+        ({"speaks.py": "y = 1  # UMBAU_SECRET_1\n", "new.py": "x = 1\n", "a.py": None}, ""),
+    ],
+)
+def test_no_placeholder_is_committed_that_was_not_there(
+    repo: MakeRepo, files: Mapping[str, str | None], why: str
+) -> None:
+    base = repo({"a.py": "key = ''\n", "speaks.py": "# UMBAU_SECRET_1\n", "latin.py": b"x = '\xff'\n"})
+    if not why:
+        assert commit(base, files, "m")
+        return
+    with pytest.raises(NotPushed, match=why):
+        commit(base, files, "m")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from operators.data import Covered, Edit, Finding, Outcome, Shard, Verdict
+from operators.data import Completion, Covered, Edit, Finding, Outcome, Passage, Shard, Verdict
 from pipelines.commands import VERBS
 from pipelines.data import Change, Dropped, Repo
 from pipelines.describe import describe, rehearse
@@ -28,8 +29,8 @@ def job(**more: Any) -> Job:
     return Job.model_validate({"name": "greet", "repos": [{"git": "."}], "steps": [{"codemod": "a.B"}], **more})
 
 
-def part(path: str, *findings: Finding, said: str = "", notes: tuple[str, ...] = ()) -> Outcome:
-    edit = Edit({path: "x = 1\n"}, said=said, notes=notes)
+def part(path: str, *findings: Finding, said: str = "", notes: tuple[str, ...] = (), **more: Any) -> Outcome:
+    edit = Edit({path: "x = 1\n"}, said=said, notes=notes, **more)
     tries = [Verdict(edit, (finding,)) for finding in findings]
     return Outcome(Shard(path, "platform/billing", "c0ffee", (path,)), (*tries, Verdict(edit, (), ("inside: ok",))))
 
@@ -56,15 +57,12 @@ def test_facts_are_told() -> None:
         merge_request={"labels": ["umbau"], "draft": True},
     )
     assert found.title == "greet: app"
-    assert found.body.startswith(
-        "Greet by name.\n\n## What changed\n\n- `app/a.py`\n- `app/b.py`\n\n2 files, in 2 parts."
-    )
+    assert "\n\nGreet by name.\n\n## What changed\n\n- `app/a.py`\n- `app/b.py`\n\n2 files, in 2 parts." in found.body
     assert "- tests: `pytest` 3 passed\n- Commands of the job and the repository's tests ran without" in found.body
     assert "`app/a.py` took 2 attempts:\n\ntests (`app/a.py:3`):\n\n```\nnewly failing: test_x\n```" in found.body
     assert "The sum does not hold with:\n\n`app/c.py`, because of\n\ntests:\n\n```\nnewly failing: test_c" in found.body
     assert "## Notes\n\n```\nleft one call alone\n```" in found.body
-    assert "A model wrote parts of this change; machines checked it." in found.body
-    assert (found.labels, found.draft) == (("umbau",), True)
+    assert (found.labels, found.draft) == (("umbau", "ai-generated"), True)
 
 
 def test_what_is_not_the_case_is_not_told() -> None:
@@ -83,6 +81,68 @@ def test_the_message_ends_with_trailers() -> None:
     message = text(change(part("app/a.py")), description="Why.\n\nSigned-off-by: nobody").message
     assert [line.split(":")[0] for line in trailers(message)] == ["Umbau-Job", "Umbau-Change", "Generated-by"]
     assert message.startswith("greet: app\n\nWhy.\n")
+
+
+def test_the_message_says_which_models_wrote_parts() -> None:
+    parts = [
+        part(
+            "a.py", said="s", models=("devstral@1fc9",), replies=(Completion("", model="devstral", server="gpu:8000"),)
+        ),
+        part("b.py", said="s", models=("devstral@1fc9", "big")),  # known from before: nobody was asked
+        part("c.py", Finding("tests", "no"), said="NO CHANGE NEEDED", models=()),
+    ]
+    checks = ["inside", {"tests": "python -m pytest -q"}, {"rule": "ruff:UP031"}, {"complaints": "mypy src"}]
+    found = text(change(*parts), checks=checks)
+    assert trailers(found.message)[3:] == [
+        "Assisted-by: Umbau:devstral@1fc9 libcst ruff pytest mypy",
+        "Assisted-by: Umbau:big libcst ruff pytest mypy",
+    ]
+    assert found.body.startswith(
+        "Models (`devstral@1fc9`, `big`, hosted at `gpu:8000`) wrote parts of this change; machines checked it; a "
+        "person has to review it.\n\n"
+    )
+    again = text(change(*parts), checks=checks)
+    assert again == found, "the same content is the same commit"
+
+
+def test_what_no_model_wrote_is_not_said_to_be_a_model_s() -> None:
+    asked = part("a.py", Finding("tests", "no"), said="NO CHANGE NEEDED", models=())
+    found = text(change(part("b.py"), asked))
+    assert "Assisted-by" not in found.message and not found.labels
+    assert "model" not in found.body
+
+
+def test_a_generated_test_counts_where_it_is_part_of_the_change() -> None:
+    test = Verdict(Edit({"tests/test_a.py": "def test(): ...\n"}, said="s", models=("writer",)))
+    outcome = part("a.py")
+    outcome = replace(outcome, verdicts=(replace(outcome.verdicts[-1], evidence=(test,)),))
+    alone = change(outcome)
+    kept = replace(alone, whole={**alone.whole, "tests/test_a.py": "def test(): ...\n"})
+    assert not text(alone).labels
+    assert trailers(text(kept).message)[-1] == "Assisted-by: Umbau:writer libcst"
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"assisted_by": "Copilot of {{ job }}:{{ writer }}"}, "Assisted-by: Copilot of greet:m@1"),
+        ({"assisted_by": ""}, "Generated-by: umbau/"),
+    ],
+)
+def test_how_a_model_is_named_is_the_job_s(settings: dict[str, str], line: str) -> None:
+    found = text(change(part("a.py", said="s", models=("m@1",))), merge_request={**settings, "model_label": ""})
+    assert trailers(found.message)[-1].startswith(line)
+    assert not found.labels and found.body.startswith("A model (`m@1`) wrote parts"), "words are said all the same"
+
+
+def test_a_change_that_nobody_approves_does_not_promise_a_person() -> None:
+    body = text(change(part("a.py", said="s", models=("m",))), merge_request={"merge": "green"}).body
+    assert "has to review" not in body and "merged without a person's approval" in body.partition("\n")[0]
+
+
+def test_foreign_passages_are_looked_at_first() -> None:
+    body = text(change(part("a.py", said="s", models=("m",), foreign=(Passage("a.py", 3, 20),)))).body
+    assert "## Look at first\n\n- `a.py`: lines 3 to 20 stand in nothing that the model was shown; " in body
 
 
 @pytest.mark.parametrize(
@@ -210,14 +270,14 @@ def test_what_stands_where() -> None:
         owned=Owners(),
         comments=True,
     ).body
-    assert body.startswith("Why.\n")
+    assert body.startswith("A model (`unnamed-model`) wrote parts of this change; ") and "review it.\n\nWhy.\n" in body
     headings = [line[3:] for line in body.splitlines() if line.startswith("## ")]
     assert headings == [
         *("What changed", "Notes", "Look at first", "Proof", "Tested"),
         *("Findings overcome", "Left out", "Talk to Umbau"),
     ]
     assert "no passing test executes lines 1 to 2\n" in body
-    assert body.index("## Talk") < body.index("A model wrote parts")
+    assert body.index("## Talk") < body.index("Written and opened by Umbau")
 
 
 def test_commands_are_told_where_they_are_heard() -> None:
@@ -234,12 +294,15 @@ FACTS = "{{ job }}|{{ description }}|{{ repo }}|{{ group }}|{{ owners | join(','
 FACTS += (
     "{{ shards }}|{{ attempts }}|{{ proof | join(',') }}|{{ covered }}/{{ statements }}|{{ uncovered | join(',') }}|"
 )
-FACTS += "{{ overcome }}|{{ left_out }}|{{ model }}|{{ digest | length }}|{{ version }}"
+FACTS += "{{ overcome }}|{{ left_out }}|{{ model }}|{{ models | join(',') }}|{{ servers | join(',') }}|"
+FACTS += "{{ tools | join(',') }}|{{ digest | length }}|{{ version }}"
 
 
 def test_templates_know_the_facts() -> None:
     change_ = change(
-        part("app/a.py", Finding("tests", "no"), said="Sure!"),
+        part(
+            "app/a.py", Finding("tests", "no"), said="Sure!", models=("m@1",), replies=(Completion("", server="h:1"),)
+        ),
         part("app/b c.py"),
         proof=("tests: `pytest` 3 passed",),
         covered=(Covered("app/a.py", ((1, 1, True), (3, 3, False), (5, 9, False))),),
@@ -251,13 +314,12 @@ def test_templates_know_the_facts() -> None:
     )
     version = found.title.rpartition("|")[2]
     plain = "greet|Why|platform/billing|app|@ ada,e@f.g,@ org/web|app/a.py,app/b c.py|2|2|tests: `pytest` 3 passed|1/3|"
-    plain += f"app/a.py:3,app/a.py:5-9|1|1|True|16|{version}"
+    plain += f"app/a.py:3,app/a.py:5-9|1|1|True|m@1|h:1|libcst|16|{version}"
     assert found.title == plain
     assert found.message.startswith(f"{plain}\n\nUmbau-Job: greet\n") and found.message.endswith(f"\nX: {plain}\n")
     markdown = "greet|Why|platform/billing|app|`@ada`,`e@f.g`,`@org/web`|app/a.py,`app/b c.py`|2|2|"
-    assert found.body.startswith(
-        f"{markdown}tests: `pytest` 3 passed|1/3|app/a.py:3,app/a.py:5-9|1|1|True|16|{version}\n\n## "
-    )
+    facts = f"{markdown}tests: `pytest` 3 passed|1/3|app/a.py:3,app/a.py:5-9|1|1|True|`m@1`|h:1|libcst|16|{version}"
+    assert f"\n\n{facts}\n\n## " in found.body
     assert set(Facts.__dataclass_fields__) == {*re.findall(r"{{ (\w+)", FACTS)}, "each is shown"
 
 
@@ -384,7 +446,7 @@ def test_whatever_others_say_does_nothing(said: list[str]) -> None:
         Repo(name, "/nowhere", "c0ffee", "main"),
         "umbau/greet/app",
         group,
-        (part(path, Finding("tests", message, path), said=message, notes=(note,)),),
+        (part(path, Finding("tests", message, path), said=message, notes=(note,), models=(message,)),),
         {path: "x = 1\n"},
         (proof,),
         (Dropped(part(f"{path} {note}"), (Finding("tests", message, path),)),),
@@ -404,5 +466,5 @@ def test_whatever_others_say_does_nothing(said: list[str]) -> None:
     assert not re.search(r"(?m)^/\w", found.body)
     assert found.body.rstrip().endswith("for the job `greet`.")
     assert [line.partition(":")[0] for line in trailers(found.message)] == [
-        *("Umbau-Job", "Umbau-Change", "Generated-by", "X")
+        *("Umbau-Job", "Umbau-Change", "Generated-by", "Assisted-by", "X")
     ]

@@ -16,8 +16,8 @@ from pipelines.forge import ForgeError, Project
 from pipelines.gather import Gathered
 from pipelines.job import Job, Source
 from pipelines.plan import plan
+from pipelines.printed import plan_text, standing, standing_text
 from pipelines.recipe import recipe
-from pipelines.report import plan_text, standing, standing_text
 from pipelines.transport import Access
 from tests.conftest import Checkout
 from tests.pipelines.host import Answer, Server, guarded, smart
@@ -196,8 +196,11 @@ def planned(home: Path, tmp_path: Path) -> Planner:
 
 
 @smartly
-def test_a_private_forge(planned: Planner, checkout: Callable[..., Checkout], tmp_path: Path, home: Path) -> None:
+def test_a_private_forge(
+    planned: Planner, checkout: Callable[..., Checkout], tmp_path: Path, home: Path, allow: Callable[..., None]
+) -> None:
     """From a query to shards, with the right token, a wrong one and one that has expired; then things move."""
+    allow(forges=["gitlab.com"])  # what the job says; the forge that is asked is on this machine
     for name in ("group/one/billing", "group/two/billing", "group/gone", "group/moved"):
         checkout({"a.py": "x = 1\n"}, f"{name}-checkout").git(
             "clone", "--quiet", "--bare", ".", str(tmp_path / "srv" / f"{name}.git")
@@ -255,7 +258,9 @@ def test_a_private_forge(planned: Planner, checkout: Callable[..., Checkout], tm
     assert not kept
 
 
-def test_a_forge_that_cannot_be_entered_at_all_ends_the_run(planned: Planner) -> None:
+def test_a_forge_that_cannot_be_entered_at_all_ends_the_run(planned: Planner, allow: Callable[..., None]) -> None:
+    allow(forges=["gitlab.example.eu", "gitlab.com"])
+
     def access() -> Access:
         raise Refused("OURS is not set")
 
@@ -280,7 +285,7 @@ def test_what_asks_to_be_left_alone(planned: Planner, checkout: Callable[..., Ch
     text = "\n".join(plan_text(told, all_files=False))
     assert "  repository has .umbauignore (1)\n    shut\n" in text
     assert "  in .umbauignore (1)\n    half: docs/b.py" in text
-    found = "\n".join(standing_text(standing(told, {}, Gathered((), {}))))
+    found = "\n".join(standing_text(standing(told, lambda keys: {}, Gathered((), {}))))
     assert "1 repository has .umbauignore" in found
     made.commit({".umbauignore": None})
     assert len(planned({"list": "list"}, before=told).planned) == 2

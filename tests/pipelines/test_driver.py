@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,16 +11,18 @@ import pytest
 
 from operators.data import Outcome
 from operators.model import _new_breaker
+from pipelines.bulk.acts import merging
 from pipelines.console import Watch
 from pipelines.data import Plan, Task
-from pipelines.driver import REPAIRS, Busy, Driver, alone
+from pipelines.driver import REPAIRS, Driver
 from pipelines.errors import Refused
+from pipelines.forge import AUTOMATED
 from pipelines.forges.local import LocalForge
 from pipelines.gather import Gathered
 from pipelines.job import Job
-from pipelines.lanes import Done, InProcess, Prepared, Tell
+from pipelines.lanes import Done, Halted, InProcess, Prepared, Tell
 from pipelines.recipe import recipe
-from pipelines.store import Store
+from pipelines.store import Lost, Store
 from pipelines.tend import Tended
 from pipelines.work import Kit
 from tests.conftest import Checkout, Files
@@ -54,8 +53,10 @@ class Lanes(InProcess):
             self.looked_at.append(repo)
             yield from super().prepare(kit, [repo])
 
-    def run(self, kit: Kit, tasks: Iterable[Task], tell: Tell = lambda found: None) -> Iterator[Done]:
-        for done in super().run(kit, tasks, tell):
+    def run(
+        self, kit: Kit, tasks: Iterable[Task], tell: Tell = lambda found: None, halted: Halted = lambda: False
+    ) -> Iterator[Done]:
+        for done in super().run(kit, tasks, tell, halted):
             if len(self.tasks) == self.most:
                 raise KeyboardInterrupt
             self.tasks += [task for task, _ in done]
@@ -138,7 +139,10 @@ class World:
 
     def said(self) -> list[str]:
         """Return what Umbau said on the first request."""
-        return [one.text for one in self.forge.records()[0].events if one.kind == "comment" and one.author != "ada"]
+        events = self.forge.records()[0].events
+        said = [one.text for one in events if one.kind == "comment" and one.author != "ada"]
+        assert all(text.endswith(f"\n\n{AUTOMATED}") for text in said)
+        return [text.removesuffix(f"\n\n{AUTOMATED}") for text in said]
 
 
 @pytest.fixture
@@ -300,7 +304,7 @@ def test_what_is_left_out_of_its_merge_request_has_another_go_as_well(world: Wor
 
 def test_a_retry_starts_afresh_and_may_be_of_any_shard(strict: World) -> None:
     driver, lanes = strict.driver(), Lanes()
-    key = driver.latest().planned[0].shard.key
+    key = next(iter(driver.latest().planned)).shard.key
     assert driver.retry(driver.latest(), [key[:12]]) == 1
     strict.tick(lanes)
     assert driver.retry(driver.latest(), ["a/x.py"]) == 1
@@ -614,28 +618,24 @@ def test_tending_ends_even_if_somebody_comments_all_the_time(
     assert tended[0].action.verb in {"push", "repair"}
 
 
-def test_one_process_at_a_time(home: Path) -> None:
-    with alone(home, "count"):
-        with pytest.raises(Busy, match="count is being run by another process"), alone(home, "count"):
-            pass
-        with alone(home, "other"):
-            pass
-    with alone(home, "count"):
-        pass
-
-
-def test_a_process_that_dies_lets_go(home: Path) -> None:
-    code = (
-        "import time, sys, pathlib, pipelines.driver as d\n"
-        f"with d.alone(pathlib.Path({str(home)!r}), 'count'): print('has it', flush=True); time.sleep(60)"
-    )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout and other.stdout.readline() == "has it\n"
-        with pytest.raises(Busy), alone(home, "count"):
-            pass
-        other.send_signal(signal.SIGKILL)
-    with alone(home, "count"):
-        pass
+def test_who_lost_the_turn_saves_nothing_and_opens_nothing(world: World) -> None:
+    driver, rival, lanes = world.driver(), world.driver(), Lanes()
+    plan = driver.plan()
+    with driver.store.driving("count"):
+        driver.adopt(plan)
+        driver.run(plan, lanes)
+        driver.gather(plan, lanes)
+        (world.home / "locks" / "count").unlink()  # as when a machine has vanished for a while
+        with rival.store.driving("count"):
+            with pytest.raises(Lost, match="another process drives count now"):
+                driver.tend(plan, lanes)
+            with pytest.raises(Lost):
+                driver.retry(plan, ["a/x.py"])
+            assert not world.forge.records() and rival.done() == (len(SHARDS), len(SHARDS))
+            assert {one.action.verb for one in rival.tend(plan, lanes)[1]} == {"push"}
+            with pytest.raises(Lost):
+                merging().each(driver.forge, [*driver.forge.requests("umbau/count/", plan.repos)], driver.store.confirm)
+    assert world.states() == {"a": "open", "b": "open"}
 
 
 @pytest.fixture

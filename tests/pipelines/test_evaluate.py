@@ -58,10 +58,11 @@ def test_no_cheat_is_accepted(name: str, one: Ready) -> None:
 def test_the_model_is_told_what_moved_and_which_tests_fail(mini: Miniature, home: Path, endpoint: Endpoint) -> None:
     endpoint.say("NO CHANGE NEEDED")
     done = asked(mini, endpoint)
-    system = endpoint.requests[0]["messages"][0]["content"]
+    system, user = (message["content"] for message in endpoint.requests[0]["messages"])
     assert "hello has moved from 1.0 to 2.0." in system
-    assert "2 newly failing: tests.test_welcome.TestWelcome.test_each" in system
-    assert "missing 1 required positional argument" in system
+    assert "2 newly failing: tests.test_welcome.TestWelcome.test_each" in user
+    assert "missing 1 required positional argument" in user
+    assert "test_welcome" not in system, "what tests say gives no orders"
     assert done["outcome"]["verdicts"][0]["edit"]["said"] == "NO CHANGE NEEDED"
 
 

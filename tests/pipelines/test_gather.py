@@ -14,7 +14,7 @@ from operators.chain import Chain
 from operators.checks.command import Command
 from operators.checks.inside import Inside
 from operators.data import Check, Edit, Finding, Outcome, Shard, Verdict
-from pipelines.data import Change, Plan, Planned, Recipe, Repo, Task
+from pipelines.data import Change, Plan, Planned, Recipe, Repo, Shards, Task
 from pipelines.gather import Gathered, gather
 from pipelines.job import Source
 from pipelines.repos import resolve
@@ -60,7 +60,7 @@ def gathered(
 ) -> Gathered:
     names = branches or ["umbau/j/a"] * len(parts)
     planned = tuple(Planned(one.shard, branch, "app", 1) for one, branch in zip(parts, names, strict=True))
-    return gather("j", recipe, Plan((repo,), planned), {one.shard.key: one for one in parts}, judge)
+    return gather("j", recipe, Plan((repo,), Shards(planned)), {one.shard.key: one for one in parts}, judge)
 
 
 def only(found: Gathered) -> Change:
@@ -81,7 +81,7 @@ def test_what_holds_together_is_one_change() -> None:
 
 
 def test_nothing_accepted_is_a_change_of_nothing() -> None:
-    plan = Plan((REPO,), (Planned(part("a.py").shard, "umbau/j/a", "app", 2),))
+    plan = Plan((REPO,), Shards([Planned(part("a.py").shard, "umbau/j/a", "app", 2)]))
     judge = Judge()
     change = only(gather("j", TESTED, plan, {}, judge))
     assert (change.whole, change.parts, change.proof, change.group) == ({}, (), (), "app (2)")
@@ -159,7 +159,7 @@ def test_groups_are_judged_in_parallel() -> None:
 def test_repositories_do_not_mix() -> None:
     other = Repo("other", "/elsewhere", "beef", "main")
     parts = [part("a.py"), part("a.py", "y = 2\n", repo="other")]
-    plan = Plan((REPO, other), tuple(Planned(one.shard, "umbau/j/a", "app") for one in parts))
+    plan = Plan((REPO, other), Shards(Planned(one.shard, "umbau/j/a", "app") for one in parts))
     found = gather("j", TESTED, plan, {one.shard.key: one for one in parts}, Judge())
     assert [(change.repo, dict(change.whole)) for change in found.changes] == [
         (REPO, {"a.py": "x = 2\n"}),
@@ -303,7 +303,7 @@ def test_a_single_edit_is_not_judged_again_unless_the_base_has_moved() -> None:
 
 def test_with_another_go_a_sum_is_judged_again() -> None:
     parts = [part("a.py"), part("b.py")]
-    plan = Plan((REPO,), tuple(Planned(one.shard, "umbau/j/a", "app") for one in parts))
+    plan = Plan((REPO,), Shards(Planned(one.shard, "umbau/j/a", "app") for one in parts))
     judge = Judge()
     for goes in ({}, {"billing b.py ": 1}):
         gather("j", TESTED, plan, {one.shard.key: one for one in parts}, judge, goes=goes)
@@ -312,7 +312,7 @@ def test_with_another_go_a_sum_is_judged_again() -> None:
 
 def test_what_is_not_finished_is_counted() -> None:
     done, failed = part("a.py"), part("b.py")
-    plan = Plan((REPO,), tuple(Planned(one.shard, "umbau/j/a", "app") for one in (done, failed)))
+    plan = Plan((REPO,), Shards(Planned(one.shard, "umbau/j/a", "app") for one in (done, failed)))
     found = gather("j", TESTED, plan, {done.shard.key: done}, Judge(), {failed.shard.key})
     assert [change.unfinished for change in found.changes] == [1]
     assert gather("j", TESTED, plan, {done.shard.key: done}, Judge()).changes[0].unfinished == 0

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from operators.data import Outage
 from pipelines.data import Task
 from pipelines.job import Job
-from pipelines.lanes import InProcess
+from pipelines.lanes import InProcess, Moment
 from pipelines.plan import plan
 from pipelines.recipe import recipe
 from pipelines.work import Kit
@@ -29,11 +29,13 @@ def test_what_waits_for_an_endpoint_is_told_of_by_another_thread(
     found = plan(job, built, home, tmp_path)
     kit = Kit(built, None, {repo.name: repo.base for repo in found.repos})
     told: list[list[Outage]] = []
+    seen: list[tuple[int, int, int]] = []
     back = threading.Event()
 
-    def tell(outages: Sequence[Outage]) -> None:
-        told.append(list(outages))
-        if outages and not back.is_set():
+    def tell(moment: Moment) -> None:
+        told.append(list(moment.outages))
+        seen.append((moment.flight, moment.asking, moment.testing))
+        if moment.outages and not back.is_set():
             back.set()
             endpoint.start_again()
 
@@ -49,3 +51,4 @@ def test_what_waits_for_an_endpoint_is_told_of_by_another_thread(
     away = [one for outages in told for one in outages]
     assert {(one.url, one.left > 0) for one in away} == {(endpoint.url, True)}
     assert told[-1] == [], "at the end it is told that it is back"
+    assert set(seen) == {(1, 1, 0), (0, 0, 0)}, "the second waits for the model; then nothing is in hand"

@@ -13,7 +13,9 @@ from operators.accepted import BUDGET
 from operators.model import _new_breaker
 from operators.tokens import tokens
 from pipelines.data import Task
-from pipelines.lanes import Done, Tell
+from pipelines.facts import facts
+from pipelines.lanes import Done, Halted, Tell
+from pipelines.owners import Owners
 from pipelines.work import Kit
 from tests.conftest import Checkout, Files
 from tests.endpoint import Endpoint, Says
@@ -105,7 +107,9 @@ def test_a_second_run_with_another_store_asks_nothing(learning: World, endpoint:
 class Backwards(Lanes):
     """Ends with the first: on a cluster the order in which shards are done is any."""
 
-    def run(self, kit: Kit, tasks: Iterable[Task], tell: Tell = lambda found: None) -> Iterator[Done]:
+    def run(
+        self, kit: Kit, tasks: Iterable[Task], tell: Tell = lambda found: None, halted: Halted = lambda: False
+    ) -> Iterator[Done]:
         yield from super().run(kit, reversed(list(tasks)), tell)
 
 
@@ -216,3 +220,62 @@ def test_what_is_shown_keeps_within_the_budget(learning: World, endpoint: Endpoi
     shown = prompts(endpoint)["b2"]
     assert 1 <= shown.count(HEADING) < 9
     assert tokens(shown) <= BUDGET
+
+
+@pytest.mark.parametrize("share", [False, True])
+def test_edits_of_another_repository_are_shown_where_the_site_says_so(
+    learning: World,
+    endpoint: Endpoint,
+    checkout: Callable[..., Checkout],
+    monkeypatch: pytest.MonkeyPatch,
+    share: bool,
+) -> None:
+    """Nothing of a repository, neither code nor path, stands in what is asked about another."""
+    checkout({f"{name}.py": text.format(f"shop{name[1]}") for name, text in KINDS.items() if "bad" not in text}, "shop")
+    site = learning.folder / "site.yaml"
+    site.write_text(f"share: {str(share).lower()}\n")
+    monkeypatch.setenv("UMBAU_SITE", str(site))
+    learning.settings["repos"] = [{"git": "billing"}, {"git": "shop"}]
+    tick = learning.tick()
+    assert {outcome.status for key, outcome in tick.outcomes.items() if "bad" not in KINDS[key[:2]]} == {"accepted"}
+    asked = [request["messages"][1]["content"] for request in endpoint.requests]
+    about_shop = [
+        text for text in asked if "_shop" in re.findall(r"^\w+\.py\n```python\n(.*?)\n```$", text, re.M | re.S)[0]
+    ]
+    own = [text for text in asked if text not in about_shop]
+    assert len(about_shop) == 7 and len(own) == 9
+    assert any(HEADING in text for text in own), "within the repository it is shown"
+    assert [HEADING in text for text in about_shop] == [share] * 7
+    assert not any("_shop" in text for text in own)
+
+
+def test_whether_edits_are_shared_is_part_of_what_is_asked(
+    learning: World, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fingerprints(learn: int) -> list[str]:
+        learning.settings = settings(endpoint, learn)
+        found = []
+        for share in ("false", "true"):
+            (learning.folder / "site.yaml").write_text(f"share: {share}\n")
+            found.append(learning.driver().recipe.fingerprint)
+        return found
+
+    monkeypatch.setenv("UMBAU_SITE", str(learning.folder / "site.yaml"))
+    assert len({*fingerprints(3)}) == 2
+    assert len({*fingerprints(0)}) == 1, "else nothing of it is shown anyway"
+
+
+def test_two_repositories_with_the_same_code_share_a_reply_and_no_prompt(
+    learning: World, endpoint: Endpoint, checkout: Callable[..., Checkout]
+) -> None:
+    """The question is the same to the letter: what is read again was asked about the same code."""
+    checkout(FILES, "shop")
+    learning.settings = settings(endpoint, 0)
+    learning.settings["repos"] = [{"git": "billing"}, {"git": "shop"}]
+    tick = learning.tick()
+    assert len(endpoint.requests) == len(FILES) and len(tick.plan.planned) == 2 * len(FILES)
+    assert not any("billing" in str(one) or "shop" in str(one) for one in endpoint.requests)
+    changes = [*tick.gathered.changes]
+    assert {facts(tick.driver.job, one, Owners()).models for one in changes} == {("scripted",)}, (
+        "also where it was known"
+    )

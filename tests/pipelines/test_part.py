@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.data import LeftOut, Plan, Repo
+from pipelines.data import LeftOut, Plan, Repo, Shards
 from pipelines.part import joined, part_of, sources
 from pipelines.watching import tick
 from tests.conftest import Checkout
@@ -22,14 +22,16 @@ def two(pair: tuple[World, Checkout]) -> tuple[World, Checkout]:  # noqa: F811
 
 A, B = (Repo(name, f"/m/{name}", "c" * 40, "main", f"https://x/{name}") for name in ("g/a", "g/b"))
 PACKAGE = Repo("slugify", "/m/s", "d" * 40, "main", "slugify")
-WHOLE = Plan((A, B, PACKAGE), (), (LeftOut("g/a", "x.py", "why"),), {"g/c": "gone"}, ("g/b: nothing", "slugify: n"))
+WHOLE = Plan(
+    (A, B, PACKAGE), Shards(), (LeftOut("g/a", "x.py", "why"),), {"g/c": "gone"}, ("g/b: nothing", "slugify: n")
+)
 
 
 def test_a_part_and_the_rest_make_the_whole() -> None:
     part = part_of(WHOLE, {"g/a", "g/c"})
     assert (part.repos, part.left_out, part.trouble, part.notes) == ((A,), WHOLE.left_out, WHOLE.trouble, ())
     again = joined(WHOLE, part, {"g/a", "g/c"})
-    assert again == Plan((B, PACKAGE, A), (), WHOLE.left_out, WHOLE.trouble, WHOLE.notes)
+    assert again == Plan((B, PACKAGE, A), Shards(), WHOLE.left_out, WHOLE.trouble, WHOLE.notes)
 
 
 def test_where_a_part_comes_from() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from operators import guard
-from pipelines.data import Plan
+from pipelines.data import Plan, Shards
 from pipelines.job import Job
 from pipelines.plan import plan
 from pipelines.recipe import recipe
@@ -76,7 +76,7 @@ def test_a_plan(planned: Callable[..., Plan], checkout: MakeCheckout) -> None:
 def test_nothing_matches(planned: Callable[..., Plan], checkout: MakeCheckout) -> None:
     checkout({"a.py": "x = 1\n"})
     found = planned(select={"contains": "hello"})
-    assert (found.planned, found.notes) == ((), ("billing: no file matches `select`",))
+    assert (found.planned, found.notes) == (Shards(), ("billing: no file matches `select`",))
     assert len(found.repos) == 1
 
 
@@ -162,7 +162,7 @@ def test_keys_depend_on_context_and_recipe(planned: Callable[..., Plan], checkou
     made = checkout({"a.py": HELLO, "api.md": "one\n"})
     step = {"rewrite": {"prompt": "Greet.", "context": ["*.md"]}}
     first = planned(steps=[step])
-    assert first.planned[0].shard.context == ("api.md",)
+    assert next(iter(first.planned)).shard.context == ("api.md",)
     assert keys(first) != keys(planned(steps=[{"rewrite": {**step["rewrite"], "prompt": "Greet!"}}]))
     made.commit({"api.md": "two\n"})
     assert keys(first) != keys(planned(steps=[step]))
@@ -209,7 +209,7 @@ def test_a_template_that_fails_for_some_groups(planned: Callable[..., Plan], che
         "billing", "other", merge_request={**settings, "branch": settings["branch"].replace("4bf9d1a4", "x")}
     )
     assert len(found.planned) == 2
-    group = found.planned[0].branch.rpartition("/")[2][1:]
+    group = next(iter(found.planned)).branch.rpartition("/")[2][1:]
     settings["branch"] = f"u/{{{{ job }}}}/{{{{ 1 // (group != '{group}') }}}}{{{{ group }}}}"
     found = planned("billing", "other", merge_request=settings)
     assert "division" in found.trouble["billing"]
@@ -244,12 +244,12 @@ def test_a_repository_that_cannot_be_looked_at_keeps_its_groups(
     first = planned(**settings)
     made.folder.rename(tmp_path / "away")
     second = planned(before=first, **settings)
-    assert (second.planned, second.kept) == ((), first.planned)
+    assert (second.planned, second.kept) == (Shards(), first.planned)
     (tmp_path / "away").rename(made.folder)
     made.commit({"app/a.py": None})
     third = planned(before=planned(before=second, **settings), **settings)
     assert [one.number for one in third.planned] == [1, 2, 2]
-    assert third.kept == ()
+    assert third.kept == Shards()
 
 
 @pytest.mark.parametrize("by", ["directory", "owner"])
@@ -267,7 +267,7 @@ def test_a_new_file_leaves_the_shards_of_others_as_they_are(
         ("app/b.py", "app/d.py"),
         ("app/e.py", "app/f.py", "app/g.py"),
     ]
-    assert second.planned[2].shard.key == first.planned[1].shard.key
+    assert list(second.planned)[2].shard.key == list(first.planned)[1].shard.key
 
 
 def test_another_repository_of_the_same_name_is_told(
@@ -278,7 +278,7 @@ def test_another_repository_of_the_same_name_is_told(
     other = checkout({"b.py": HELLO}, "elsewhere/billing")
     second = planned(str(other.folder), before=first)
     assert f"billing was {made.folder}, which is another repository" in second.trouble["billing"]
-    assert (second.planned, second.kept) == ((), first.planned)
+    assert (second.planned, second.kept) == (Shards(), first.planned)
     moved = made.folder.rename(tmp_path / "other-place")
     (tmp_path / "billing").symlink_to(moved)
     assert planned(before=first).trouble == {}, "it has only moved"

@@ -17,8 +17,10 @@ from operators.checks.inside import Inside
 from operators.checks.keeps import Keeps
 from operators.checks.rule import Rule
 from operators.checks.scope import Scope
+from operators.checks.secrets import Secrets
 from operators.checks.tests import Tests as NewlyFailing
 from operators.codemod import Codemod
+from operators.data import called
 from operators.density import Chosen
 from operators.embedded import SHIPPED, SHIPPED_IN, Embedded
 from operators.evidence import Evidence
@@ -34,7 +36,18 @@ from tests.operators.checkpoint import checkpoint
 
 Make = Callable[..., Recipe]
 SHELL = {"shell": "ruff format {paths}"}
+
+
+@pytest.fixture(autouse=True)
+def _site(allow: Callable[..., None]) -> None:
+    allow(models=["one", "two", "three", "gpu-box"])
+
+
 REWRITE = {"rewrite": {"prompt": "Greet.", "model": {"name": "devstral", "url": "http://one/v1"}}}
+ENTRY = (
+    "about: a, repository: b/c, licence: {name: MIT}, architectures: [MistralForCausalLM], context: 9, "
+    "weight_bytes: 1, kv_bytes_per_token: 1, sampling: {temperature: 0}, reply: blocks"
+)
 CODEMOD = """\
 from libcst.codemod import VisitorBasedCodemodCommand
 
@@ -101,20 +114,20 @@ def test_steps_and_checks_are_built_in_order(make: Make) -> None:
     codemod, rewrite, shell = found.operator.steps  # type: ignore[attr-defined]
     assert (type(codemod), type(rewrite), type(shell)) == (Codemod, Rewrite, Shell)
     assert codemod.hits == rewrite.hits == "hello"
-    assert [type(check).__name__ for check in found.checks] == ["Inside", "Parses", "Scope", "Tests"]
-    assert found.checks[2] == Scope(("Call",))
+    assert [type(check).__name__ for check in found.checks] == ["Secrets", "Inside", "Parses", "Scope", "Tests"]
+    assert found.checks[3] == Scope(("Call",))
     assert found.final == (NewlyFailing("pytest", full=True), NewlyFailing("pytest -q", full=True))
 
 
 def test_no_job_can_do_without_inside(make: Make) -> None:
-    assert make(checks=[]).checks == (Inside(),)
-    assert make(checks=["parses", {"inside": {"allow": ["*.yml"]}}]).checks[1] == Inside(("*.yml",))
+    assert make(checks=[]).checks == (Secrets(), Inside())
+    assert make(checks=["parses", {"inside": {"allow": ["*.yml"]}}]).checks[2] == Inside(("*.yml",))
 
 
 def test_what_the_job_names_it_may_change(make: Make) -> None:
     select = {"files": ["**/pyproject.toml", "*.cfg", "setup.py", "src/"]}
-    assert make(select=select).checks[0] == Inside((), ("pyproject.toml", "setup.py"))
-    assert make(select=select, checks=["parses"]).checks[0] == Inside((), ("pyproject.toml", "setup.py"))
+    assert make(select=select).checks[1] == Inside((), ("pyproject.toml", "setup.py"))
+    assert make(select=select, checks=["parses"]).checks[1] == Inside((), ("pyproject.toml", "setup.py"))
 
 
 def test_checks_of_what_an_edit_leads_to(make: Make) -> None:
@@ -126,7 +139,7 @@ def test_checks_of_what_an_edit_leads_to(make: Make) -> None:
         {"honest": {"allow": ["subprocess"]}},
         {"api": {"allow": ["old_*"]}},
     ]
-    assert make(checks=checks).checks[1:] == (
+    assert make(checks=checks).checks[2:] == (
         Gone(("np.int", "old")),
         Gone((), "a+", True),
         Rule("UP031"),
@@ -161,6 +174,10 @@ def test_what_the_job_leaves_out_of_the_model_comes_from_the_environment(
     monkeypatch.setenv("UMBAU_MODEL", "small")
     assert make(step).operator.steps[0].model == Endpoint("http://two/v1", "small")  # type: ignore[attr-defined]
     assert make(REWRITE).operator.steps[0].model.url == "http://one/v1"  # type: ignore[attr-defined]
+    monkeypatch.setenv("UMBAU_MODEL_GPUS", "8")
+    assert make(step).operator.steps[0].model.gpus == 8  # type: ignore[attr-defined]
+    monkeypatch.setenv("UMBAU_MODEL_GPUS", "many")
+    assert "UMBAU_MODEL_GPUS is 'many'" in refused(make, step)
 
 
 def test_the_model_that_comes_with_umbau_runs_here_or_where_it_is_hosted(
@@ -238,7 +255,7 @@ def test_a_job_that_asks_no_model_has_no_form_of_reply(make: Make) -> None:
 
 
 def test_names_may_come_and_go_as_the_job_says(make: Make) -> None:
-    assert make(checks=[{"keeps": {"free": ["self"]}}, "keeps"]).checks[1:] == (Keeps(("self",)), Keeps())
+    assert make(checks=[{"keeps": {"free": ["self"]}}, "keeps"]).checks[2:] == (Keeps(("self",)), Keeps())
 
 
 def test_a_recipe_can_be_sent(make: Make) -> None:
@@ -290,7 +307,7 @@ def test_templates_that_do_not_work(name: str, make: Make) -> None:
 
 def test_a_check_that_is_none(make: Make) -> None:
     assert "own_plugin.Op has no judge and no local" in refused(make, checks=[{"use": "own_plugin.Op"}])
-    assert type(make(checks=[{"use": "own_plugin.Judge"}]).checks[1]).__name__ == "Judge"
+    assert type(make(checks=[{"use": "own_plugin.Judge"}]).checks[2]).__name__ == "Judge"
 
 
 def test_a_module_that_cannot_be_imported(make: Make, tmp_path: Path) -> None:
@@ -309,12 +326,12 @@ def characterised(**settings: Any) -> dict[str, Any]:
 
 def test_where_a_generated_test_counts_as_well_the_demand_is_not_that_of_the_tests_alone(make: Make) -> None:
     found = make(REWRITE, **characterised(attempts=2, keep="tests/test_{name}.py"))
-    assert found.checks[1] == NewlyFailing("pytest -q", 9.0)
+    assert found.checks[2] == NewlyFailing("pytest -q", 9.0)
     assert found.final == (NewlyFailing("pytest -q", 9.0, full=True),)
     model = Endpoint("http://one/v1", "devstral")
     assert found.evidence == Evidence("pytest -q", 9.0, 0.8, model, 2, "tests/test_{name}.py")
     plain = make(REWRITE, checks=[{"tests": TESTED}])
-    assert (plain.evidence, plain.checks[1]) == (None, NewlyFailing("pytest -q", 9.0, 0.8))
+    assert (plain.evidence, plain.checks[2]) == (None, NewlyFailing("pytest -q", 9.0, 0.8))
     assert pickle.loads(pickle.dumps(found)) == found
 
 
@@ -460,3 +477,29 @@ def test_where_the_job_file_lies_does_not_matter(make: Make, tmp_path: Path) -> 
     one, other = make({"codemod": "mine.Mine"}), make({"codemod": "mine.Mine"}, file="below/job.yaml")
     assert same(one, other)
     assert one.operator.steps[0] == replace(other.operator.steps[0], home=str(tmp_path))  # type: ignore[attr-defined]
+
+
+def test_a_job_may_not_keep_silent_about_a_model(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = {"merge_request": {"assisted_by": ""}}
+    monkeypatch.setenv("UMBAU_SITE", str(tmp_path / "site.yaml"))
+    (tmp_path / "site.yaml").write_text("share: false\n")
+    with pytest.raises(BadJob, match="leaves out that a model wrote parts"):
+        make(REWRITE, **silent)
+    (tmp_path / "site.yaml").write_text("say_model: false\n")
+    assert make(REWRITE, **silent)
+    with pytest.raises(BadJob, match="assisted_by says nothing"):
+        make(REWRITE, merge_request={"assisted_by": "{% if shards > 9 %}x{% endif %}"})
+
+
+def test_which_weights_are_hosted_is_part_of_what_is_asked(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(revision: str) -> tuple[str, str]:
+        (tmp_path / "site.yaml").write_text(f"models: {{devstral: {{{ENTRY}, revision: {revision}}}}}\n")
+        found = make(REWRITE)
+        (step,) = found.operator.steps  # type: ignore[attr-defined]
+        return called(step.model), found.fingerprint
+
+    monkeypatch.setenv("UMBAU_SITE", str(tmp_path / "site.yaml"))
+    (one, first), (other, second) = asked("'1fc9'"), asked("'20ab'")
+    assert (one, other) == ("devstral@1fc9", "devstral@20ab") and first != second

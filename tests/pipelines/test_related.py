@@ -182,7 +182,7 @@ def test_what_does_not_fit_is_left_out_the_least_alike_first(
     checkout({**FILES, "docs/a.md": "words " * 40})
     texts = [
         prompt(*planned("definitions", "callers", context=room, max_tokens=10), endpoint)
-        for room in range(700, 260, -20)
+        for room in range(800, 360, -20)
     ]
     counts = [text.count("(only to read)") for text in texts]
     assert (counts, counts[0], len(set(counts)) > 3) == (sorted(counts, reverse=True), 6, True)

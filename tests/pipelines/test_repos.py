@@ -283,8 +283,16 @@ def test_no_host(home: Path, tmp_path: Path) -> None:
         ("ssh: connect to host host port 22: Connection refused", ": ssh: connect to host host port 22: Connection"),
     ],
 )
-def test_what_ssh_says(said: str, told: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_ssh_says(
+    said: str,
+    told: str,
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    allow: Callable[..., None],
+) -> None:
     """A double of ssh, which says on stderr what it itself and GitHub document."""
+    allow(forges=["host"])
     ssh = tmp_path / "bin" / "ssh"
     ssh.parent.mkdir()
     ssh.write_text(f"#!/bin/sh\necho >&2 '{said}'\nexit 128\n")

@@ -27,7 +27,7 @@ def new(count: int, repo: str = "r", **more: Any) -> list[Candidate]:
 
 
 def go(candidates: Sequence[Candidate], requests: Sequence[Request], **rules: Any) -> dict[Place, str]:
-    more = {name: rules.pop(name) for name in ("ours", "unfinished", "owners") if name in rules}
+    more = {name: rules.pop(name) for name in ("ours", "unfinished", "owners", "beside") if name in rules}
     given_ = {"owners": {}, "unfinished": {}, **more}
     return allowed(candidates, requests, Rollout.model_validate(rules), rules.pop("now", NOW), **given_)
 
@@ -95,6 +95,7 @@ WAVES: list[tuple[list[Candidate], list[Request], dict[str, Any], str]] = [
     ([APP], [replace(LIB, state="branch")], {}, "after: libs/a, where b is branch"),
     ([APP], [replace(LIB, state="closed")], {}, "after: libs/a, where b is closed"),
     ([APP], [replace(LIB, state="closed")], {"ours": {("libs/a", "b")}}, ""),
+    ([APP], [LIB], {"beside": {("libs/a", "b")}}, ""),
     ([APP], [replace(LIB, repo="tools/a")], {}, ""),
     ([APP, Candidate(("libs/a/b", "n"))], [], {}, "after: libs/a/b, where n is not open yet"),
     ([APP], [], {"unfinished": {"libs/a": "shards are not done yet"}}, "after: libs/a, where shards are not done yet"),

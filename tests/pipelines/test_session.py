@@ -10,11 +10,13 @@ import typer
 
 from operators.proc import GitError
 from pipelines import session
-from pipelines.driver import Busy, Driver
+from pipelines.data import Task
+from pipelines.driver import Driver
 from pipelines.errors import Refused
 from pipelines.jobfile import BadJob, Problem
 from pipelines.lanes import InProcess
 from pipelines.session import driving, fail, folder_of, job_of, out, shipped, standing_of, stoppable, told
+from pipelines.store import Busy
 from tests.conftest import Checkout
 
 JOB = """\
@@ -62,6 +64,15 @@ def test_home_may_be_elsewhere(here: Path, tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "deep" / "home" / ".gitignore").write_text("mine\n")
     assert session.home() == tmp_path / "deep" / "home"
     assert (tmp_path / "deep" / "home" / ".gitignore").read_text() == "mine\n", "it is written once"
+
+
+def test_home_of_a_submitted_job_is_not_in_the_folder_that_ray_throws_away(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UMBAU_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "operator"))
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    assert session.home() == tmp_path / "operator" / ".umbau"
 
 
 def test_a_home_that_cannot_be_made_is_told(
@@ -195,8 +206,15 @@ def test_text_lines_and_json_are_printed(
     ],
 )
 def test_what_a_forge_needs_is_said_before_anything_is_done(
-    forge: str, said: str, job: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    forge: str,
+    said: str,
+    job: Path,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    allow: Callable[..., None],
 ) -> None:
+    allow(forges=["gitlab.com", "github.com", "api.github.com", "git.example.eu"])
     for name in ("GITLAB_TOKEN", "GITHUB_APP_KEY"):
         monkeypatch.delenv(name, raising=False)
     job.write_text(f"{JOB}forge: {forge}\n")
@@ -240,7 +258,7 @@ def test_stopped_it_says_how_far_it_is(driver: Driver, capsys: pytest.CaptureFix
 
     def stop() -> None:
         with stoppable(driver):
-            for done in InProcess().run(driver._kit(plan, InProcess(), []), [driver._task(plan.planned[0], 0)]):
+            for done in InProcess().run(driver._kit(plan, InProcess(), []), [Task(next(iter(plan.planned)).shard)]):
                 driver.store.save([(outcome, 0) for _, outcome in done])
             raise KeyboardInterrupt
 

@@ -29,6 +29,13 @@ def test_relative_imports_of_packages(tmp_path: Path) -> None:
     assert sorted(sources("a.b", str(tmp_path))) == ["a", "a.b", "a.b.f", "a.c", "a.e"]
 
 
+def test_packages_that_a_module_lies_in(tmp_path: Path) -> None:
+    write(tmp_path / "a", __init__="import c")
+    write(tmp_path / "a" / "b", __init__="", mine="")
+    write(tmp_path, c="", d="")
+    assert sorted(sources("a.b.mine", str(tmp_path))) == ["a", "a.b", "a.b.mine", "c"]
+
+
 def test_a_circle_ends(tmp_path: Path) -> None:
     write(tmp_path, one="import two", two="import one")
     assert sorted(sources("one", str(tmp_path))) == ["one", "two"]

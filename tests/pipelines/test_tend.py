@@ -12,8 +12,8 @@ from operators.data import Edit, Finding, Outcome, Shard, Span, Verdict
 from operators.proc import GitError
 from pipelines.comments import answer
 from pipelines.commit import commit
-from pipelines.data import Change, Dropped, Plan, Planned, Recipe, Repo
-from pipelines.forge import Description, NotPushed, Request
+from pipelines.data import Change, Dropped, Plan, Planned, Recipe, Repo, Shards
+from pipelines.forge import AUTOMATED, Description, NotPushed, Request
 from pipelines.forges.local import LocalForge
 from pipelines.forges.record import BOT
 from pipelines.gather import Gathered, gather
@@ -100,7 +100,7 @@ class World:
     def plan(self) -> Plan:
         repo = self.repo
         planned = [Planned(self.shard(path, repo), f"umbau/j/{path[0]}", path[0]) for path in self.edits]
-        return Plan((repo,), tuple(planned))
+        return Plan((repo,), Shards(planned))
 
     def shard(self, path: str, repo: Repo) -> Shard:
         return Shard(f"key {path}", "billing", repo.commit, (path,))
@@ -234,7 +234,7 @@ def test_what_somebody_pushed_to_is_not_closed(world: World) -> None:
 
 def test_a_repository_in_trouble_keeps_its_requests(world: World) -> None:
     world.tick()
-    plan = Plan((), (), trouble={"billing": "there is no folder"})
+    plan = Plan((), trouble={"billing": "there is no folder"})
     assert world.tick(plan=plan, gathered=Gathered((), {})) == []
     assert world.states() == {"a": "open", "b": "open"}
 
@@ -250,7 +250,7 @@ def test_a_sum_that_could_not_be_judged_keeps_its_request(again: bool, world: Wo
     before = world.states()
     assert before == ({"a": "merged", "a.again": "open", "b": "open"} if again else {"a": "open", "b": "open"})
     found = world.gathered()
-    troubled = Gathered(found.changes[1:], {("billing", "umbau/j/a"): "the worker died"})
+    troubled = Gathered(found.changes[1:], {("billing", "umbau/j/a"): "the worker died"}, (), (), found.briefs[1:])
     assert [done.branch for done in world.tick(gathered=troubled)] == ["umbau/j/b"]
     assert world.states() == before
 
@@ -258,7 +258,7 @@ def test_a_sum_that_could_not_be_judged_keeps_its_request(again: bool, world: Wo
 def test_another_jobs_requests_are_left_alone(world: World) -> None:
     world.tick()
     other = Job.model_validate({**world.job.model_dump(exclude_unset=True), "name": "j-2"})
-    assert tend(other, Plan((world.repo,), ()), Gathered((), {}), world.forge, world.store, True, 0.0) == []
+    assert tend(other, Plan((world.repo,)), Gathered((), {}), world.forge, world.store, True, 0.0) == []
     assert world.states() == {"a": "open", "b": "open"}
 
 
@@ -326,7 +326,7 @@ def test_a_line_is_one_of_the_changes_text(world: World, monkeypatch: pytest.Mon
         for name, lines in spans.items()
     }
     planned = tuple(Planned(part.shard, "umbau/j/a", "a") for part in parts.values())
-    plan = Plan((repo,), planned)
+    plan = Plan((repo,), Shards(planned))
     accept = lambda tasks: {task.shard.key: Outcome(task.shard, (Verdict(task.offered),)) for task in tasks}  # noqa: E731
     found = gather("j", Recipe(Chain(()), (), (), 1, "f"), plan, parts, accept)
     world.tick(plan=plan, gathered=found)
@@ -400,9 +400,9 @@ def test_answers(world: World) -> None:
     for _ in range(2):
         world.answer()
     assert said(world) == [
-        "Umbau changed `a/x.py` as you asked; every check passes.",
+        f"Umbau changed `a/x.py` as you asked; every check passes.\n\n{AUTOMATED}",
         "Umbau could not change `a/y.py` as you asked, so it stays as it is. The last word on it:\n\n"
-        "````\n ```\n /approve\n````",
+        f"````\n ```\n /approve\n````\n\n{AUTOMATED}",
     ]
     assert verbs(world.tick()) == ["wait", "wait"], "its own words are no comments to see to"
 
@@ -414,7 +414,7 @@ def test_each_comment_is_answered(world: World) -> None:
         world.tick()
         done(world, "a/x.py", GOOD, go=go)
         world.answer()
-    assert said(world) == ["Umbau changed `a/x.py` as you asked; every check passes."] * 2
+    assert said(world) == [f"Umbau changed `a/x.py` as you asked; every check passes.\n\n{AUTOMATED}"] * 2
 
 
 def test_a_shard_that_failed_is_answered_for_when_it_is_done(world: World) -> None:

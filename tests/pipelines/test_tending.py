@@ -13,7 +13,7 @@ import pytest
 from operators.chain import Chain
 from operators.data import Edit, Finding, Outcome, Shard, Verdict
 from operators.proc import git
-from pipelines.data import Plan, Planned, Recipe, Repo
+from pipelines.data import Plan, Planned, Recipe, Repo, Shards
 from pipelines.decide import DAY
 from pipelines.forge import Place
 from pipelines.gather import Gathered, gather
@@ -67,7 +67,7 @@ class World:
                 if text and shard.key not in self.unfinished:
                     verdict = Verdict(Edit({path: text}, said="It counts."), (), ("tests: 3 passed",))
                     accepted[shard.key] = Outcome(shard, (verdict,))
-        plan = Plan(tuple(found), tuple(planned), trouble=self.trouble)
+        plan = Plan(tuple(found), Shards(planned), trouble=self.trouble)
         recipe = Recipe(Chain(()), (), (), 1, "f")
         return plan, gather("j", recipe, plan, accepted, lambda tasks: {}, self.unfinished)
 

@@ -196,9 +196,10 @@ def test_a_host_that_falls_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_over_ssh_git_asks_the_ssh_of_this_machine(
-    checkout: Callable[..., Checkout], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    checkout: Callable[..., Checkout], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allow: Callable[..., None]
 ) -> None:
     """A double of ssh, which runs here what it was told to run there: ssh(1), `ssh [options] destination command`."""
+    allow(forges=["host"])
     made = checkout({"a.py": "x = 1\n"}, "srv/name")
     ssh = tmp_path / "bin" / "ssh"
     ssh.parent.mkdir()

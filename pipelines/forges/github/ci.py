@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-import urllib.request
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
@@ -13,8 +12,10 @@ from github.Repository import Repository
 from github.WorkflowJob import WorkflowJob
 from github.WorkflowRun import WorkflowRun
 
+from operators.outward import Forbidden
 from pipelines.forge import ForgeError, Memory
 from pipelines.forges.github.client import TIMEOUT, Client, Refusal
+from pipelines.hops import opener
 from pipelines.neutral import plain
 
 Ci = Literal["none", "pending", "passed", "failed"]
@@ -81,6 +82,8 @@ class Checks:
     def _job(self, repo: str, job: WorkflowJob, most: int) -> str:
         try:
             return tail(printable(ending(self._client.read(repo, job.logs_url), 2 * most)), most)
+        except Forbidden as why:  # they lie on hosts of their own
+            return f"(the job's log is not fetched: {why})"
         except (ForgeError, OSError) as why:  # logs are kept for some time only
             return f"(the job's log cannot be read: {type(why).__name__})"
 
@@ -141,7 +144,7 @@ def tail(text: str, most: int) -> str:
 def ending(url: str, most: int) -> str:
     """Return the last `most` bytes of a file on the web, for which the address alone is the key. Raises OSError."""
     kept, left = b"", LARGEST
-    with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
+    with opener("forges", url).open(url, timeout=TIMEOUT) as answer:
         while left > 0 and (part := answer.read(min(1 << 16, left))):
             kept, left = (kept + part)[-most:], left - len(part)
     return kept.decode(errors="replace")

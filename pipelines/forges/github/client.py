@@ -13,6 +13,7 @@ from github.Auth import Auth
 from github.GithubException import GithubException
 from github.Repository import Repository
 
+from operators import outward
 from pipelines.credentials import api_of
 from pipelines.forge import ForgeError
 from pipelines.forges.remote import Turnstile
@@ -25,9 +26,9 @@ TIMEOUT = 30  # seconds that GitHub may be silent; it ends requests itself after
 TRIES = 3  # of what failed on its way or inside GitHub
 PATIENCE = 900.0  # seconds that one call may be made to wait by limits; what takes longer is left to the next tick
 SAID = 400  # characters of what GitHub says that are told
-# Times as far apart as before a secondary limit: 500 writes an hour and no more. That is what GitHub documents, and a
-# server of a company's own need not have: so it is not kept to before it is asked for.
-SLOW = 7.2
+# Seconds between two writes after a secondary limit: 480 an hour. GitHub documents 500, among them those before it.
+# A server of a company's own need not have that limit, so it is not kept to before it is asked for.
+SLOW = 7.5
 PAUSE = 60.0  # seconds after a secondary limit that names none, doubled each time: GitHub's "best practices" for REST
 # OSError: `requests` raises nothing else. The others are PyGithub's for answers that are not what GitHub sends.
 _FAULTS = (GithubException, OSError, ValueError, LookupError, TypeError, AssertionError, RuntimeError)
@@ -126,6 +127,10 @@ class Client:
         self._turnstile().left(0.0, PATIENCE)
 
     def _patiently(self, what: str, ask: Callable[[], T], done: Callable[[], T | None]) -> T:
+        try:
+            outward.check("forges", api_of(self._settings.url))  # PyGithub follows no redirect to another host
+        except outward.Forbidden as why:
+            raise Unreachable(f"{what} is not asked for: {why}") from None
         waited, failed, limited = 0.0, 0, 0
         while True:
             try:

@@ -43,6 +43,10 @@ class Pull:
     labels: tuple[str, ...]
     milestone: str
     body: str
+    ended: float = 0.0
+    """When it was merged or closed."""
+    merged: str = ""
+    """The commit with which it was merged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,8 @@ def pull_of(pull: PullRequest) -> Pull | None:
         labels=tuple(label.name for label in pull.labels),
         milestone=pull.milestone.title if pull.milestone else "",
         body=pull.body or "",
+        ended=seconds(pull.merged_at or pull.closed_at) if state != "open" else 0.0,
+        merged=(pull.merge_commit_sha or "") if state == "merged" else "",  # of an open one it is a trial
     )
 
 
@@ -157,13 +163,13 @@ def review_of(review: PullRequestReview) -> Review | None:
     return Review(review.id, who, review.state, review.commit_id or "", review.body or "", at)
 
 
-def approved(reviews: Iterable[Review], commits: Container[str]) -> bool:
-    """Say whether somebody approved one of `commits` and nobody who has a say wants changes: of each person's reviews
+def approvers(reviews: Iterable[Review], commits: Container[str]) -> tuple[str, ...]:
+    """Return who approved one of `commits`; nobody while somebody who has a say wants changes: of each person's reviews
     the last that decides something counts."""
     last = {one.author: one for one in sorted(reviews, key=_order) if one.counts and one.state in _DECIDES}
     if any(one.state == "CHANGES_REQUESTED" for one in last.values()):
-        return False
-    return any(one.state == "APPROVED" and one.commit in commits for one in last.values())
+        return ()
+    return tuple(one.author for one in last.values() if one.state == "APPROVED" and one.commit in commits)
 
 
 def comments(known: Known) -> tuple[Comment, ...]:

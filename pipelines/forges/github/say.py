@@ -9,7 +9,7 @@ from pipelines.forge import ForgeError, Memory, Request
 from pipelines.forges.github.client import Client, Refusal
 from pipelines.forges.remote import key_of, keyed
 
-LARGEST = 65_536 - 100  # characters of a comment, the marker left out
+LARGEST = 65_536 - 200  # characters of a comment, what `keyed` adds left out
 
 
 class Speaker:

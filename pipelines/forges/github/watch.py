@@ -27,7 +27,7 @@ from pipelines.forges.github.known import (
     Listing,
     Pull,
     active,
-    approved,
+    approvers,
     comments,
     inline,
     remark,
@@ -103,6 +103,7 @@ class Watch:
     def request(self, repo: Repo, known: Known) -> Request:
         pull, pushed = known.pull, self._ledger.of(repo.name, known.pull.branch)
         done = pushed.done or pull.state != "open"
+        by = approvers(known.reviews, {pull.head, *pushed.commits} if known.ours else {pull.head})
         return Request(
             repo.name,
             pull.branch,
@@ -110,7 +111,7 @@ class Watch:
             pull.state,
             pull.url,
             ci=self._ci(repo, pull.head),
-            approved=approved(known.reviews, {pull.head, *pushed.commits} if known.ours else {pull.head}),
+            approved=bool(by),
             conflicts=known.tried[1:] == (pull.head, True) and pull.state == "open",
             touched=not known.ours or (pull.state == "open" and pull.base != repo.branch),
             comments=comments(known),
@@ -119,8 +120,11 @@ class Watch:
             head=pull.head,
             draft=pull.draft,
             opened=pull.opened,
+            ended=pull.ended,
             active=active(known),
             reviewers=pull.reviewers,
+            approvers=by,
+            merged=pull.merged,
         )
 
     def unopened(self, repo: Repo, branch: str, head: str) -> Request:

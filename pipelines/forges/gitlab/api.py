@@ -20,6 +20,7 @@ from urllib.parse import quote
 from gitlab import Gitlab
 from gitlab.exceptions import GitlabAuthenticationError, GitlabError, GitlabHttpError, RedirectError
 
+from operators import outward
 from pipelines.forge import ForgeError
 from pipelines.forges.remote import Turnstile
 from pipelines.neutral import plain
@@ -124,6 +125,10 @@ class Api:
 
     def _connected(self) -> Gitlab:
         """Return the client, with the token as it is now: tokens end, and others take their place."""
+        try:
+            outward.check("forges", self.url)
+        except outward.Forbidden as why:
+            raise ForgeError(f"{self.url} is not asked: {why}") from None
         if self._client is None or self._secret != self._token():
             self._secret = self._token()
             self._turnstile = Turnstile(self._folder, self.url, self._secret)

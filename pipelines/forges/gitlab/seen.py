@@ -38,10 +38,18 @@ def entry(request: Json) -> Json:
         "head": request.get("sha") or "",
         "draft": bool(request.get("draft") or request.get("work_in_progress")),
         "opened": instant(request.get("created_at")),
+        "ended": instant(request.get("merged_at") or request.get("closed_at")),
         "reviewers": [user["username"] for user in request.get("reviewers") or []],
+        "merged": _merged(request),
         "updated": request.get("updated_at") or "",
         **mergeability(request),
     }
+
+
+def _merged(request: Json) -> str:
+    """Return the commit with which a request got into its target: its own, where that was only moved on to it."""
+    made = request.get("merge_commit_sha") or request.get("squash_commit_sha") or request.get("sha")
+    return str(made or "") if request["state"] == "merged" else ""
 
 
 def mergeability(request: Json) -> Json:
@@ -107,6 +115,7 @@ def details(request: Json, told: Json, said: Sequence[tuple[str, Json]], mine: i
     return {
         **pipeline(request),
         "approved": approved(told, times, pushed),
+        "approvers": [one["user"]["username"] for one in told.get("approved_by") or [] if one["user"]["id"] != mine],
         "comments": [asdict(one) for one in comments(said, max(times, default=0.0))],
         "active": max([instant(note["created_at"]) for _, note in said] + times, default=0.0),
     }
@@ -130,6 +139,9 @@ def request(repo: str, told: Mapping[str, Any], *, touched: bool, stale: bool) -
         head=told["head"],
         draft=told["draft"],
         opened=told["opened"],
+        ended=told.get("ended", 0.0),
         active=told.get("active", 0.0),
         reviewers=tuple(told["reviewers"]),
+        approvers=tuple(told.get("approvers", ())) if told.get("approved") and not stale else (),
+        merged=told.get("merged", ""),
     )

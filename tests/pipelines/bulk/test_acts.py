@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.bulk.acts import Bulk, Done, closing, commenting, conditions, merging, reopening, reverting
 from pipelines.errors import Refused
-from pipelines.forge import Forge, ForgeError, Request
+from pipelines.forge import AUTOMATED, Forge, ForgeError, Request
 from pipelines.job import Job
 from tests.pipelines.forges.conftest import Site, site  # noqa: F401
 
@@ -58,7 +58,7 @@ def requests(site: Site, prefix: str = "umbau/j/") -> list[Request]:  # noqa: F8
 
 def do(site: Site, bulk: Bulk, *where: str) -> list[str]:  # noqa: F811
     found = bulk.fitting(requests(site), conditions(where))
-    return [f"{one.title} {one.trouble or one.what}" for one in bulk.each(site.forge, found)]
+    return [f"{one.title} {one.trouble or one.what}" for one in bulk.each(site.forge, found, lambda: None)]
 
 
 def test_closed_told_why_reopened_and_merged(two: Site) -> None:
@@ -75,7 +75,7 @@ def test_said_once_on_each(two: Site) -> None:
     for _ in range(2):
         assert do(two, commenting("Freeze until Monday.", "bulk x")) == ["Two commented on", "Three commented on"]
     events = [event.text for record in two.forge.records() for event in record.events if event.kind == "comment"]
-    assert events == ["Freeze until Monday."] * 2
+    assert events == [f"Freeze until Monday.\n\n{AUTOMATED}"] * 2
 
 
 def test_one_that_cannot_be_merged_keeps_no_other_from_it(two: Site) -> None:
@@ -90,7 +90,7 @@ def test_what_a_forge_does_not_do_is_told() -> None:
     def act(forge: Forge, request: Request) -> None:
         raise ForgeError("not now")
 
-    assert Bulk("merged", ("open",), act).each(None, [ONE]) == [  # type: ignore[arg-type]
+    assert Bulk("merged", ("open",), act).each(None, [ONE], lambda: None) == [  # type: ignore[arg-type]
         Done("acme/billing", "https://x/1", "Greet", "merged", "not now")
     ]
 

@@ -14,7 +14,10 @@ def requests(world: World) -> list[Request]:
 
 
 def do(world: World, bulk: Bulk) -> list[str]:
-    return [one.trouble or one.what for one in bulk.each(world.forge, bulk.fitting(requests(world), []))]
+    return [
+        one.trouble or one.what
+        for one in bulk.each(world.forge, bulk.fitting(requests(world), []), world.store.confirm)
+    ]
 
 
 def test_what_is_closed_in_bulk_stays_closed_until_it_is_reopened(world: World) -> None:

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.forges.branches import diff
-from pipelines.forges.page import FileDiff, file_diffs, index_page, request_page, visible
+from pipelines.forges.page import FileDiff, file_diffs, index_page, request_page
 from pipelines.forges.record import Record
 from pipelines.neutral import code, fenced
+from pipelines.pages import hashed, style, visible
 from tests.conftest import Checkout
 
 HOSTILE = [
@@ -75,7 +76,7 @@ class Page(HTMLParser):
         }
         links = [value or "" for name, value in self.attributes if name == "href"]
         assert all(re.match(r"(https?://|\.\./index\.html$|[\w.-]+/\d+\.html$)", link) for link in links), links
-        assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in self.attributes
+        assert ("content", f"default-src 'none'; style-src '{hashed(style())}'") in self.attributes
 
 
 def record(**more: object) -> Record:

@@ -22,7 +22,7 @@ from operators.proc import GitError
 from pipelines.bare import bare, has
 from pipelines.commit import commit
 from pipelines.data import Repo
-from pipelines.forge import ForgeError, NotPushed
+from pipelines.forge import AUTOMATED, ForgeError, NotPushed
 from pipelines.forges.remote import DAY, Branches, Turnstile, key_of, keyed, mark, marked, refusal
 from pipelines.store import Store
 from pipelines.transport import Access, fetch_at
@@ -357,8 +357,11 @@ SAID_OVER_SSH = [
 ]
 
 
-def test_what_is_said_over_ssh(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_said_over_ssh(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allow: Callable[..., None]
+) -> None:
     """A double of ssh, which says on stderr what GitHub, GitLab and it itself document."""
+    allow(forges=["host"])
     made, repo = host.made("x = 2\n"), host.repo
     ssh = tmp_path / "bin" / "ssh"
     ssh.parent.mkdir()
@@ -416,6 +419,7 @@ def test_markers(body: str, found: tuple[str, str] | None) -> None:
 def test_no_text_forges_a_marker_that_stands_below_it(text: str) -> None:
     for above in (text, f"{text}\n{mark('evil', '00')}", keyed(text, "evil")):
         assert marked(f"{above}\n{mark('sums-3.11', '0f')}") == ("sums-3.11", "0f")
+        assert AUTOMATED in keyed(above, "reply 7")
         assert key_of(keyed(above, "reply 7")) == key_of(keyed("", "reply 7")) != key_of(keyed("", "reply 8"))
 
 

@@ -391,6 +391,7 @@ class Site:
         answer = self.up("PUT", f"/repos/{repo}/pulls/{number}/merge", {"merge_method": body["merge_method"]}, who)
         assert answer.status_code == 200, answer.text
         self.git(repo, "update-ref", f"refs/heads/{base}", made)
+        self._extra.setdefault((repo, int(number)), {})["merge_commit_sha"] = made
         self._refs[repo].pop(base)
         self._sync(repo)
         return {"sha": made, "merged": True, "message": "Pull Request successfully merged"}
@@ -598,6 +599,7 @@ def _json(data: Any, status: int = 200, **headers: str) -> Answer:
 def _server(site: Site) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # else the body waits 40 ms for the headers to be confirmed
 
         def do_GET(self) -> None:
             body = self._body()

@@ -79,10 +79,12 @@ def test_open_failed_repaired_reviewed_pushed_to_continued_conflicted_regenerate
     ready = world.request()
     assert (ready.approved, ready.conflicts, ready.ci, ready.touched) == (True, False, "passed", False)
     assert all(one.settled for one in ready.comments)
+    assert (ready.approvers, ready.merged) == (("ada",), "")
 
     world.forge.merge(ready)
     merged = world.request()
-    assert (merged.state, merged.digest) == ("merged", ready.digest)
+    assert (merged.state, merged.digest, merged.approvers) == ("merged", ready.digest, ("ada",))
+    assert merged.merged == site.git(name, "rev-parse", "main").strip()
     assert site.git(name, "show", f"main:{APP}") == "a = 99  # one"
     assert BRANCH not in site.git(name, "branch", "--list")
     with pytest.raises(NotPushed, match="merged"):

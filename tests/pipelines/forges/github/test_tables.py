@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pipelines.forge import Comment
 from pipelines.forges.github.ci import ended, printable, summed, tail
 from pipelines.forges.github.client import PAUSE, asked_to_wait, brief, fleeting, lacking, said_by, secondary
-from pipelines.forges.github.known import Known, Listing, Pull, Review, approved, comments, later
+from pipelines.forges.github.known import Known, Listing, Pull, Review, approvers, comments, later
 from pipelines.forges.github.open import late
 from pipelines.forges.github.watch import enough
 
@@ -173,8 +173,8 @@ def test_who_has_approved(reviews: list[tuple[str, str, str, bool]], good: bool)
     told = [
         Review(n, who, state, commit, "", float(n), counts) for n, (who, state, commit, counts) in enumerate(reviews)
     ]
-    assert approved(told, {"head", "pushed"}) == good
-    assert approved(reversed(told), {"head", "pushed"}) == good  # whatever order they are listed in
+    assert bool(approvers(told, {"head", "pushed"})) == good
+    assert bool(approvers(reversed(told), {"head", "pushed"})) == good  # whatever order they are listed in
 
 
 def _pull(number: int, state: str = "open", branch: str = "b") -> Pull:

@@ -65,9 +65,12 @@ def test_a_request_from_opening_to_merging(site: Site) -> None:
     site.double.approve("ada", NAME, 1)
     seen = site.one()
     assert seen.approved and seen.comments[0].settled and len(seen.comments) == 1
+    assert (seen.approvers, seen.merged) == (("ada",), "")
 
     site.forge.merge(seen)
     assert site.one().state == "merged"
+    assert site.one().merged == site.double.at(NAME).head("main")
+    assert site.one().approvers == ("ada",)
     assert site.double.at(NAME).git("show", "main:src/a.py") == "new = 2"
     site.forge.merge(seen)  # twice is once
     with pytest.raises(NotPushed, match="was merged meanwhile"):
