@@ -111,11 +111,13 @@ def _serve(gate: Gate, near: socket.socket) -> None:
         host, port = (url.hostname or "").lower(), url.port or (443 if tunnel else 80)
     except ValueError:
         return near.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
-    if not gate.may(host, port) or not (tunnel or url.scheme == "http"):
+    try:
+        if not gate.may(host, port) or not (tunnel or url.scheme == "http"):
+            raise outward.Forbidden(host)
+        far = _connected(host, port, tunnel=tunnel)
+    except outward.Forbidden:
         gate.refused.add(host[:200])
         return near.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
-    try:
-        far = _connected(host, port, tunnel=tunnel)
     except OSError:
         return near.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
     with far:

@@ -26,12 +26,13 @@ GIT = {
     "GIT_COMMITTER_EMAIL": "ada@example.eu",
 }
 Files = Mapping[str, str | bytes | None]
+# Nobody but this machine and, for environments, the package index is talked to: by fixtures of a whole file, too.
+outward._policy = outward.Policy(tuple(index.allowed()))
 
 
 @pytest.fixture(autouse=True)
 def _this_machine_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What a command puts in force ends with its test. Before it, nobody but this machine and, for environments, the
-    package index is talked to."""
+    """What a command puts in force ends with its test."""
     monkeypatch.setattr(outward, "_policy", outward.Policy(tuple(index.allowed())))
     before = {name: value for name, value in os.environ.items() if name.lower() in outward.PROXIES}
     yield

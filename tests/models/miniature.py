@@ -117,5 +117,7 @@ def offline(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wheels(folder / "wheels")
     for name in ("UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("UV_FIND_LINKS", str(folder / "wheels"))
-    monkeypatch.setenv("UV_NO_INDEX", "1")
+    settings = folder / "uv.toml"
+    settings.write_text(f'no-index = true\nfind-links = ["{folder / "wheels"}"]\n')
+    monkeypatch.setenv("UV_CONFIG_FILE", str(settings))
+    monkeypatch.setenv("UV_FIND_LINKS", str(folder / "wheels"))  # which builds see: they are told by this name
