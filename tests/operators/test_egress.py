@@ -15,9 +15,11 @@ from typing import ClassVar
 import pytest
 
 from operators import index as packages
+from operators import outward
 from operators.egress import INSIDE, Gate, gate
 
 SECRET = "a secret of the proxy"
+NOBODYS = "index.nobody.example"
 
 
 class Index(BaseHTTPRequestHandler):
@@ -49,10 +51,10 @@ def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 @pytest.fixture
 def way(tmp_path: Path) -> Iterator[tuple[Gate, int]]:
-    """A gate that lets through to localhost, and the port that the inside speaks to."""
+    """A gate that lets through to localhost and a host of nobody's, and the port that the inside speaks to."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with gate(tmp_path / "gate", lambda host, port: host == "localhost") as found:
+    with gate(tmp_path / "gate", lambda host, port: host in {"localhost", NOBODYS}) as found:
         inside = subprocess.Popen(
             [
                 sys.executable,
@@ -118,6 +120,12 @@ def test_another_host_is_refused_and_told(index: int, way: tuple[Gate, int], tar
     assert ask(way[1], target.format(index=index))[0] == 403
     assert way[0].refused == refused
     assert not Index.seen
+
+
+def test_a_host_that_the_guard_refuses_is_told_as_well(way: tuple[Gate, int]) -> None:
+    outward.enforce(outward.current())
+    assert ask(way[1], f"http://{NOBODYS}/")[0] == 403
+    assert way[0].refused == {NOBODYS}
 
 
 def test_no_tunnel_leads_to_another_host(index: int, way: tuple[Gate, int]) -> None:
