@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -61,15 +61,16 @@ class Policy:
     here: bool = True
     """Whether this machine may be talked to; only a trial of the guard says no."""
 
-    def refusal(self, purpose: str, to: str | Address, port: int) -> str:
-        """Return why a host may not be talked to and what to do, "" when it may."""
+    def refusal(self, purpose: str, to: str | Address, port: int, wanted: Sequence[Allowed] = ()) -> str:
+        """Return why a host may not be talked to and what to do, "" when it may. `wanted`: whoever else would have to
+        be allowed."""
         shown = f"[{to}]" if ":" in str(to) else str(to)
         if not isinstance(to, str) and (why := never(to)):
             return f"{shown} {why}: nothing goes there, whatever a site allows"
         if self.ours(to):
             return ""
         if not any(one.purpose == purpose and one.pattern.fits(to, port) for one in self.allowed):
-            return self._stranger(purpose, shown, port)
+            return self._stranger(purpose, shown, port, wanted)
         return self._away(to, port, shown) if purpose == "models" else ""
 
     def ours(self, to: str | Address) -> bool:
@@ -82,18 +83,21 @@ class Policy:
         """Say whether a host is allowed for anything at all."""
         return self.ours(to) or any(one.pattern.fits(to, port) for one in self.allowed)
 
-    def _stranger(self, purpose: str, shown: str, port: int) -> str:
+    def _stranger(self, purpose: str, shown: str, port: int, wanted: Sequence[Allowed]) -> str:
         if self.lists:
             at = f"{shown} (port {port})" if port else shown
             return (
                 f"{at} is not among the hosts that {self.lists[purpose]} allows for {purpose}: "
                 "whoever answers for this site adds it there, if it may be talked to"
             )
-        named = {purpose: [shown]}  # and what else is allowed now, as it is not once the file has a list
-        for one in self.allowed:
+        named: dict[str, list[str]] = {name: [] for name in PURPOSES}
+        for one in (*self.allowed, *wanted):  # what is allowed now, too, as it is not once the file has a list
             if one.source != CLUSTER:
-                named.setdefault(one.purpose, []).append(one.pattern.text)
-        lists = ", ".join(f"{name}: [{', '.join(map(_quoted, dict.fromkeys(found)))}]" for name, found in named.items())
+                named[one.purpose].append(one.pattern.text)
+        named[purpose].append(shown)
+        lists = ", ".join(
+            f"{name}: [{', '.join(map(_quoted, dict.fromkeys(found)))}]" for name, found in named.items() if found
+        )
         return (
             f"{shown} is not among the hosts that this site allows for {purpose}. If it may be talked to, write into "
             f"{self.file}: `hosts: {{{lists}}}`"
@@ -161,20 +165,20 @@ def belong(address: str) -> None:
     _policy = replace(_policy, allowed=(*_policy.allowed, Allowed("cluster", pattern(str(to)), CLUSTER)))
 
 
-def check(purpose: str, url: str) -> None:
-    """Raise Forbidden unless a URL may be talked to for this."""
+def check(purpose: str, url: str, wanted: Sequence[Allowed] = ()) -> None:
+    """Raise Forbidden unless a URL may be talked to for this. `wanted`: whoever else would have to be allowed."""
     try:
         to, port = target(url)
     except NoHost as why:
         raise Forbidden(f"{url}: {why}") from None
-    check_at(purpose, to, port)
+    check_at(purpose, to, port, wanted)
 
 
-def check_at(purpose: str, to: str | Address, port: int) -> None:
+def check_at(purpose: str, to: str | Address, port: int, wanted: Sequence[Allowed] = ()) -> None:
     """Raise Forbidden unless a host may be talked to for this. `to`: as a URL has it, too."""
     drop_proxies()
     try:
-        why = _policy.refusal(purpose, host(to) if isinstance(to, str) else to, port)
+        why = _policy.refusal(purpose, host(to) if isinstance(to, str) else to, port, wanted)
     except NoHost as error:
         why = str(error)
     if why:
