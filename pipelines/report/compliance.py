@@ -6,11 +6,12 @@ Only what the store, the job, the site's file and the forge say; what they do no
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from operators.foreign import told
 from operators.hosts import pattern, region, target
+from pipelines.forge import Place
 from pipelines.job import Job
 from pipelines.licences import standing
 from pipelines.masking import masked
@@ -22,6 +23,7 @@ from pipelines.site import Site
 from pipelines.store.log import Event
 
 UNKNOWN = "not known to Umbau"
+NAMED = 20  # requests without evidence that are named
 WHAT = (
     "Facts from Umbau's store, the job, the site's file and the forge, in the order of Article 50 of Regulation (EU) "
     "2024/1689 (AI Act) and Article 30(1) of Regulation (EU) 2016/679 (GDPR). It is no legal advice: whether these "
@@ -48,6 +50,8 @@ class Ground:
     events: Sequence[Event]
     now: float
     """Seconds since 1970."""
+    stated: Mapping[Place, tuple[str, str]] = field(default_factory=dict)
+    """Digest and commit of what was stated last of what each branch holds."""
 
 
 def sections(ground: Ground) -> tuple[Section, ...]:
@@ -192,7 +196,17 @@ def _oversight(ground: Ground) -> Iterator[tuple[str, str]]:
     )
     if people:
         yield "Stopped by people", "; ".join(f"{what}: {number}" for what, number in people.items())
+    yield "Signed evidence (`umbau verify REQUEST`)", "; ".join(_evidence(ground))
     yield "Who started, approved and merged", "the audit log has it: `umbau audit`"
+
+
+def _evidence(ground: Ground) -> Iterator[str]:
+    """Yield of which branches something is stated, and of which requests nothing is."""
+    yield f"stated of {len(ground.stated)} branches"
+    bare = [one for one in ground.asked.requests if (one.repo, one.branch) not in ground.stated]
+    if bare:
+        names = ", ".join(f"`{one.repo}@{one.branch}`" for one in bare[:NAMED])
+        yield f"nothing of {len(bare)} requests: {names}{' ...' if len(bare) > NAMED else ''}"
 
 
 def bare(called: str) -> str:

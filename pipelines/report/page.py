@@ -60,7 +60,8 @@ class Told:
 
     def ground(self, reading: Reading, totals: Totals) -> Ground:
         """Return what the part for compliance is told from."""
-        return Ground(self.job, self.site, totals, reading.asked, self.events, self.now)
+        stated = reading.store.evidence.latest(reading.job, "change")
+        return Ground(self.job, self.site, totals, reading.asked, self.events, self.now, stated)
 
 
 def write_page(reading: Reading, more: Told, out: TextIO) -> Totals:

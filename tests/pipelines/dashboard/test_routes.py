@@ -66,6 +66,13 @@ def until(client: TestClient, path: str, told: str) -> str:
     return page
 
 
+def test_what_speaks_for_a_request_is_told_with_it(dashboard: Dashboard) -> None:
+    page = until(dashboard.client(READER), f"{JOB}/requests", "Use logging in app")
+    assert re.findall(r"evidence <code [^>]*>(.+?)</code>: <code>(.+?)</code>", page) == [
+        ("5f" * 6, "umbau verify team/billing@umbau/modern-logging/app")
+    ]
+
+
 def listed(client: TestClient, path: str) -> list[str]:
     """Return the shards of the second repository on a page and all that follow it."""
     names: list[str] = []

@@ -20,6 +20,7 @@ from operators.data import Passage, called
 from operators.embedded import SHIPPED, SHIPPED_IN, Embedded
 from pipelines.catalogue import catalogue
 from pipelines.cli import app
+from pipelines.forge import Request
 from pipelines.job import Job
 from pipelines.report.asked import Asked
 from pipelines.report.bom import Made, as_json
@@ -95,6 +96,7 @@ def test_what_can_be_filed(here: Ran) -> None:
             "15 accepted, 1 rejected",
             "4 opened, 1 merged, 0 closed by people or Umbau",
         ),
+        "**Signed evidence (`umbau verify REQUEST`)**: stated of 0 branches; nothing of 4 requests: ",
         *("in no sandbox" not in text and "a sandbox without network", "resumed by `ada`: 1"),
     ):
         assert said in text, said
@@ -115,6 +117,13 @@ def test_what_is_not_known_is_said_not_to_be_known() -> None:
     nothing = told()
     assert (nothing["Models"], nothing["(e) Places of processing"]) == ("none was asked", "no model was asked")
     assert nothing["Kept out of prompts"].endswith("no pattern of the site")
+
+
+def test_requests_without_evidence_are_named() -> None:
+    requests = [Request("shop", f"umbau/{number}", "", "open", "") for number in range(22)]
+    stated = {("shop", "umbau/0"): ("5f", "a1")}
+    said = told(asked=Asked(requests), stated=stated)["Signed evidence (`umbau verify REQUEST`)"]
+    assert said.startswith("stated of 1 branches; nothing of 21 requests: `shop@umbau/1`, ") and said.endswith(" ...")
 
 
 def test_a_condition_that_nobody_states_to_be_met() -> None:
