@@ -16,7 +16,7 @@ from pipelines.evidence.notary import job_of, spec_name
 from pipelines.evidence.replay import replay
 from pipelines.evidence.rows import Row, row
 from pipelines.evidence.statement import PROVENANCE, Source
-from pipelines.evidence.verify import held_rows, job_row, link_row, merged_row, named, sealed_rows
+from pipelines.evidence.verify import Held, held_rows, job_row, link_row, merged_row, named, sealed_rows
 from pipelines.forge import Forge, ForgeError, Request
 from pipelines.forges.record import read as read_record
 from pipelines.job import Job
@@ -38,17 +38,6 @@ class Verified:
     @property
     def good(self) -> bool:
         return all(one.state != "differs" for one in self.rows)
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What a request stands at."""
-
-    repo: Repo
-    now: str
-    """The commit that its branch holds."""
-    body: str | None
-    """What the request says of itself; None when that is not known, or does not matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +94,7 @@ class Look:
         if isinstance(held, str):
             return [*rows, Row("commit", "cannot be checked", held), job_row(told, job and job[0], bool(self.job))]
         rows.append(link_row(held.body, envelope))
-        rows += held_rows(told, held.repo, held.now)
+        rows += held_rows(told, held)
         rows.append(job_row(told, job and job[0], bool(self.job)))
         if not (self.replays and job):
             return rows
@@ -155,12 +144,13 @@ def _asked(forge: Forge, repo: Repo, stated: Stated) -> Held:
     found = [one for one in forge.requests(stated.branch, [repo]) if one.branch == stated.branch]
     request = found[0] if found else Request(repo.name, stated.branch, "", "branch", "")
     try:
-        now = forge.fetch(request, repo)
-    except (ForgeError, GitError):  # deleted once it was merged
-        if not tree.has(Path(repo.mirror), f"{stated.head}^{{commit}}"):
+        return Held(repo, forge.fetch(request, repo), _body(request))
+    except (ForgeError, GitError) as why:
+        now = request.head or stated.head
+        over = request.state in {"merged", "closed"}  # only then a branch may well be deleted
+        if not over or not tree.has(Path(repo.mirror), f"{now}^{{commit}}"):
             raise
-        now = stated.head
-    return Held(repo, now, _body(request))
+        return Held(repo, now, _body(request), f"it is {request.state}, and {str(why).splitlines()[0]}")
 
 
 def _body(request: Request) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,19 @@ from pipelines.printed import counted
 from pipelines.store.evidence import Stated
 
 KINDS = {"change": PROVENANCE, "merged": MERGED}
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a request stands at."""
+
+    repo: Repo
+    now: str
+    """The commit that its branch holds."""
+    body: str | None
+    """What the request says of itself; None when that is not known, or does not matter."""
+    gone: str = ""
+    """Why its branch cannot be fetched, once it is over: then `now` is what the mirror has of it."""
 
 
 def named(keys: Sequence[Public]) -> str:
@@ -50,11 +64,12 @@ def link_row(body: str | None, envelope: Envelope) -> Row:
     return row("link", "" if f"sha256:{linked}" in body else "the request links another statement", f"sha256:{linked}")
 
 
-def held_rows(told: Mapping[str, Any], repo: Repo, now: str) -> Iterator[Row]:
-    """Yield whether a commit, which is in the mirror, is the one that is stated. `now`: what the branch holds."""
-    mirror, external = Path(repo.mirror), told["predicate"]["buildDefinition"]["externalParameters"]
+def held_rows(told: Mapping[str, Any], held: Held) -> Iterator[Row]:
+    """Yield whether what a branch holds, which is in the mirror, is what is stated."""
+    mirror, now, external = Path(held.repo.mirror), held.now, told["predicate"]["buildDefinition"]["externalParameters"]
     internal = told["predicate"]["buildDefinition"]["internalParameters"]
-    yield row("commit", "" if now == _head(told) else f"the branch holds {now}, and not {_head(told)}", now)
+    seen = f"{now}, as the mirror has it; the branch cannot be looked at: {held.gone}" if held.gone else now
+    yield row("commit", "" if now == _head(told) else f"the branch holds {now}, and not {_head(told)}", seen)
     base = str(external["base"])
     try:
         git(mirror, "merge-base", "--is-ancestor", base, now)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from operators.proc import git
 from pipelines.data import Change
 from pipelines.evidence.envelope import Envelope, Signature, sealed
 from pipelines.evidence.keys import signer
@@ -235,3 +236,19 @@ def test_what_somebody_else_put_there_before_it_was_merged(ran: Ran) -> None:
     rows = ran.verify(f"billing@{told['branch']}", "--no-replay", code=2)
     assert {"commit", "files", "merge"} <= differing(rows)
     assert "when it was merged" in rows["merge"]
+
+
+def test_a_branch_that_was_deleted(ran: Ran) -> None:
+    """While its request is open nobody can say what it would hold; later it is what the mirror has."""
+    place, head = ran.place(), ran.stated()[0].head
+    git(ran.forge, "update-ref", "-d", f"refs/heads/{ran.record().branch}")
+    rows = ran.verify(place, "--no-replay", code=0)
+    assert rows["commit"].startswith("cannot be checked: ") and "couldn't find remote ref" in rows["commit"]
+    assert "files" not in rows
+    file = next((ran.home / "forge" / "billing").glob("*.json"))
+    file.write_text(json.dumps({**json.loads(file.read_text()), "state": "closed"}))
+    rows = ran.verify(place, "--no-replay", code=0)
+    assert rows["commit"].startswith(
+        f"holds: {head}, as the mirror has it; the branch cannot be looked at: it is closed"
+    )
+    assert rows["files"].startswith("holds: ")
