@@ -10,13 +10,13 @@ from operators.proc import GitError
 from pipelines.data import Repo
 from pipelines.errors import Refused
 from pipelines.evidence import tree
-from pipelines.evidence.envelope import Envelope, broken, read
+from pipelines.evidence.envelope import Envelope, read
 from pipelines.evidence.keys import Public
 from pipelines.evidence.notary import job_of, spec_name
 from pipelines.evidence.replay import replay
-from pipelines.evidence.rows import Row, row
+from pipelines.evidence.rows import Row
 from pipelines.evidence.statement import PROVENANCE, Source
-from pipelines.evidence.verify import Held, held_rows, job_row, link_row, merged_row, named, sealed_rows
+from pipelines.evidence.verify import Held, held_rows, job_row, link_row, merged_row, sealed_rows, signature_row
 from pipelines.forge import Forge, ForgeError, Request
 from pipelines.forges.record import read as read_record
 from pipelines.job import Job
@@ -77,7 +77,7 @@ class Look:
     def file(self, name: str, data: bytes) -> Verified:
         """Look at an envelope that lies in a file, by all that is known of its request here."""
         envelope = read(data)
-        rows = [row("signature", broken(envelope, self.keys), named(self.keys))]
+        rows = [signature_row(envelope, self.keys)]
         told = envelope.statement() if rows[0].state == "holds" else {}
         if told.get("predicateType") == PROVENANCE:
             external = told["predicate"]["buildDefinition"]["externalParameters"]

@@ -53,14 +53,13 @@ def verify(
         from pipelines.store import opened
 
         folder, given = home(), job_of(job, None) if job else None
-        keys = publics(folder, site().evidence_key_from, tuple(key or ()))
         with closing(opened(folder)) as store:
+            stated, about = found(request, store) if request else ([], "")
+            keys = publics(folder, site().evidence_key_from, tuple(key or ()))
+            if not keys:
+                fail("there is no key to check it with: give one, --key FILE", 64)
             look = Look(store, folder, keys, given, replay)
-            if file:
-                done = look.file(str(file), file.read_bytes())
-            else:
-                stated, about = found(request, store)
-                done = look.verified(about, stated, is_object(request))
+            done = look.file(str(file), file.read_bytes()) if file else look.verified(about, stated, is_object(request))
         if save:
             save.write_text(f"{done.envelope}\n")
         width = max(len(one.state) for one in done.rows)

@@ -77,17 +77,20 @@ def broken(envelope: Envelope, keys: Sequence[Public]) -> str:
     """Say what is wrong with the signature, "" when one of `keys` made it."""
     if envelope.kind != KIND:
         return f"what is signed calls itself {envelope.kind[:80]!r} and not {KIND}"
-    if not keys:
-        return "there is no key to check it with: give one, --key FILE"
     if not envelope.signatures:
         return "nobody signed it"
-    data = encoded(envelope.kind, envelope.payload)
-    if any(key.signed(data, one.sig) for one in envelope.signatures for key in keys):
+    if signers(envelope, keys):
         return ""
     known, said = {key.fingerprint for key in keys}, {one.keyid for one in envelope.signatures}
     if known & said:
         return "statement or signature was changed after it was signed"
     return f"it is said to be of another key, {', '.join(sorted(said))[:200]}, than {', '.join(sorted(known))}"
+
+
+def signers(envelope: Envelope, keys: Sequence[Public]) -> list[Public]:
+    """Return those of `keys` that made a signature of it."""
+    data = encoded(envelope.kind, envelope.payload)
+    return [key for key in keys if any(key.signed(data, one.sig) for one in envelope.signatures)]
 
 
 def encoded(kind: str, payload: bytes) -> bytes:

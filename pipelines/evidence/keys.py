@@ -27,10 +27,16 @@ OURS = "keys/evidence"  # below Umbau's home
 class Public:
     """A key that signatures are checked with."""
 
-    fingerprint: str
-    """As `ssh-keygen -l` tells it: `SHA256:...`."""
+    line: bytes
+    """As OpenSSH writes it, without a comment: `ssh-ed25519 AAAA...`."""
     whose: str
     _key: Ed25519PublicKey = field(repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """As `ssh-keygen -l` tells it: `SHA256:...`."""
+        told = base64.b64encode(sha256(base64.b64decode(self.line.split()[1])).digest()).rstrip(b"=")
+        return f"SHA256:{told.decode()}"
 
     def signed(self, data: bytes, signature: bytes) -> bool:
         from cryptography.exceptions import InvalidSignature
@@ -52,27 +58,54 @@ class Signer:
 
 
 def signer(home: Path, variable: str) -> Signer:
-    """Return the key that `variable` names, or Umbau's own, made when there is none. Raises Refused."""
-    path = os.environ.get(variable, "").strip()
-    if path:
-        return _read(Path(path).expanduser().absolute(), f"the site's own, named by {variable}", variable)
+    """Return the key that `variable` names, or Umbau's own, made when there is none; the public key of the latter is
+    put beside it, after those of keys that were lost. Raises Refused."""
+    if _named(variable):
+        return _own(home, variable)
     file = home / OURS
     if not file.exists():
         _make(file)
-    return _read(file, "made by Umbau for this home", str(file))
+    found = _own(home, variable)
+    _put_down(found.public, _beside(file))
+    return found
 
 
 def publics(home: Path, variable: str, files: tuple[Path, ...] = ()) -> list[Public]:
-    """Return what signatures are checked with: the keys in `files`, or else the one that signs here, or signed; none
-    where none was made yet. Raises Refused."""
+    """Return what signatures are checked with: the keys in `files`, or else the one that signs here and those that
+    stand beside it; none where none was made yet. Raises Refused."""
     if files:
         return [key for file in files for key in _publics(file)]
+    file = _named(variable) or home / OURS
+    own = [_own(home, variable).public] if os.access(file, os.R_OK) else []
+    beside = _publics(_beside(file)) if _beside(file).is_file() else []
+    return [*{key.line: key for key in (*beside, *own)}.values()]
+
+
+def _own(home: Path, variable: str) -> Signer:
+    if named := _named(variable):
+        return _read(named, f"the site's own, named by {variable}", variable)
+    return _read(home / OURS, "made by Umbau for this home", str(home / OURS))
+
+
+def _named(variable: str) -> Path | None:
     path = os.environ.get(variable, "").strip()
-    own = Path(path).expanduser().absolute() if path else home / OURS
-    if os.access(own, os.R_OK):
-        return [signer(home, variable).public]
-    beside = own.with_name(f"{own.name}.pub")
-    return _publics(beside) if beside.is_file() else []
+    return Path(path).expanduser().absolute() if path else None
+
+
+def _beside(file: Path) -> Path:
+    """Return where the public key stands, with those that were there before it."""
+    return file.with_name(f"{file.name}.pub")
+
+
+def _put_down(key: Public, beside: Path) -> None:
+    """Add a public key to those that stand in a file, unless it is one of them. Raises Refused."""
+    try:
+        known = beside.read_bytes() if beside.exists() else b""
+        if not any(line.startswith(key.line) for line in known.splitlines()):
+            with beside.open("ab") as file:
+                file.write(b"\n" * (known[-1:] not in b"\n") + key.line + b" umbau evidence\n")
+    except OSError as error:
+        raise Refused(f"evidence is not signed: {beside} cannot hold the public key: {error.strerror}") from None
 
 
 def _publics(file: Path) -> list[Public]:
@@ -97,13 +130,7 @@ def _public(line: bytes, whose: str, where: str) -> Public:
         raise Refused(f"{where} holds something that is no public key of OpenSSH (`ssh-ed25519 AAAA...`)") from None
     if not isinstance(key, Ed25519PublicKey):
         raise Refused(f"{where}: evidence is signed by ed25519 keys, and this is another kind")
-    return Public(fingerprint(line), whose, key)
-
-
-def fingerprint(line: bytes) -> str:
-    """Return how OpenSSH tells a public key, given as it writes it (`ssh-ed25519 AAAA... comment`)."""
-    told = base64.b64encode(sha256(base64.b64decode(line.split()[1])).digest()).rstrip(b"=")
-    return f"SHA256:{told.decode()}"
+    return Public(b" ".join(line.split()[:2]), whose, key)
 
 
 def _read(file: Path, whose: str, where: str) -> Signer:
@@ -121,7 +148,7 @@ def _signer(key: Ed25519PrivateKey, whose: str) -> Signer:
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     line = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
-    return Signer(Public(fingerprint(line), whose, key.public_key()), key.sign)
+    return Signer(Public(line, whose, key.public_key()), key.sign)
 
 
 def throwaway() -> Signer:
@@ -153,11 +180,9 @@ def _loaded(data: bytes, where: str) -> Ed25519PrivateKey:
 def _make(file: Path) -> None:
     """Make a key that only this user can read. Of two that make one at the same time, the first one's stays."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-    key = Ed25519PrivateKey.generate()
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
-    line = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH) + b" umbau evidence\n"
+    private = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     file.parent.chmod(0o700)
     half = file.with_name(f".{file.name}.{token_hex(4)}")
@@ -165,7 +190,6 @@ def _make(file: Path) -> None:
         half.touch(0o600, exist_ok=False)
         half.write_bytes(private)
         os.link(half, file)  # unlike a rename, it replaces nothing
-        file.with_name(f"{file.name}.pub").write_bytes(line)
     except FileExistsError:
         pass
     finally:

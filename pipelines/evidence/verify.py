@@ -10,7 +10,7 @@ from typing import Any
 from operators.proc import GitError, git
 from pipelines.data import Repo
 from pipelines.evidence import materials, tree
-from pipelines.evidence.envelope import Envelope, broken
+from pipelines.evidence.envelope import Envelope, broken, signers
 from pipelines.evidence.keys import Public
 from pipelines.evidence.rows import Row, listed, row
 from pipelines.evidence.statement import MERGED, PROVENANCE, STATEMENT, job_digest
@@ -34,14 +34,16 @@ class Held:
     """Why its branch cannot be fetched, once it is over: then `now` is what the mirror has of it."""
 
 
-def named(keys: Sequence[Public]) -> str:
-    return ", ".join(f"{key.fingerprint}, {key.whose}" for key in keys)
+def signature_row(envelope: Envelope, keys: Sequence[Public]) -> Row:
+    """Say whether the signature is good, and whose it is."""
+    by = ", ".join(f"{key.fingerprint}, {key.whose}" for key in signers(envelope, keys))
+    return row("signature", broken(envelope, keys), by)
 
 
 def sealed_rows(envelope: Envelope, stated: Stated, keys: Sequence[Public]) -> Iterator[Row]:
     """Yield whether the signature is good, and whether it is the statement that was kept for this; what it says is not
     read unless it is."""
-    yield row("signature", broken(envelope, keys), named(keys))
+    yield signature_row(envelope, keys)
     wrong = "" if envelope.digest == stated.digest else f"it is sha256:{envelope.digest}, and not {stated.digest}"
     yield row("statement", wrong, f"sha256:{envelope.digest}")
     if wrong:

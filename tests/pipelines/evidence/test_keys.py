@@ -63,6 +63,21 @@ def test_the_sites_own_key_signs_where_it_is_named(tmp_path: Path, monkeypatch: 
     assert broken(sealed(TRIED, one), publics(tmp_path, VARIABLE)) == ""
 
 
+def test_a_public_key_outlives_its_private_one(tmp_path: Path, unset: None) -> None:
+    file = tmp_path / "keys" / "evidence"
+    beside = file.with_name("evidence.pub")
+    one = sealed(TRIED, signer(tmp_path, VARIABLE))
+    file.unlink()
+    beside.write_bytes(beside.read_bytes().rstrip())
+    other = sealed(TRIED, signer(tmp_path, VARIABLE))
+    assert [broken(made, publics(tmp_path, VARIABLE)) for made in (one, other)] == ["", ""]
+    assert len(publics(tmp_path, VARIABLE, (beside,))) == 2
+    assert broken(one, [signer(tmp_path, VARIABLE).public])
+    beside.unlink()  # killed before it was written
+    signer(tmp_path, VARIABLE)
+    assert broken(other, publics(tmp_path, VARIABLE, (beside,))) == ""
+
+
 @pytest.mark.parametrize(
     ("args", "mode", "why"),
     [

@@ -237,6 +237,19 @@ def test_a_statement_is_saved_and_verified_from_a_file(ran: Ran, tmp_path: Path)
     }
 
 
+def test_whose_key_signed_is_told_and_without_one_nothing_is(ran: Ran) -> None:
+    file = ran.home / "keys" / "evidence"
+    told = ran.verify(ran.place(), "--no-replay", code=0)["signature"]
+    file.unlink()
+    ran.repo.commit({"lib/e.py": "v = '{}'.format(5)\n"})
+    ran.run()
+    by = [ran.verify(f"{one.repo}@{one.branch}", "--no-replay", code=0)["signature"] for one in ran.stated()]
+    assert [one.split()[1] == told.split()[1] for one in by] == [True, False]
+    shutil.rmtree(file.parent)
+    assert "there is no key to check it with: give one, --key FILE" in ran.verify(ran.place(), code=64)[""]
+    ran.verify("billing/7", code=1)
+
+
 def test_outcomes_that_were_kept_before_there_was_evidence_are_read(ran: Ran) -> None:
     with closing(ran.store()) as store:
         plan = store.plan("fstrings")

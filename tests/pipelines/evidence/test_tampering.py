@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -106,7 +107,7 @@ def _envelope(text: str) -> Envelope:
 
 def test_a_key_that_was_exchanged(ran: Ran, tmp_path: Path) -> None:
     was = ran.verify(ran.place(), "--no-replay", code=0)["signature"]
-    (ran.home / "keys" / "evidence").unlink()
+    shutil.rmtree(ran.home / "keys")
     signer(ran.home, "UNSET")
     rows = ran.verify(ran.place(), "--no-replay", code=2)
     assert rows["signature"].startswith("differs: it is said to be of another key, SHA256:")
