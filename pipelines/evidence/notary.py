@@ -14,7 +14,7 @@ from pipelines.data import Change
 from pipelines.evidence.envelope import broken, read, sealed
 from pipelines.evidence.keys import Signer, signer
 from pipelines.evidence.moved import moved
-from pipelines.evidence.statement import Known, Source, merged, provenance
+from pipelines.evidence.statement import Known, Source, merged, provenance, said
 from pipelines.forge import Description, Forge, ForgeError, Request
 from pipelines.job import Job
 from pipelines.masking import masked_all
@@ -128,7 +128,7 @@ def spec_name(digest: str) -> str:
 
 
 def spec_of(job: Job, file: Path) -> dict[str, Any]:
-    return {"spec": job.model_dump(mode="json", exclude_unset=True), "file": str(file.absolute())}
+    return {"spec": said(job), "file": str(file.absolute())}
 
 
 def job_of(kept: Any) -> tuple[Job, Path]:

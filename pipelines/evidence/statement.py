@@ -22,7 +22,9 @@ from pipelines.moments import iso
 STATEMENT = "https://in-toto.io/Statement/v1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
 # `.invalid` is nobody's domain, so that nobody can come to own these names; they tell kinds apart, and lead nowhere.
-BUILD = "https://umbau.invalid/change/v1"
+BUILD = "https://umbau.invalid/change/v2"
+FILLED = "https://umbau.invalid/change/v1"
+"""Of older statements: their digest of the job is of its defaults as well, of which another Umbau may have others."""
 BUILDER = "https://umbau.invalid/builder"
 MERGED = "https://umbau.invalid/merged/v1"
 
@@ -38,7 +40,7 @@ class Source:
 
     @property
     def digest(self) -> str:
-        return job_digest(self.job)
+        return digest(said(self.job))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,10 @@ class Known:
     """Head of the audit log as it is signed; "" when there is none."""
 
 
-def job_digest(job: Job) -> str:
-    """Return the SHA-256, in hex, of all that a job file says, defaults included, as JSON with sorted keys."""
-    return digest(job.model_dump(mode="json"))
+def said(job: Job) -> Any:
+    """Return what a job file says, as JSON: without defaults, so that it is the same to each version of Umbau. The
+    digest of a job is of that."""
+    return job.model_dump(mode="json", exclude_unset=True)
 
 
 def provenance(source: Source, change: Change, head: str, known: Known) -> dict[str, Any]:

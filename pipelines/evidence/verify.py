@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from operators.proc import GitError, git
-from pipelines.data import Repo
+from pipelines.data import Repo, digest
 from pipelines.evidence import materials, tree
 from pipelines.evidence.envelope import Envelope, broken, signers
 from pipelines.evidence.keys import Public
 from pipelines.evidence.rows import Row, listed, row
-from pipelines.evidence.statement import MERGED, PROVENANCE, STATEMENT, job_digest
+from pipelines.evidence.statement import FILLED, MERGED, PROVENANCE, STATEMENT, said
 from pipelines.job import Job
 from pipelines.printed import counted
 from pipelines.store.evidence import Stated
@@ -108,12 +108,16 @@ def _files(told: Mapping[str, Any], internal: Mapping[str, Any], mirror: Path, b
 
 def job_row(told: Mapping[str, Any], job: Job | None, given: bool) -> Row:
     """Say whether the job is the one that it was made by."""
-    own = told["predicate"]["buildDefinition"]["externalParameters"]["job"]
+    definition = told["predicate"]["buildDefinition"]
+    own, filled = definition["externalParameters"]["job"], definition["buildType"] == FILLED
     if job is None:
         return Row("job", "cannot be checked", "it is not kept here: give its file, --job FILE")
+    if digest(job.model_dump(mode="json") if filled else said(job)) == own["digest"]["sha256"]:
+        return Row("job", "holds", f"{own['name']}, sha256:{own['digest']['sha256']}")
+    if filled and not given:
+        return Row("job", "cannot be checked", "another version of Umbau made it, or the job as it is kept was changed")
     where = "the job that was given" if given else "the job as it is kept"
-    wrong = "" if job_digest(job) == own["digest"]["sha256"] else f"{where} says something else than {own['name']} did"
-    return row("job", wrong, f"{own['name']}, sha256:{own['digest']['sha256']}")
+    return Row("job", "differs", f"{where} says something else than {own['name']} did")
 
 
 def merged_row(told: Mapping[str, Any], change: Stated) -> Row:

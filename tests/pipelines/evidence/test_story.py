@@ -22,10 +22,12 @@ from operators.proc import git
 from pipelines.cli import app
 from pipelines.commit import person
 from pipelines.data import Change
+from pipelines.evidence import notary, statement
 from pipelines.evidence.envelope import read
 from pipelines.forge import Description, Request
 from pipelines.forges import branches
 from pipelines.forges.local import LocalForge
+from pipelines.job import Job
 from pipelines.lanes import InProcess
 from pipelines.session import driving
 from pipelines.store.packing import OUTCOME
@@ -221,6 +223,48 @@ def test_another_job_file_is_told_and_nothing_is_replayed_by_it(ran: Ran) -> Non
     rows = ran.verify(ran.place(), "--job", str(ran.job), code=2)
     assert rows["job"] == "differs: the job that was given says something else than fstrings did"
     assert states(ran.verify(ran.place(), code=0))["job"] == "holds", "as it is kept"
+
+
+class Later(Job):
+    """As an Umbau has it that knows one more setting."""
+
+    patience: int = 3
+
+
+def test_a_job_is_the_same_to_an_umbau_that_knows_more(ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as later:
+        later.setattr(notary, "Job", Later)
+        assert states(ran.verify(ran.place(), "--no-replay", code=0))["job"] == "holds"
+    _keep_another(ran)
+    rows = ran.verify(ran.place(), "--no-replay", code=2)
+    assert rows["job"] == "differs: the job as it is kept says something else than fstrings did"
+
+
+def test_a_job_as_older_statements_tell_it(ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statement, "BUILD", statement.FILLED)
+    monkeypatch.setattr(statement, "said", lambda job: job.model_dump(mode="json"))
+    shutil.rmtree(ran.home / "forge")
+    (ran.home / "store.db").unlink()
+    ran.run()
+    assert states(ran.verify(ran.place(), "--no-replay", code=0))["job"] == "holds"
+    monkeypatch.setattr(notary, "Job", Later)
+    assert ran.verify(ran.place(), code=0)["job"].startswith("cannot be checked: another version of Umbau made it")
+
+
+def _keep_another(ran: Ran) -> None:
+    """Tamper with the job that is kept."""
+    from sqlalchemy import update
+
+    from pipelines.store.packing import ANY, packed
+    from pipelines.store.tables import FACTS
+
+    with closing(ran.store()) as store:
+        (told,) = statements(ran)
+        name = notary.spec_name(told["predicate"]["buildDefinition"]["externalParameters"]["job"]["digest"]["sha256"])
+        kept = store.fact(name)
+        other = packed(ANY, {**kept, "spec": {**kept["spec"], "attempts": 9}})
+        put = update(FACTS).where(FACTS.c.key == name).values(body=other)
+        store._database.write(lambda connection: connection.execute(put))
 
 
 def test_a_statement_is_saved_and_verified_from_a_file(ran: Ran, tmp_path: Path) -> None:
