@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -61,7 +61,7 @@ class Look:
         if not changes:
             raise Refused(f"{about}: the statement on how it came about is not here any more")
         last = changes[-1]
-        held = self._held(last, self._job(last))
+        held = self._held(last, _asked)
         if isinstance(held, Held) and held.now != last.head and exact:
             if not tree.has(Path(held.repo.mirror), f"{last.head}^{{commit}}"):
                 held = f"{last.head} is not here any more, and {'@'.join(place)} holds another commit"
@@ -69,7 +69,8 @@ class Look:
                 about, held = f"{about}; {'@'.join(place)} holds another now", replace(held, now=last.head, body=None)
         elif isinstance(held, Held) and held.now != last.head:  # an older one may speak for it
             last = next((one for one in self.store.evidence.of(*place, held.now) if one.kind == "change"), last)
-        rows = self._rows(read(last.envelope), last, held)
+        envelope = read(last.envelope)
+        rows = self._rows([*sealed_rows(envelope, last, self.keys)], envelope, last, held)
         for one in self.store.evidence.of(*place):
             rows += self._merged(one, last) if one.kind == "merged" else ()
         return Verified(about, last.digest, tuple(rows), last.envelope)
@@ -83,11 +84,15 @@ class Look:
             external = told["predicate"]["buildDefinition"]["externalParameters"]
             place, head = (external["repo"], external["branch"]), told["subject"][0]["digest"]["gitCommit"]
             own = Stated(external["job"]["name"], "change", *place, head, envelope.digest, envelope.json())
-            rows = self._rows(envelope, own, self._held(own, self._job(own)))
+            kept = [one for one in self.store.evidence.of(*place, head) if one.digest == own.digest]
+            unkept = [*rows, Row("statement", "cannot be checked", "it is not kept here")]
+            sealed = [*sealed_rows(envelope, kept[0], self.keys)] if kept else unkept
+            rows = self._rows(sealed, envelope, own, self._held(own, _asked))
         return Verified(name, envelope.digest, tuple(rows), envelope.json())
 
-    def _rows(self, envelope: Envelope, stated: Stated, held: Held | str) -> list[Row]:
-        rows = [*sealed_rows(envelope, stated, self.keys)]
+    def _rows(self, sealed: Sequence[Row], envelope: Envelope, stated: Stated, held: Held | str) -> list[Row]:
+        """Return what is said of a statement. `sealed`: whether it can be believed."""
+        rows = [*sealed]
         if any(one.state == "differs" for one in rows):
             return rows  # what it says is not to be believed
         told, job = envelope.statement(), self._job(stated)
@@ -118,9 +123,9 @@ class Look:
         except ValueError:  # an Umbau wrote it that knew other jobs
             return None
 
-    def _held(self, stated: Stated, job: tuple[Job, Path] | None) -> Held | str:
-        """Return what a request's branch holds, which is in the mirror then, or why nobody knows."""
-        plan = self.store.plan(stated.job)
+    def _held(self, stated: Stated, asked: Callable[[Forge, Repo, Stated], Held]) -> Held | str:
+        """Return what a branch holds, which is in the mirror then, or why nobody knows. `asked`: asks the forge."""
+        plan, job = self.store.plan(stated.job), self._job(stated)
         repo = next((one for one in plan.repos if one.name == stated.repo), None) if plan else None
         if repo is None or not Path(repo.mirror).exists():
             return f"{stated.repo} is not on this machine: umbau plan {stated.job}"
@@ -128,7 +133,7 @@ class Look:
             return "the job is not kept here, so that nobody knows its forge: give its file, --job FILE"
         try:
             forge, _ = forge_of(job[0].forge, entered(job[0]), self.store, self.home)
-            return _asked(forge, repo, stated)
+            return asked(forge, repo, stated)
         except (ForgeError, GitError, Refused) as why:
             return str(why).splitlines()[0]
 
@@ -137,7 +142,7 @@ class Look:
         rows = [*sealed_rows(envelope, one, self.keys)]
         yield from (replace(each, what=f"merge {each.what}") for each in rows)
         if all(each.state == "holds" for each in rows):
-            yield merged_row(envelope.statement(), change)
+            yield merged_row(envelope.statement(), change, self._held(change, _target))
 
 
 def _asked(forge: Forge, repo: Repo, stated: Stated) -> Held:
@@ -151,6 +156,10 @@ def _asked(forge: Forge, repo: Repo, stated: Stated) -> Held:
         if not over or not tree.has(Path(repo.mirror), f"{now}^{{commit}}"):
             raise
         return Held(repo, now, _body(request), f"it is {request.state}, and {str(why).splitlines()[0]}")
+
+
+def _target(forge: Forge, repo: Repo, stated: Stated) -> Held:
+    return Held(repo, forge.fetch(Request(repo.name, repo.branch, "", "branch", ""), repo), None)
 
 
 def _body(request: Request) -> str | None:

@@ -100,3 +100,17 @@ def has(mirror: Path, name: str) -> bool:
     except GitError:
         return False
     return True
+
+
+def grown(mirror: Path, old: str, new: str) -> bool:
+    """Say whether a commit is another, or has it in its history."""
+    try:
+        git(mirror, "merge-base", "--is-ancestor", old, new)
+    except GitError:
+        return False
+    return True
+
+
+def shallow(mirror: Path) -> bool:
+    """Say whether the beginnings of histories are missing. Raises GitError."""
+    return git(mirror, "rev-parse", "--is-shallow-repository").strip() == b"true"

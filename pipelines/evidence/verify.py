@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from operators.proc import GitError, git
+from operators.proc import GitError
 from pipelines.data import Repo, digest
 from pipelines.evidence import materials, tree
 from pipelines.evidence.envelope import Envelope, broken, signers
@@ -73,12 +73,7 @@ def held_rows(told: Mapping[str, Any], held: Held) -> Iterator[Row]:
     seen = f"{now}, as the mirror has it; the branch cannot be looked at: {held.gone}" if held.gone else now
     yield row("commit", "" if now == _head(told) else f"the branch holds {now}, and not {_head(told)}", seen)
     base = str(external["base"])
-    try:
-        git(mirror, "merge-base", "--is-ancestor", base, now)
-    except GitError:
-        yield Row("base", "differs", f"what the branch holds has not grown from {base}")
-    else:
-        yield Row("base", "holds", base)
+    yield row("base", "" if tree.grown(mirror, base, now) else f"what the branch holds has not grown from {base}", base)
     try:
         yield _files(told, internal, mirror, base, now)
         same = [tree.diff(mirror, base, now)] == told["predicate"]["runDetails"]["byproducts"]
@@ -120,15 +115,27 @@ def job_row(told: Mapping[str, Any], job: Job | None, given: bool) -> Row:
     return Row("job", "differs", f"{where} says something else than {own['name']} did")
 
 
-def merged_row(told: Mapping[str, Any], change: Stated) -> Row:
-    """Say whether a statement about a merge goes on from another."""
+def merged_row(told: Mapping[str, Any], change: Stated, target: Held | str) -> Row:
+    """Say whether a statement about a merge goes on from another, and whether the target has got it. `target`: what
+    that holds, or why nobody knows."""
     predicate = told["predicate"]
     wrong = "" if predicate["continues"]["sha256"] == change.digest else "it goes on from another statement"
     head = predicate["head"]["gitCommit"]
     wrong = wrong or ("" if head == change.head else f"the branch held {head} when it was merged")
-    by = predicate["approvedBy"]
-    approved = f"approved by {', '.join(by)}" if isinstance(by, list) else "nobody is known to have approved it"
-    return row("merge", wrong, f"merged as {told['subject'][0]['digest']['gitCommit']}, {approved}")
+    if wrong:
+        return Row("merge", "differs", wrong)
+    by, commit = predicate["approvedBy"], predicate["commit"]
+    stated = f"stated to be approved by {', '.join(by)}" if isinstance(by, list) else "no approval is stated"
+    if commit == materials.UNKNOWN:
+        target = "the forge did not tell with which commit it was merged"
+    if isinstance(target, str):
+        return Row("merge", "cannot be checked", f"{target}; {stated}")
+    mirror, name, made = Path(target.repo.mirror), target.repo.branch, commit["gitCommit"]
+    if tree.grown(mirror, made, target.now):
+        return Row("merge", "holds", f"{name} has got {made}; {stated}")
+    if tree.shallow(mirror):
+        return Row("merge", "cannot be checked", f"the history of {name} is not whole here; {stated}")
+    return Row("merge", "differs", f"{name}, which holds {target.now}, has not got {made}")
 
 
 def _about(told: Mapping[str, Any]) -> tuple[str, str]:

@@ -253,3 +253,17 @@ def test_a_branch_that_was_deleted(ran: Ran) -> None:
         f"holds: {head}, as the mirror has it; the branch cannot be looked at: it is closed"
     )
     assert rows["files"].startswith("holds: ")
+
+
+def test_a_merge_that_the_target_has_lost(ran: Ran) -> None:
+    ran.approve()
+    ran.run()  # merges it
+    ran.run()  # sees that it is merged
+    place, record = ran.place(), ran.record()
+    git(ran.forge, "update-ref", "refs/heads/main", record.commit)
+    rows = ran.verify(place, "--no-replay", code=2)
+    assert differing(rows) == {"merge"}
+    assert rows["merge"] == f"differs: main, which holds {record.commit}, has not got {record.merged}"
+    shutil.move(ran.forge, ran.home / "away")
+    rows = ran.verify(place, "--no-replay", code=0)
+    assert rows["merge"].startswith("cannot be checked: ") and rows["merge"].endswith("; stated to be approved by ada")
