@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, func, insert, select, text
 
-from pipelines.audit.chain import Followed, Link, Row, bound, followed
+from pipelines.audit.chain import START, Followed, Link, Row, bound, followed
 from pipelines.data import canonical
 from pipelines.masking import masked_all
 from pipelines.store.database import Database
@@ -96,7 +96,9 @@ class Audit:
         return followed(self.rows(after=first), Link(first, hash_))
 
     def at(self, number: int) -> str:
-        """Return the hash of a row, "" when there is none."""
+        """Return the hash of a row, "" when there is none; of 0 what the first is bound to."""
+        if number == 0:
+            return START
         wanted = select(AUDIT.c.hash).where(AUDIT.c.number == number)
         return self._database.read(lambda one: one.scalar(wanted)) or ""
 

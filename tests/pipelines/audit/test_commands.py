@@ -19,6 +19,9 @@ def umbau(*args: str) -> Result:
 
 
 def test_the_log_is_printed_verified_and_compared(home: Path) -> None:
+    empty = umbau("audit", "--head").stdout.strip()
+    assert umbau("audit", "--against", empty).exit_code == 0
+    assert umbau("audit", "--against", empty.replace("0:0", "0:1")).exit_code == 2
     with closing(Store(home / "store.db")) as store:
         for who in ("ada@host", "dashboard/bob", "umbau"):
             store.audit.note(who, "paused", "count", {"kind": "person"})
@@ -33,7 +36,7 @@ def test_the_log_is_printed_verified_and_compared(home: Path) -> None:
     assert umbau("audit", "--since", "yesterday").exit_code == 64
 
     head = umbau("audit", "--head").stdout.strip()
-    assert umbau("audit", "--against", head).exit_code == 0
+    assert umbau("audit", "--against", head).exit_code == umbau("audit", "--against", empty).exit_code == 0
     with closing(sqlite3.connect(home / "store.db")) as file:
         file.execute("drop trigger audit_no_delete")
         file.execute("drop trigger audit_no_update")
