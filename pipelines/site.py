@@ -68,6 +68,11 @@ class Retention(Strict):
     """Edits, findings, output of tests, comments and logs, and copies of repositories that no job needs any more. Of a
     merge request that is open: until it is merged or closed."""
 
+    @property
+    def words(self) -> float | None:
+        """Days after which what models were told and said goes: it stands beside code, and no longer than it."""
+        return min((days for days in (self.prompts, self.code) if days is not None), default=None)
+
 
 class Site(Strict):
     """Nothing that is not stated is allowed."""

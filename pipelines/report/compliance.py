@@ -125,7 +125,7 @@ def _processing(ground: Ground) -> Iterator[tuple[str, str]]:
     )
     yield "(d) Recipients", "; ".join(_recipients(ground))
     yield "(e) Places of processing", "; ".join(_places(ground)) or "no model was asked"
-    days = {"prompts and replies": site.retention.prompts, "edits, findings, output of tests": site.retention.code}
+    days = {"prompts and replies": site.retention.words, "edits, findings, output of tests": site.retention.code}
     kept = [f"{what}: {_days(most)}" for what, most in days.items()]
     yield "(f) Kept for", "; ".join(kept)
     yield "(g) Security measures", "; ".join(_measures(ground))

@@ -26,7 +26,8 @@ from pipelines.report.asked import Asked
 from pipelines.report.bom import Made, as_json
 from pipelines.report.compliance import Ground, as_markdown, region_of, sections
 from pipelines.report.totals import Totals
-from pipelines.site import Site
+from pipelines.retention.purging import DAY, Ages
+from pipelines.site import Retention, Site
 from pipelines.store.log import Event
 from tests.pipelines.report.conftest import Ran, reading
 
@@ -117,6 +118,13 @@ def test_what_is_not_known_is_said_not_to_be_known() -> None:
     nothing = told()
     assert (nothing["Models"], nothing["(e) Places of processing"]) == ("none was asked", "no model was asked")
     assert nothing["Kept out of prompts"].endswith("no pattern of the site")
+
+
+@pytest.mark.parametrize(("prompts", "code", "days"), [(None, 30, 30), (90, 30, 30), (7, None, 7)])
+def test_prompts_are_kept_no_longer_than_code(prompts: float | None, code: float | None, days: float) -> None:
+    said = told(site=Site(retention=Retention(prompts=prompts, code=code)))["(f) Kept for"]
+    assert said.startswith(f"prompts and replies: {days} days; ")
+    assert Ages.of(prompts, code, now=1e9).words == 1e9 - days * DAY, "when they are purged"
 
 
 def test_requests_without_evidence_are_named() -> None:
