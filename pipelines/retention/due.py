@@ -49,7 +49,7 @@ class Kept:
     @property
     def lines(self) -> Iterator[str]:
         for what, days in (
-            ("what models were told and said", self.retention.prompts),
+            ("what models were told and said", self.retention.words),
             ("edits, findings and copies of code", self.retention.code),
         ):
             yield f"{what}: {'until somebody purges' if days is None else f'{days:g} days'}"

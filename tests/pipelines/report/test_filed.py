@@ -26,6 +26,7 @@ from pipelines.report.asked import Asked
 from pipelines.report.bom import Made, as_json
 from pipelines.report.compliance import Ground, as_markdown, region_of, sections
 from pipelines.report.totals import Totals
+from pipelines.retention.due import Kept
 from pipelines.retention.purging import DAY, Ages
 from pipelines.site import Retention, Site
 from pipelines.store.log import Event
@@ -122,8 +123,9 @@ def test_what_is_not_known_is_said_not_to_be_known() -> None:
 
 @pytest.mark.parametrize(("prompts", "code", "days"), [(None, 30, 30), (90, 30, 30), (7, None, 7)])
 def test_prompts_are_kept_no_longer_than_code(prompts: float | None, code: float | None, days: float) -> None:
-    said = told(site=Site(retention=Retention(prompts=prompts, code=code)))["(f) Kept for"]
-    assert said.startswith(f"prompts and replies: {days} days; ")
+    site = Site(retention=Retention(prompts=prompts, code=code))
+    assert told(site=site)["(f) Kept for"].startswith(f"prompts and replies: {days} days; ")
+    assert next(Kept(site.retention, 0.0, 0).lines).endswith(f": {days} days")
     assert Ages.of(prompts, code, now=1e9).words == 1e9 - days * DAY, "when they are purged"
 
 
