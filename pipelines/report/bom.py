@@ -49,13 +49,13 @@ class Made:
 
 def as_json(made: Made, now: float) -> str:
     """Return the BOM as JSON. The same content has the same serial number. `now`: seconds since 1970."""
-    packages = {name: _package(name, found) for name, found in _distributions("umbau").items()}
+    needs = _installed("umbau")
+    packages = {name: _package(name, distribution(name)) for name in needs}
     own = packages.pop("umbau")
     components = [*_models(made), *_codemods(made), *packages.values()]
     refs = {name: str(one["bom-ref"]) for name, one in packages.items()} | {"umbau": str(own["bom-ref"])}
     links = [
-        {"ref": ref, "dependsOn": sorted(refs[one] for one in _needs(name) if one in refs)}
-        for name, ref in refs.items()
+        {"ref": ref, "dependsOn": sorted(refs[one] for one in needs[name] if one in refs)} for name, ref in refs.items()
     ]
     job = {"type": "application", "bom-ref": "job", "name": made.job.name, "description": masked(made.job.description)}
     used = [
@@ -128,39 +128,34 @@ def _card(entry: Entry) -> Json:
 
 
 def _codemods(made: Made) -> Iterator[Json]:
-    for step in made.job.steps:
-        if step.codemod:
-            name = step.codemod.name
-            text = sources(name.rpartition(".")[0], made.home)
-            facts = {"digest of its source": digest(text)} if text else {}
-            own: Json = {
-                "type": "library",
-                "bom-ref": f"codemod:{name}",
-                "name": name,
-                "properties": _properties(facts),
-            }
-            yield own
+    for name in dict.fromkeys(step.codemod.name for step in made.job.steps if step.codemod):
+        text = sources(name.rpartition(".")[0], made.home)
+        facts = {"digest of its source": digest(text)} if text else {}
+        yield {"type": "library", "bom-ref": f"codemod:{name}", "name": name, "properties": _properties(facts)}
 
 
-def _distributions(root: str) -> dict[str, Distribution]:
-    """Return the installed packages that one needs, itself included, by their normal names."""
-    found: dict[str, Distribution] = {}
-    todo = [root]
+def _installed(root: str) -> dict[str, set[str]]:
+    """Return the installed packages that one needs, itself included, each with those that it needs, by their normal
+    names. Of an extra, the root's own (but for its tests) or one that is asked for, what is there."""
+    needs: dict[str, set[str]] = {}
+    todo = [(root, extra) for extra in ("", *(distribution(root).metadata.get_all("Provides-Extra") or ()))]
+    done = {(root, "test")}
     while todo:
-        name = todo.pop()
-        if name not in found:
-            try:
-                found[name] = distribution(name)
-            except PackageNotFoundError:  # for another system
-                continue
-            todo += _needs(name)
-    return dict(sorted(found.items()))
-
-
-def _needs(name: str) -> list[str]:
-    wanted = [Requirement(one) for one in distribution(name).requires or ()]
-    here = [one for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
-    return sorted({canonicalize_name(one.name) for one in here})
+        name, extra = todo.pop()
+        if (name, extra) in done:
+            continue
+        done.add((name, extra))
+        try:
+            wanted = [Requirement(one) for one in distribution(name).requires or ()]
+        except PackageNotFoundError:  # for another system, or of an extra that nobody wanted here
+            continue
+        own = needs.setdefault(name, set())
+        for one in wanted:
+            if one.marker is None or one.marker.evaluate({"extra": extra}):
+                own.add(canonicalize_name(one.name))
+                todo += [(canonicalize_name(one.name), each) for each in ("", *one.extras)]
+        own.discard(name)  # extras that are made of others
+    return dict(sorted(needs.items()))
 
 
 def _package(name: str, found: Distribution) -> Json:

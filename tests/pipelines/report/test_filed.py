@@ -193,6 +193,8 @@ def test_the_bom_of_a_run(here: Ran) -> None:
     assert model["modelCard"]["modelParameters"]["modelArchitecture"] == "MistralForCausalLM"
     names = {one["name"] for one in found["components"]}
     assert {"umbau", "libcst", "ray", "httpx", "certifi"} <= names, "what it needs, and what that needs"
+    assert {"psycopg", "psycopg-binary", "aiohttp"} <= names, "what extras need: its own, and those of what it needs"
+    assert "pytest" not in names, "what tests need"
     libcst = next(one for one in found["components"] if one["name"] == "libcst")
     assert libcst["purl"] == f"pkg:pypi/libcst@{libcst['version']}"
     links = {one["ref"]: one["dependsOn"] for one in found["dependencies"]}
@@ -204,7 +206,7 @@ def test_the_bom_of_a_model_whose_weights_are_here(tmp_path: Path) -> None:
     model, totals = Embedded(str(SHIPPED_IN)), Totals()
     totals.wrote, totals.asked = Counter([called(model)]), Counter({(SHIPPED, ""): 2, ("other", "gpu:1"): 1})
     step = {"codemod": "libcst.codemod.commands.convert_type_comments.ConvertTypeComments"}
-    job = Job.model_validate({"name": "greet", "repos": [{"git": "."}], "steps": [step]})
+    job = Job.model_validate({"name": "greet", "repos": [{"git": "."}], "steps": [step, step]})
     found = valid(as_json(Made(job, str(tmp_path), totals, [model], catalogue()), 0.0))
     own, other = (one for one in found["components"] if one["type"] == "machine-learning-model")
     assert (own["name"], other["name"]) == (SHIPPED, "other")
