@@ -41,7 +41,8 @@ Host = Annotated[str, Field(max_length=300), AfterValidator(_pattern)]
 
 
 class Hosts(Strict):
-    """The only hosts that anything may go to, by what they are for. This machine itself always may."""
+    """The only hosts that anything may go to, by what they are for. This machine itself always may,
+    but for a proxy on it."""
 
     models: list[Host] = Field(default=[])
     """Endpoints that prompts go to."""
