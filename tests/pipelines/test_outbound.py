@@ -205,6 +205,7 @@ def test_what_the_command_line_names_counts_unless_the_file_does(here: Path) -> 
         ("hosts: {models: [0.0.0.0/0]}", "umbau.yaml:1:18: '0.0.0.0/0' is everywhere: name what you mean"),
         ("hosts:\n#  models: [x.eu]", "umbau.yaml:1:7: nothing stands behind it: write `hosts: {}` for nobody"),
         ("hosts: {model: []}", "did you mean `models`?"),
+        ("regions: {a.eu: eu, 10.0.0.1: us, A.eu: us}", "umbau.yaml:1:17: another pattern means the same hosts"),
         ("regions: {a.eu: eu}\nregion: [us]", "umbau.yaml:2:10: no host is there by `regions`"),
     ],
 )
