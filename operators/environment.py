@@ -179,7 +179,9 @@ def _well(done: Result, what: str) -> str:
 def _env() -> dict[str, str]:
     """Return of our environment what uv may see: where the index is, and how to get there."""
     names = [name for name in os.environ if name in PASSED or name.startswith(PREFIXES)]
-    return {name: os.environ[name] for name in names if not name.startswith(OURS)}
+    env = {name: os.environ[name] for name in names if not name.startswith(OURS)}
+    pips = os.environ.get(index.PIPS)  # which uv does not read
+    return env | ({"UV_DEFAULT_INDEX": pips} if pips and pips == index.default() else {})
 
 
 def _settings() -> dict[str, Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
@@ -79,7 +79,7 @@ def never(address: Address) -> str:
 class Pattern:
     """Hosts that are allowed."""
 
-    text: str
+    text: str = field(compare=False)
     """As it was written."""
     name: str = ""
     """Exact; where `below`, the end of names, which it is not itself."""
@@ -98,9 +98,9 @@ class Pattern:
         return host.endswith(f".{self.name}") if self.below else bool(self.name) and host == self.name
 
     @property
-    def narrow(self) -> tuple[bool, int]:
+    def narrow(self) -> tuple[bool, int, bool]:
         """Orders patterns that fit the same host: the greatest is the closest."""
-        return (not self.below, self.network.prefixlen if self.network else len(self.name))
+        return (not self.below, self.network.prefixlen if self.network else len(self.name), bool(self.port))
 
 
 def pattern(text: str) -> Pattern:
@@ -149,4 +149,4 @@ def _network(text: str, body: str, port: int) -> Pattern:
 def region(regions: Iterable[tuple[Pattern, str]], host: str | Address, port: int) -> str:
     """Return where a host is by what the closest pattern says; "" when none fits."""
     fitting = [(one.narrow, where) for one, where in regions if one.fits(host, port)]
-    return max(fitting)[1] if fitting else ""
+    return max(fitting, key=lambda one: one[0])[1] if fitting else ""

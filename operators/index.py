@@ -1,9 +1,11 @@
-"""Where packages come from: the hosts that uv's variables and settings on this machine name, or PyPI's."""
+"""Where packages come from: the hosts that uv's variables and settings on this machine name, and PyPI's unless one of
+them takes its place."""
 
 from __future__ import annotations
 
 import os
 import re
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,11 +15,14 @@ from operators.hosts import NoHost, never, pattern
 from operators.hosts import host as canonical
 from operators.outward import Allowed, Policy
 
-PYPI = ("pypi.org", "files.pythonhosted.org")
-INSTEAD = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
-"""Variables of uv and pip that take the place of PyPI."""
+PYPI = "https://pypi.org/simple"
+PYPIS = ("pypi.org", "files.pythonhosted.org")
+INSTEAD = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
+"""Variables of uv that take the place of PyPI."""
+PIPS = "PIP_INDEX_URL"
+"""The one of pip, which uv does not read: it counts where uv is told of no other."""
 # All of them that hold URLs of package indexes; several are told apart by blanks.
-INDEXES = (*INSTEAD, "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
+INDEXES = (*INSTEAD, PIPS, "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
 MORE = "UMBAU_INDEX_HOSTS"
 _URL = re.compile(r"https?://[^\s\"']+")
 _NAMED = re.compile(r"^[\w-]+=")  # an index may have a name before its URL
@@ -32,14 +37,39 @@ def settings() -> dict[str, Path]:
     return {variable: place for variable, place in found.items() if place.is_file()}
 
 
+def default() -> str:
+    """Return the URL of the index that uv and pip ask unless they are told of another: PyPI's, or what takes its place.
+    "" where there is to be none."""
+    own = _by_settings()
+    if own == "":
+        return ""
+    urls = (*map(os.environ.get, INSTEAD), own, os.environ.get(PIPS), PYPI)
+    return next(_NAMED.sub("", url) for url in urls if url)
+
+
+def _by_settings() -> str | None:
+    """Return the URL of the default index in uv's settings, "" where they want none, None where they say nothing."""
+    files = list(settings().values())
+    if not files:
+        return None
+    try:
+        told = tomllib.loads(files[-1].read_text())  # one that is named is read instead of the user's
+        told |= told.get("pip", {})
+        urls = [one["url"] for one in told.get("index", []) if one.get("default")]
+        url = urls[0] if urls else told.get("index-url")
+        return "" if told.get("no-index") else url and str(url)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return ""  # uv does not start with it
+
+
 def places() -> list[tuple[str, str]]:
     """Return the hosts that packages come from on this machine, each with the variable or file that says so."""
     found = [(_host(word), name) for name in INDEXES for word in os.environ.get(name, "").split()]
     found += [(host.lower(), MORE) for host in os.environ.get(MORE, "").replace(",", " ").split()]
     for path in settings().values():
         found += [(_host(url), str(path)) for url in _URL.findall(path.read_text(errors="replace"))]
-    if not {*INSTEAD} & os.environ.keys():
-        found += [(host, "the default of uv") for host in PYPI]
+    if default() == PYPI:
+        found += [(host, "the default of uv") for host in PYPIS]
     return list(dict.fromkeys((host, name) for host, name in found if host))
 
 

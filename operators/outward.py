@@ -67,7 +67,7 @@ class Policy:
         shown = f"[{to}]" if ":" in str(to) else str(to)
         if not isinstance(to, str) and (why := never(to)):
             return f"{shown} {why}: nothing goes there, whatever a site allows"
-        if self.ours(to):
+        if purpose != "proxies" and self.ours(to):  # a proxy goes on to anybody, wherever it is itself
             return ""
         if not any(one.purpose == purpose and one.pattern.fits(to, port) for one in self.allowed):
             return self._stranger(purpose, shown, port, wanted)

@@ -43,7 +43,10 @@ GIT_SETTINGS = (
     *("fetch.recurseSubmodules=false", "credential.helper=", "http.followRedirects=false"),
     *("gc.auto=0", "maintenance.auto=false"),
 )
-GIT_PASSED = ("PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "HTTPS_PROXY", "https_proxy", "NO_PROXY")
+GIT_PASSED = (
+    *("PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO"),
+    *("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"),
+)
 
 
 @dataclass(frozen=True, slots=True)

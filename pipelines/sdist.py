@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import re
 import ssl
 import tarfile
@@ -16,15 +15,13 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urljoin
 
-from operators import outward
+from operators import index, outward
 from operators.proc import GitError, git
 from pipelines.commit import quoted
 
 MAX_BYTES = 300 << 20  # of the archive
 MAX_UNPACKED = 512 << 20  # bytes, headers and padding included
 MAX_FILES = 100_000
-INDEX_FROM = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
-INDEX = "https://pypi.org/simple"
 SIMPLE = "application/vnd.pypi.simple.v1+json"  # https://packaging.python.org/specifications/simple-repository-api/
 BRANCH = "refs/heads/main"
 
@@ -49,8 +46,10 @@ def _download(requirement: str, archive: IO[bytes]) -> None:
     import httpx
 
     name, _, version = requirement.partition("==")
-    index = next((os.environ[variable] for variable in INDEX_FROM if os.environ.get(variable)), INDEX)
-    page = f"{index.rstrip('/')}/{_normal(name)}/"
+    url = index.default()
+    if not url:
+        raise GitError(f"there is no package index for {requirement}: uv's settings want none, or cannot be read")
+    page = f"{url.rstrip('/')}/{_normal(name)}/"
     # No coding of the transfer: a server that calls an archive one would have us hash what is in it.
     plain = {"Accept-Encoding": "identity"}
     outward.drop_proxies()

@@ -15,6 +15,7 @@ from operators.hosts import NoHost, pattern
 from operators.veil import Rules
 from pipelines.catalogue import Model, catalogue
 from pipelines.jobfile import BadJob, Problem, content, problem, settings
+from pipelines.marked import Loc
 from pipelines.strict import Regex, Strict
 
 NEEDS = "leave it out, or write what your site allows, such as `downloads: true`"
@@ -41,7 +42,8 @@ Host = Annotated[str, Field(max_length=300), AfterValidator(_pattern)]
 
 
 class Hosts(Strict):
-    """The only hosts that anything may go to, by what they are for. This machine itself always may."""
+    """The only hosts that anything may go to, by what they are for. This machine itself always may, but as a
+    proxy."""
 
     models: list[Host] = Field(default=[])
     """Endpoints that prompts go to."""
@@ -129,9 +131,14 @@ def _read(file: Path, *stamp: str | int) -> Site:
     found = settings(content(file), str(file), Site, NEEDS, OTHER)
     known = {**catalogue(), **found.models}
     told = f"no such model is known; known are {', '.join(known)}"
-    wrong = [(("licences_met", at), told) for at, name in enumerate(found.licences_met) if name not in known]
+    wrong: list[tuple[Loc, str]] = [
+        (("licences_met", at), told) for at, name in enumerate(found.licences_met) if name not in known
+    ]
     empty = "no host is there by `regions`, so that nothing could be asked"
     wrong += [(("region", at), empty) for at, name in enumerate(found.region) if name not in found.regions.values()]
+    twice = "another pattern means the same hosts, and says that they lie elsewhere"
+    where = {pattern(text): region for text, region in found.regions.items()}
+    wrong += [(("regions", text), twice) for text, region in found.regions.items() if where[pattern(text)] != region]
     if wrong:
         raise BadJob(str(file), [problem(file, place, why) for place, why in wrong])
     if amiss := Rules(tuple(found.mask.items())).amiss():

@@ -11,8 +11,9 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import build_opener, urlopen
 
 from operators import outward
 from operators.hosts import pattern
@@ -85,6 +86,14 @@ def ways(friend: str, stranger: str, port: int) -> Mapping[str, Callable[[], obj
         os.environ["UV_INDEX_URL"] = friend
         sdist("x==1", Path(os.devnull))
 
+    def local() -> None:
+        policy, os.environ["http_proxy"] = outward.current(), stranger
+        try:
+            outward.enforce(replace(policy, here=True))  # as everywhere but in the trial
+            build_opener().open("http://umbau.invalid", timeout=5)  # one that reads the variable anew
+        finally:
+            outward.enforce(policy)
+
     return {
         "a model elsewhere": lambda: Endpoint(stranger, "m", timeout=5)._send({}, 5),
         "a model that sends us on": lambda: Endpoint(friend, "m", timeout=5)._send({}, 5),
@@ -101,6 +110,7 @@ def ways(friend: str, stranger: str, port: int) -> Mapping[str, Callable[[], obj
         "a name that nobody may ask for": lambda: socket.getaddrinfo("umbau.invalid", 80),
         "a cloud's secrets": lambda: socket.create_connection(("169.254.169.254", 80), 1),
         "a proxy of the environment": _proxied,
+        "a proxy on this machine": local,
     }
 
 

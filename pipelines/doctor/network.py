@@ -29,7 +29,8 @@ def hosts() -> Iterator[Line]:
     tests = tuple(f"{_OUTBOUND}test_{end}" for end in ends)
     for purpose in outward.PURPOSES:
         found = [f"{one.pattern.text} ({one.source})" for one in policy.allowed if one.purpose == purpose]
-        yield Line(f"{WHAT[purpose]} these hosts only", ", ".join(found) or "this machine alone", tests)
+        nobody = "no proxy" if purpose == "proxies" else "this machine alone"
+        yield Line(f"{WHAT[purpose]} these hosts only", ", ".join(found) or nobody, tests)
     listed = "lists them" if policy.lists else "lists none, so only those that the environment names are allowed"
     yield Line("nobody is talked to whom the site does not name", f"{policy.file} {listed}", tests)
 

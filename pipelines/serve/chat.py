@@ -14,7 +14,9 @@ def prompt(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> list[int]:
 
     `tokenizer`: a fast one of Transformers. Raises jinja2.TemplateError for what the template cannot hold.
     """
-    signs = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special and token.content]
+    # What was added to a vocabulary is a sign, special or not (`</think>`), but for blanks, which code is full of.
+    added = tokenizer.added_tokens_decoder.values()
+    signs = [token.content for token in added if token.content and (token.special or token.content.strip())]
     written = re.compile("|".join(map(re.escape, sorted(signs, key=len, reverse=True))) or "(?!)")
     found: list[str] = []
     mark = uuid4().hex  # unknown to whoever wrote a message
@@ -31,7 +33,8 @@ def prompt(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> list[int]:
     tokens: list[int] = []
     for number, part in enumerate(re.split(f"{mark}([0-9]+){mark}", text)):
         if number % 2:
-            tokens += tokenizer.encode(found[int(part)], add_special_tokens=False, split_special_tokens=True)
+            for letter in found[int(part)]:  # only what is special would be split by itself
+                tokens += tokenizer.encode(letter, add_special_tokens=False, split_special_tokens=True)
         elif part:
             tokens += tokenizer.encode(part, add_special_tokens=False)
     return tokens

@@ -151,11 +151,23 @@ def test_what_is_no_request_harms_nobody(index: int, way: tuple[Gate, int], sent
     assert tunnelled(way[1], "localhost", index, "/") == b"simple"
 
 
+@pytest.fixture
+def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """uv's settings, which say nothing yet, as the environment does."""
+    for name in (*packages.INDEXES, packages.MORE, "UV_CONFIG_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "uv").mkdir()
+    return tmp_path / "uv" / "uv.toml"
+
+
 @pytest.mark.parametrize(
     ("env", "hosts"),
     [
         ({}, {"pypi.org", "files.pythonhosted.org"}),
         ({"UV_INDEX_URL": "https://me:secret@Packages.example.eu/simple?a=b"}, {"packages.example.eu"}),
+        ({"UV_DEFAULT_INDEX": "own=https://packages.example.eu/simple"}, {"packages.example.eu"}),
+        ({"PIP_INDEX_URL": "https://packages.example.eu/simple"}, {"packages.example.eu"}),
         (
             {"UV_INDEX": "own=https://a.example/x https://b.example/y", "UMBAU_INDEX_HOSTS": "c.example, d.example"},
             {"pypi.org", "files.pythonhosted.org", "a.example", "b.example", "c.example", "d.example"},
@@ -163,10 +175,38 @@ def test_what_is_no_request_harms_nobody(index: int, way: tuple[Gate, int], sent
     ],
 )
 def test_the_hosts_are_those_of_the_index(
-    monkeypatch: pytest.MonkeyPatch, env: dict[str, str], hosts: set[str]
+    clean: Path, monkeypatch: pytest.MonkeyPatch, env: dict[str, str], hosts: set[str]
 ) -> None:
-    for name in ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"):
-        monkeypatch.delenv(name, raising=False)
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     assert {host for host, _ in packages.places()} == hosts
+
+
+A, B, C, D = (f"https://{letter}.example/simple" for letter in "abcd")
+
+
+@pytest.mark.parametrize(
+    ("text", "env", "url"),
+    [
+        ("", {}, packages.PYPI),
+        (f"[[index]]\nurl = '{A}'", {}, packages.PYPI),
+        (f"index-url = '{B}'\n[[index]]\nurl = '{C}'\n[[index]]\nurl = '{A}'\ndefault = true", {}, A),
+        (f"index-url = '{B}'\n[pip]\nindex-url = '{A}'", {}, A),
+        (f"index-url = '{A}'", {"PIP_INDEX_URL": B}, A),
+        (f"index-url = '{B}'", {"UV_INDEX_URL": A, "PIP_INDEX_URL": C}, A),
+        (f"index-url = '{B}'", {"UV_DEFAULT_INDEX": f"own={A}", "UV_INDEX_URL": C}, A),
+        (f"extra-index-url = ['{B}']", {"PIP_INDEX_URL": A}, A),
+        ("no-index = true", {"UV_DEFAULT_INDEX": A}, ""),
+        ("[pip]\nno-index = true", {}, ""),
+        ("index-url = ", {}, ""),
+        ("index = 1", {}, ""),
+    ],
+)
+def test_the_index_that_takes_the_place_of_pypi(
+    clean: Path, monkeypatch: pytest.MonkeyPatch, text: str, env: dict[str, str], url: str
+) -> None:
+    clean.write_text(text)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    assert packages.default() == url
+    assert ("pypi.org" in {host for host, _ in packages.places()}) is (url == packages.PYPI)

@@ -210,6 +210,22 @@ def test_a_backend_is_told_nothing_of_our_environment(
     assert not {"UMBAU_MODEL_KEY", "AWS_SECRET_ACCESS_KEY"} & set(seen.split())
 
 
+def test_pips_variable_names_the_index_where_uv_is_told_of_none(
+    base: MakeBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, named = base({"a.py": ""}), Environment(install=("no-such-package==1.0",))
+    for name in ("UV_OFFLINE", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_CONFIG_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://index.nobody.example/simple")
+    with pytest.raises(NotBuilt, match=r"https://index\.nobody\.example/simple/no-such-package"):
+        named.build(before)
+    monkeypatch.setenv("UV_INDEX_URL", "https://other.nobody.example/simple")
+    with pytest.raises(NotBuilt, match=r"https://other\.nobody\.example/simple/no-such-package"):
+        named.build(before)
+
+
 def test_what_the_build_leaves_in_the_checkout_does_not_stay(base: MakeBase) -> None:
     littering = BACKEND.replace(
         "    return ", '    Path("billing.py").write_text("")\n    Path("new").touch()\n    return '

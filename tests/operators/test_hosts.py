@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.hosts import NoHost, host, never, pattern, target
+from operators.hosts import NoHost, host, never, pattern, region, target
 
 
 @pytest.mark.parametrize(
@@ -123,6 +123,22 @@ def test_what_is_no_pattern(text: str, why: str) -> None:
 )
 def test_where_nothing_ever_goes(address: str, wrong: bool) -> None:
     assert bool(never(ip_address(address))) is wrong
+
+
+@pytest.mark.parametrize(
+    ("texts", "url"),
+    [
+        (["gpu.example.eu:8000", "gpu.example.eu", "*.example.eu:8000"], "http://gpu.example.eu:8000/v1"),
+        (["gpu.example.eu", "gpu.example.eu:8000", "*.gpu.example.eu"], "http://gpu.example.eu/v1"),
+        (["*.eu.example", "*.example:8000"], "http://gpu.eu.example:8000/v1"),
+        (["10.1.2.3:8000", "10.1.2.3", "10.1.0.0/16:8000"], "http://10.1.2.3:8000/v1"),
+        (["10.1.0.0/16", "10.0.0.0/8:8000"], "http://10.1.2.3:8000/v1"),
+    ],
+)
+def test_the_closest_pattern_counts_and_not_the_name_of_the_region(texts: list[str], url: str) -> None:
+    for where in ("aa", "zz"):
+        said = [(pattern(text), "mm" if number else where) for number, text in enumerate(texts)]
+        assert region(said, *target(url)) == region(said[::-1], *target(url)) == where
 
 
 @given(st.text())

@@ -230,6 +230,18 @@ def test_git_refuses_urls_that_run_commands_or_read_this_machine(url: str, tmp_p
         git(None, "clone", "--bare", "--", url, str(tmp_path / "there"))
 
 
+@pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
+def test_git_goes_by_the_proxy_but_where_it_is_told_not_to(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTPS_PROXY", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv(variable, "localhost")
+    for host in ("host.example", "localhost"):
+        with pytest.raises(GitError, match="Failed to connect to") as why:
+            git(None, "-c", "protocol.https.allow=always", "ls-remote", f"https://{host}:2/a.git")
+        assert ("127.0.0.1" in str(why.value)) is (host != "localhost")
+
+
 def test_git_that_does_not_answer_is_ended(base: MakeBase) -> None:
     mirror = Path(base({"a.py": ""}).mirror)
     with pytest.raises(GitError, match="git cat-file gave no answer within 0 s"):

@@ -205,6 +205,7 @@ def test_what_the_command_line_names_counts_unless_the_file_does(here: Path) -> 
         ("hosts: {models: [0.0.0.0/0]}", "umbau.yaml:1:18: '0.0.0.0/0' is everywhere: name what you mean"),
         ("hosts:\n#  models: [x.eu]", "umbau.yaml:1:7: nothing stands behind it: write `hosts: {}` for nobody"),
         ("hosts: {model: []}", "did you mean `models`?"),
+        ("regions: {a.eu: eu, 10.0.0.1: us, A.eu: us}", "umbau.yaml:1:17: another pattern means the same hosts"),
         ("regions: {a.eu: eu}\nregion: [us]", "umbau.yaml:2:10: no host is there by `regions`"),
     ],
 )
@@ -234,6 +235,8 @@ def test_telemetry_is_off_and_hubs_are_away(here: Path, monkeypatch: pytest.Monk
         ("http://me:secret@proxy.example.eu:3128", True),
         ("proxy.example.eu:3128", True),
         ("http://127.0.0.1:3128", True),
+        ("http://127.0.0.1:3129", False),
+        ("http://localhost:3128", False),
         ("http://evil.example:3128", False),
         ("http://proxy.example.eu@evil.example:3128", False),
         ("socks5://evil.example", False),
@@ -242,9 +245,19 @@ def test_telemetry_is_off_and_hubs_are_away(here: Path, monkeypatch: pytest.Monk
 )
 def test_proxies(here: Path, monkeypatch: pytest.MonkeyPatch, proxy: str, used: bool) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
-    (here / "umbau.yaml").write_text("hosts: {proxies: [proxy.example.eu]}")
+    (here / "umbau.yaml").write_text('hosts: {proxies: [proxy.example.eu, "127.0.0.1:3128"]}')
     ignored = put_in_force()
     assert ("HTTPS_PROXY" in os.environ) is used is ("HTTPS_PROXY" not in ignored)
+
+
+def test_a_proxy_on_this_machine_is_used_once_what_is_said_is_written(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
+        if why := put_in_force().get("HTTPS_PROXY"):
+            (here / "umbau.yaml").write_text(why.split("`")[1])
+    assert not why and os.environ["HTTPS_PROXY"]
 
 
 def test_a_policy_travels() -> None:

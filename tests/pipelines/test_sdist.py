@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import tarfile
 import time
 from collections.abc import Iterator
@@ -185,6 +186,19 @@ def test_an_index_that_talks_nonsense(page: str, index: Index, mirror: Path) -> 
 def test_no_index(address: str, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_DEFAULT_INDEX", address)
     assert "the package index gave no source of six-kit==1.0" in refused("six-kit==1.0", mirror)
+
+
+def test_where_uv_wants_no_index_none_is_asked(
+    index: Index, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "uv.toml").write_text("no-index = true")
+    monkeypatch.setenv("UV_CONFIG_FILE", str(tmp_path / "uv.toml"))
+    assert "uv's settings want none" in refused("six-kit==1.0", mirror) and not index.asked  # type: ignore[attr-defined]
+
+
+def test_the_index_may_have_a_name(index: Index, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_DEFAULT_INDEX", f"house={os.environ['UV_DEFAULT_INDEX']}")
+    assert names(mirror, sdist("six-kit==1.0", mirror))
 
 
 def test_a_password_of_the_index_is_not_told(index: Index, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
