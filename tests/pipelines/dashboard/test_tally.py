@@ -111,6 +111,15 @@ def test_a_search_that_takes_too_long_goes_on_where_it_stopped(store: Store) -> 
     assert (pages, found) == (3, [f"{repo}/{number}.py" for repo in "abc" for number in (1, 10, 11)])
 
 
+def test_hits_of_all_repositories_are_summed_up_as_each_changes(store: Store) -> None:
+    ledger = Ledger(store)
+    for repo, hits, detector in [("a", 7, "old"), ("a", 9, "new"), ("b", 5, "new"), ("a", 4, "new"), ("b", 0, "new")]:
+        store.log.note("job", "remaining", repo, {"hits": hits, "total": 10, "detector": detector})
+    known = ledger.known(store.browse.jobs(), 30)["job"]
+    ledger.close()
+    assert [(left, total) for _, left, total in known.remaining] == [(9, 10), (14, 20), (9, 20), (4, 20)]
+
+
 def test_a_burndown_ends_now_and_with_what_is_left() -> None:
     now = time.time()
     step = int(now) // charts.STEP
