@@ -95,7 +95,7 @@ def read(file: Path) -> Access:
 
 
 def made(file: Path, name: str, role: Role) -> str:
-    """Make a key for somebody, add its digest to the file, and return it. Raises Refused."""
+    """Make a key for somebody, add its digest to the file, and return it. Raises Refused, the file being as it was."""
     if name in read(file).keys:
         raise Refused(f"{file} has a key for {name} already: take the lines [keys.{name}] out first")
     key = f"umbau_{secrets.token_urlsafe(32)}"
@@ -105,8 +105,15 @@ def made(file: Path, name: str, role: Role) -> str:
     except ValidationError:
         raise Refused(f"{name!r} is no name: letters, digits and . _ @ - are") from None
     new = not file.exists()
-    with file.open("a") as out:
-        out.write(f'[keys."{name}"]\nrole = "{role}"\nsha256 = "{entry["sha256"]}"\n')
+    old = "" if new else file.read_text()
+    gap = "\n" if old and not old.endswith("\n") else ""
+    added = f'{gap}[keys."{name}"]\nrole = "{role}"\nsha256 = "{entry["sha256"]}"\n'
+    try:
+        tomllib.loads(old + added)
+    except tomllib.TOMLDecodeError as error:  # as where all keys stand in one inline table
+        raise Refused(f"{file} does not take [keys.{name}] at its end: {error}") from None
+    with file.open("a") as out:  # in its place: whose it is and who may read it stay as they are
+        out.write(added)
     if new:
         file.chmod(0o600)
     return key

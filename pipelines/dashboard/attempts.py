@@ -54,5 +54,5 @@ def _attempt(number: int, verdict: Verdict, shard: Shard, repo: Repo | None) -> 
 def _lines(edit: Edit, shard: Shard, repo: Repo) -> Iterator[str]:
     ws = Hidden.of(replace(repo.base, commit=shard.commit or repo.commit), shard, rules())
     for path, text in edit.files.items():
-        yield "diff --git"
+        yield f"diff --git a/{path} b/{path}"
         yield from diff(ws, replace(edit, files={path: text}))

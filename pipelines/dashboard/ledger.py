@@ -57,6 +57,11 @@ class _Job:
     detector: str = ""
     """What the hits are of."""
     hits: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """How many are left in each repository, and how many there were at first."""
+    left: int = 0
+    """In all of them."""
+    total: int = 0
+    """Likewise."""
     remaining: list[tuple[float, int, int]] = field(default_factory=list)
     memories: dict[str, tuple[bytes, Any]] = field(default_factory=dict)
 
@@ -136,9 +141,12 @@ class Ledger:
                 own.detector = detector
                 own.hits.clear()
                 own.remaining.clear()
-            own.hits[event.repo] = int(body.get("hits") or 0), int(body.get("total") or 0)
-            left, total = (sum(column) for column in zip(*own.hits.values(), strict=True))
-            own.remaining.append((event.at, left, total))
+                own.left = own.total = 0
+            before, now = own.hits.get(event.repo, (0, 0)), (int(body.get("hits") or 0), int(body.get("total") or 0))
+            own.hits[event.repo] = now
+            own.left += now[0] - before[0]
+            own.total += now[1] - before[1]
+            own.remaining.append((event.at, own.left, own.total))
         del own.events[:-EVENTS]
 
     def _recalled(self, own: _Job, key: str) -> Any:

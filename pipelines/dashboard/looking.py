@@ -45,7 +45,8 @@ def looking(desk: Desk) -> APIRouter:
     def requests(request: Request, job: str, state: str = "", repo: str = "", skip: int = 0) -> Response:
         known = desk.known(job)
         facts = _requests(known, state, repo.strip(), max(0, skip))
-        facts["stated"] = desk.store.evidence.latest(job, "change")
+        repos = list({one.repo for one in facts["told"]})
+        facts["stated"] = desk.store.evidence.latest(job, "change", repos)
         return desk.page(request, "requests", job=job, known=known, state=state, repo=repo, skip=skip, **facts)
 
     @routes.get("/job/{job}/shards")

@@ -1,11 +1,12 @@
 """Finds shards by status, kind of fault, repository and name: a page of them, and where the next begins. A page is
-looked for no longer than a person likes to wait; what was not looked at yet is another page's."""
+looked for no longer than a person likes to wait; what was not looked at yet is another page's. Counts tell where it is
+worth looking, and the store how it is there."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipelines.dashboard.ledger import Known
@@ -14,7 +15,8 @@ from pipelines.data import Planned
 from pipelines.store.browse import Browse, End, Part
 
 PAGE = 100  # shards
-PATIENCE = 0.15  # seconds after which no further repository is looked at
+AT_ONCE = 200  # shards that the store is asked of: enough for a page, as nearly all of them are what is wanted
+PATIENCE = 0.15  # seconds after which no further shards are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +72,23 @@ def search(
         shards = browse.shards(part) if not words or browse.mentions(part, words) else ()
         if after and after[0] == part.repo:
             shards = _behind(shards, after[1])
-        named = [one for one in shards if _named(one, wanted.name)]
-        ends = browse.ends([one.shard.key for one in named])
-        own = [Hit(one, ends[one.shard.key]) for one in named]
-        hits += [hit for hit in own if wanted.status in {"", hit.end.status} and wanted.fault in {"", hit.why}]
-        if len(hits) > PAGE:
-            last = hits[PAGE - 1].planned.shard
-            return Found(tuple(hits[:PAGE]), (last.repo, last.key), number + 1, len(parts) - number - 1)
-        if clock() - began > PATIENCE and number + 1 < len(parts):
-            return Found(tuple(hits), (part.repo, ""), number + 1, len(parts) - number - 1)
+        named = [one for one in shards if _named(one, wanted.name) and _stood(known, one, wanted)]
+        for first in range(0, max(1, len(named)), AT_ONCE):
+            some, behind = named[first : first + AT_ONCE], len(named) > first + AT_ONCE
+            hits += _hits(browse, some, wanted)
+            if len(hits) > PAGE:
+                last = hits[PAGE - 1].planned.shard
+                return Found(tuple(hits[:PAGE]), (last.repo, last.key), number + 1, len(parts) - number - 1)
+            if clock() - began > PATIENCE and (behind or number + 1 < len(parts)):
+                key = some[-1].shard.key if behind else ""
+                return Found(tuple(hits), (part.repo, key), number + 1, len(parts) - number - 1)
     return Found(tuple(hits), None, len(parts))
+
+
+def _hits(browse: Browse, some: Sequence[Planned], wanted: Wanted) -> list[Hit]:
+    ends = browse.ends([one.shard.key for one in some])
+    own = (Hit(one, ends[one.shard.key]) for one in some)
+    return [hit for hit in own if wanted.status in {"", hit.end.status} and wanted.fault in {"", hit.why}]
 
 
 def _may(known: Known, wanted: Wanted, part: Part) -> bool:
@@ -88,6 +97,11 @@ def _may(known: Known, wanted: Wanted, part: Part) -> bool:
         return False
     counts = known.counted.repos[part.repo]
     return counts[STATES.index(wanted.status)] > 0 if wanted.status in STATES else sum(counts) > 0
+
+
+def _stood(known: Known, one: Planned, wanted: Wanted) -> bool:
+    """Say whether a shard was counted as what is wanted."""
+    return wanted.status not in STATES or known.counted.state(one.shard.key) == wanted.status
 
 
 def _named(one: Planned, name: str) -> bool:

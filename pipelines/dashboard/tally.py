@@ -1,4 +1,5 @@
-"""How the shards of one plan stand, counted once and then kept up with what the store appends: 19 bytes a shard."""
+"""How the shards of one plan stand, counted once and then kept up with what the store appends: 19 bytes a shard, and
+one more for each moment that is told."""
 
 from __future__ import annotations
 
@@ -29,11 +30,20 @@ class Counted:
     """What is wrong, by kind, to the number of shards it is wrong with."""
     done: Mapping[int, int]
     """Time in STEPs since 1970 to the number of shards whose latest outcome was kept then."""
+    keys: array[int]
+    """Of all shards, in 64 bits, sorted."""
+    states: bytes
+    """Of these, each a place in STATES."""
 
     @property
     def total(self) -> dict[str, int]:
         sums = [sum(column) for column in zip(*self.repos.values(), strict=True)] or [0] * len(STATES)
         return dict(zip(STATES, sums, strict=True))
+
+    def state(self, key: str) -> str:
+        """Return how a shard stood; "" when it is none of the plan's."""
+        at = _place(self.keys, key)
+        return STATES[self.states[at]] if at >= 0 else ""
 
 
 class Tally:
@@ -75,7 +85,7 @@ class Tally:
     def catch_up(self) -> None:
         """Count what has been written since the last time."""
         marks = self._browse.marks()
-        touched = [(at, key) for key in self._browse.touched(self._marks) if (at := self._find(key)) >= 0]
+        touched = [(at, key) for key in self._browse.touched(self._marks) if (at := _place(self._keys, key)) >= 0]
         ends = self._browse.ends([key for _, key in touched])
         for at, key in touched:
             self._count(self._repo[at], self._state[at], self._kind[at], self._when[at], -1)
@@ -88,6 +98,8 @@ class Tally:
             {repo: tuple(counts) for repo, counts in zip(self._names, self._counts, strict=True)},
             {self._kinds[kind]: count for kind, count in self._faults.most_common() if count},
             {when: count for when, count in self._done.items() if count},
+            self._keys,
+            bytes(self._state),
         )
 
     def _count(self, number: int, state: int, kind: int, when: int, by: int) -> None:
@@ -106,12 +118,6 @@ class Tally:
             kind = self._kinds.index(name) if name in self._kinds else 1
         return STATES.index(end.status), kind, int(end.at) // STEP
 
-    def _find(self, key: str) -> int:
-        """Return where a shard is counted, -1 when it is none of the plan's."""
-        short = _short(key)
-        at = bisect_left(self._keys, short)
-        return at if at < len(self._keys) and self._keys[at] == short else -1
-
 
 def fault(outcome: Outcome) -> str:
     """Return the kind of fault of a shard that is rejected, skipped or failed, in words of one line."""
@@ -119,6 +125,13 @@ def fault(outcome: Outcome) -> str:
         return f"rejected: {outcome.verdicts[-1].findings[0].judge}"
     said = (outcome.error or outcome.skipped).strip().partition("\n")[0]
     return f"{outcome.status}: {said[:160]}"
+
+
+def _place(keys: array[int], key: str) -> int:
+    """Return where a shard is counted, -1 when it is none of these."""
+    short = _short(key)
+    at = bisect_left(keys, short)
+    return at if at < len(keys) and keys[at] == short else -1
 
 
 def _short(key: str) -> int:

@@ -71,14 +71,15 @@ def _hits(events: Iterable[Event]) -> tuple[list[tuple[float, int]], int]:
     """Return what was found over time in all repositories together, and what there was at first."""
     known: dict[str, int] = {}
     totals: dict[str, int] = {}
-    found = []
+    left, found = 0, []
     for one in events:
         body = one.body if isinstance(one.body, dict) else {}
         if isinstance(body.get("hits"), int):
+            left += body["hits"] - known.get(one.repo, 0)
             known[one.repo] = body["hits"]
             if isinstance(body.get("total"), int):
                 totals[one.repo] = body["total"]
-            found.append((one.at, sum(known.values())))
+            found.append((one.at, left))
     return sorted(found, key=lambda one: one[0]), sum(totals.values())
 
 

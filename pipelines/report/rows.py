@@ -16,6 +16,7 @@ from pipelines.bare import has
 from pipelines.budget.prices import money
 from pipelines.data import Plan, Planned, Repo
 from pipelines.facts import models_of
+from pipelines.forge import Place, Request
 from pipelines.limits import Prices
 from pipelines.masking import rules
 from pipelines.owners import NOBODY, Owners, owner_of, owners_at
@@ -124,13 +125,14 @@ class Reading:
 
     def rows(self) -> Iterator[Row]:
         """Yield all shards of the plan."""
+        requests = self.asked.latest()
         for part in self.plan.parts():
-            yield from self.of(part.repos[0], part.planned.of(part.repos[0].name))
+            yield from self._of(part.repos[0], part.planned.of(part.repos[0].name), requests)
 
-    def of(self, repo: Repo, shards: Sequence[Planned]) -> Iterator[Row]:
+    def _of(self, repo: Repo, shards: Sequence[Planned], requests: Mapping[Place, Request]) -> Iterator[Row]:
         keys = [one.shard.key for one in shards]
         outcomes, times, goes = self.store.outcomes(keys), self.store.times(keys), self.store.goes(keys)
-        requests, here = self.asked.latest(), _here(repo)
+        here = _here(repo)
         owned = owners_there(repo) if here else Owners()
         for one in shards:
             key, shard = one.shard.key, one.shard

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 
 from pipelines.store.database import Database
 from pipelines.store.packing import ANY, packed, unpacked
@@ -69,14 +69,20 @@ class Statements:
         rows = self._database.read(lambda connection: connection.execute(wanted).all())
         return [_stated(row) for row in rows], rows[-1].id if rows else 0
 
-    def latest(self, job: str, kind: Kind) -> Mapping[tuple[str, str], tuple[str, str]]:
+    def latest(
+        self, job: str, kind: Kind, repos: Sequence[str] | None = None
+    ) -> Mapping[tuple[str, str], tuple[str, str]]:
         """Return digest and commit of what of this kind was stated last of each branch of a job, by repository and
-        branch."""
-        of_kind = (EVIDENCE.c.job == job, EVIDENCE.c.kind == kind)
-        last = select(func.max(EVIDENCE.c.id)).where(*of_kind).group_by(EVIDENCE.c.repo, EVIDENCE.c.branch)
-        columns = (EVIDENCE.c.repo, EVIDENCE.c.branch, EVIDENCE.c.digest, EVIDENCE.c.head)
-        wanted = select(*columns).where(EVIDENCE.c.id.in_(last))  # without what was stated: there may be thousands
-        rows = self._database.read(lambda connection: connection.execute(wanted).all())
+        branch. `repos`: where it is looked for; None for all of them."""
+        one, later = EVIDENCE.c, EVIDENCE.alias("later")
+        same = (later.c[name] == one[name] for name in ("job", "kind", "repo", "branch"))
+        newest = ~exists().where(*same, later.c.id > one.id)
+        columns = (one.repo, one.branch, one.digest, one.head)  # without what was stated: there may be thousands
+        wanted = select(*columns).where(one.job == job, one.kind == kind, newest)
+        if repos is None:
+            rows = self._database.read(lambda connection: connection.execute(wanted).all())
+        else:
+            rows = [*self._database.each(wanted, one.repo, repos)]
         return {(row.repo, row.branch): (row.digest, row.head) for row in rows}
 
     def goes(self, keys: Sequence[str]) -> dict[str, int]:

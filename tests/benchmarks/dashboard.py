@@ -1,5 +1,6 @@
 """What the pages of the dashboard take on the server, with a large job in a store of SQLite: the whole request by the
-application, authentication and templates included, without a network.
+application, authentication and templates included, without a network. A twentieth of the shards is in one repository,
+and something is stated of each request.
 
 Target: 300 ms for each page at a million outcomes. They are counted once, when somebody looks first, and kept up with
 after that; how long that takes is told as well.
@@ -15,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from operators.data import Edit, Finding, Outcome, Shard, Verdict
 from pipelines.dashboard.access import Access, Key, digest
 from pipelines.dashboard.app import app
 from pipelines.dashboard.gate import Doorman
-from pipelines.data import Plan
+from pipelines.data import Plan, Planned, Repo, Shards
 from pipelines.store import Store
 from pipelines.store.packing import OUTCOME, packed
 from pipelines.tell import Told
@@ -33,6 +34,8 @@ from tests.benchmarks.scale import OF_REPO, planned
 from tests.benchmarks.setting import Clock, folder
 
 SHARDS, TIMES, REJECTED, WAITING = 1_000_000, 20, 20, 50  # every so many-th is rejected, and waits
+LARGE = "group/large"
+STATED = 1500  # bytes of a statement as it is kept
 KEY = "umbau_benchmark"
 
 
@@ -67,7 +70,9 @@ def _pages(client: TestClient, key: str) -> Iterator[str]:
         "shards": f"{job}/shards",
         "shards, rejected": f"{job}/shards?status=rejected",
         "shards, by part of a name": f"{job}/shards?name=module_19.py",
-        "shard": f"{job}/shard/{key}",
+        "shards of the large repository": f"{job}/shards?repo={LARGE}",
+        "likewise, rejected": f"{job}/shards?repo={LARGE}&status=rejected",
+        "shard of the large repository": f"{job}/shard/{key}?repo={LARGE}",
     }
     yield f"           {'page':34}{'p50':>8}{'max of ' + str(TIMES):>14}"
     for name, path in pages.items():
@@ -84,12 +89,13 @@ def _milliseconds(client: TestClient, path: str) -> float:
 
 
 def made(place: Path, size: int) -> str:
-    """Make a store in which most of a job is done, by bulk; return the key of a rejected shard."""
+    """Make a store in which most of a job is done, by bulk; return the key of a rejected shard of the large
+    repository."""
     with closing(Store(place)) as store:
-        plan = planned(size, "f")
+        plan = _plan(size)
         store.save_plan("scale", plan)
-        told = {"at": time.time() - 30, "requests": [asdict(one) for one in _requests(plan)]}
-        store.remember("requests scale", told)
+        requests = list(_requests(plan))
+        store.remember("requests scale", {"at": time.time() - 30, "requests": [asdict(one) for one in requests]})
     with closing(sqlite3.connect(place)) as database:
         database.executescript("pragma synchronous = off; pragma cache_size = -500000")
         at = "datetime('now', '-' || (? % 10000) || ' minutes')"
@@ -100,8 +106,27 @@ def made(place: Path, size: int) -> str:
             "values ('scale', ?, ?, 1, 900, 120, 0.5, 2.0, ?)",
             sorted((one.shard.repo, one.shard.key, one.shard.key) for one in plan.planned),
         )
+        database.executemany(
+            "insert into evidence (job, kind, repo, branch, head, digest, body) "
+            "values ('scale', 'change', ?, ?, ?, ?, ?)",
+            ((one.repo, one.branch, f"{at:040x}", f"{at:064x}", bytes(STATED)) for at, one in enumerate(requests)),
+        )
         database.commit()
-    return next(one.shard.key for number, one in enumerate(plan.planned) if not number % REJECTED)
+    return next(
+        one.shard.key for number, one in enumerate(plan.planned) if not number % REJECTED and one.shard.repo == LARGE
+    )
+
+
+def _plan(size: int) -> Plan:
+    """Make a plan up, of as many shards."""
+    plan = planned(size - size // 20, "f")
+    repo = Repo(LARGE, "/nowhere", digest("large"), "main")
+    own = (
+        Shard(digest(f"large {number}"), LARGE, repo.commit, (f"src/large/module_{number}.py",))
+        for number in range(size // 20)
+    )
+    shards = Shards(Planned(one, "umbau/scale/large", "large") for one in own)
+    return replace(plan, repos=(*plan.repos, repo), planned=plan.planned + shards)
 
 
 def _rows(plan: Plan) -> Iterator[tuple[str, int, str, bytes, int]]:

@@ -40,6 +40,20 @@ def test_a_key_is_told_once_and_its_digest_kept(tmp_path: Path) -> None:
         made(file, 'x"]\n[proxy', "reader")
 
 
+def test_a_key_is_added_to_what_was_written_by_hand(tmp_path: Path) -> None:
+    file = tmp_path / "dashboard.toml"
+    entry = f"role = 'reader', sha256 = '{digest('her key')}'"
+    file.write_text(f"keys.ada = {{ {entry} }}  # no line ends here")
+    file.chmod(0o640)
+    made(file, "bob", "operator")
+    assert {name: key.role for name, key in read(file).keys.items()} == {"ada": "reader", "bob": "operator"}
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640, "whoever serves may be another user of its group"
+    file.write_text(whole := f"keys = {{ ada = {{ {entry} }} }}\n")
+    with pytest.raises(Refused, match=r"does not take \[keys.bob\] at its end"):
+        made(file, "bob", "operator")
+    assert file.read_text() == whole
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [

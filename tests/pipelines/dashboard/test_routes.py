@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -328,6 +328,16 @@ def test_a_shard_down_to_its_attempts(dashboard: Dashboard) -> None:
     assert "Nothing has been tried yet" in dashboard.client(READER).get(f"{JOB}/shard/{waits.key}?repo=team/web").text
     for unknown in (f"{JOB}/shard/nothing", "/job/none", f"/job/none/shard/{a.key}", f"{JOB}/requests?skip=x"):
         assert dashboard.client(READER).get(unknown).status_code in {400, 404}
+
+
+def test_each_file_of_an_edit_has_a_diff_of_its_own(dashboard: Dashboard) -> None:
+    edit = Edit({"app/a.py": "log('a')\n", "app/b.py": "log(b)\nlog()\n"})
+    shard = replace(dashboard.filled.shards["app/a.py"], key=key_of("both"), paths=(*edit.files,))
+    dashboard.store.save([(Outcome(shard, (Verdict(edit),)), 0)])
+    page = dashboard.client(READER).get(f"{JOB}/shard/{shard.key}").text
+    told = re.findall(r"<summary>(\S+) <span class=\"dim\">\+(\d+) −(\d+)<", page)
+    assert told == [("app/a.py", "1", "1"), ("app/b.py", "2", "1")]
+    assert "+++" not in page
 
 
 def test_a_form_too_large(dashboard: Dashboard) -> None:

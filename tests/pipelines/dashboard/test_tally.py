@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from random import Random
 
@@ -109,6 +110,40 @@ def test_a_search_that_takes_too_long_goes_on_where_it_stopped(store: Store) -> 
         if after is None:
             break
     assert (pages, found) == (3, [f"{repo}/{number}.py" for repo in "abc" for number in (1, 10, 11)])
+
+
+def test_a_large_repository_is_looked_at_piece_by_piece(store: Store) -> None:
+    names = [f"a/{number}.py" for number in range(700)]
+    store.save_plan("job", plan(names))
+    store.save([(outcome(name, "failed"), 0) for name in (*names[:300], names[-1])])
+    store.save([(outcome(names[500], "rejected"), 0)])
+    ledger = Ledger(store)
+    known = ledger.known(store.browse.jobs(), 30)["job"]
+    ledger.close()
+
+    def pages(wanted: Wanted) -> list[list[str]]:
+        """Return what is on each page when each piece takes too long."""
+        ticks, found, page = count(), list[list[str]](), None
+        while page is None or page.after:
+            page = search(known, store.browse, wanted, page and page.after, clock=lambda: next(ticks))
+            found.append([hit.planned.shard.name for hit in page.hits])
+        return found
+
+    assert pages(Wanted()) == [names[first : first + 100] for first in range(0, 700, 100)]
+    assert pages(Wanted(fault=f"rejected: judge {len(names[500])}")) == [[], [], [names[500]], []]
+    assert pages(Wanted("rejected")) == [[names[500]]], "counts tell where it is"
+    assert pages(Wanted("failed"))[-1] == [names[-1]]
+    store.reopen(key_of(names[500]), "again")
+    assert pages(Wanted("rejected")) == [[]], "and the store whether it still is"
+
+
+def test_hits_of_all_repositories_are_summed_up_as_each_changes(store: Store) -> None:
+    ledger = Ledger(store)
+    for repo, hits, detector in [("a", 7, "old"), ("a", 9, "new"), ("b", 5, "new"), ("a", 4, "new"), ("b", 0, "new")]:
+        store.log.note("job", "remaining", repo, {"hits": hits, "total": 10, "detector": detector})
+    known = ledger.known(store.browse.jobs(), 30)["job"]
+    ledger.close()
+    assert [(left, total) for _, left, total in known.remaining] == [(9, 10), (14, 20), (9, 20), (4, 20)]
 
 
 def test_a_burndown_ends_now_and_with_what_is_left() -> None:

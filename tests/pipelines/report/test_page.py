@@ -6,7 +6,8 @@ import re
 import zlib
 from base64 import b64decode
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typer.testing import CliRunner
 from operators.data import Shard
 from pipelines.cli import app
 from pipelines.data import Plan, Planned, Repo, Shards
+from pipelines.forge import Request
 from pipelines.job import Job
 from pipelines.pages import hashed, visible
 from pipelines.report import bulk as bulk_module
@@ -133,6 +135,20 @@ def test_before_anything_is_done(tmp_path: Path) -> None:
         assert ("The last plan has no shards." in text) == (not shards)
         assert "no prices in budget.prices" in text
     store.close()
+
+
+def test_requests_are_sorted_once_however_many_repositories_there_are(ran: Ran) -> None:
+    sorts = []
+
+    class Requests(tuple[Request, ...]):
+        def __iter__(self) -> Iterator[Request]:
+            sorts.append(1)
+            return super().__iter__()
+
+    told = reading(ran)
+    told = replace(told, asked=replace(told.asked, requests=Requests(told.asked.requests)))
+    assert len({row.repo for row in told.rows() if row.request}) == 2
+    assert len(sorts) == 1
 
 
 def test_where_the_repositories_are_not(ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

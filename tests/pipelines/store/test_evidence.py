@@ -23,11 +23,17 @@ def test_statements_are_kept_once_and_found_again(store: Store) -> None:
     assert store.evidence.about("%") == []
     assert store.evidence.latest("fstrings", "change") == {("billing", "umbau/a"): ("d2", "abd2")}
     assert store.evidence.latest("fstrings", "merged") == {("billing", "umbau/a"): ("d3", "fff3")}
+    elsewhere = replace(ONE, repo="shop", digest="d5")
+    store.evidence.keep(elsewhere)
+    many = [f"r{number}" for number in range(1000)]
+    assert store.evidence.latest("fstrings", "change", []) == {}
+    assert store.evidence.latest("fstrings", "change", ["shop", *many]) == {("shop", "umbau/a"): ("d5", "abc1")}
+    assert store.evidence.latest("fstrings", "change", [*many, "billing"]) == {("billing", "umbau/a"): ("d2", "abd2")}
     assert store.evidence.jobs("billing") == store.evidence.jobs("") == ["fstrings", "plainly"]
-    assert store.evidence.jobs("shop") == []
+    assert store.evidence.jobs("web") == []
     some, after = store.evidence.all(most=3)
     rest, end = store.evidence.all(after, most=3)
-    assert [*some, *rest] == [ONE, later, merge, other]
+    assert [*some, *rest] == [ONE, later, merge, other, elsewhere]
     assert store.evidence.all(end) == ([], 0)
 
 
