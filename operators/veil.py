@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -93,11 +92,18 @@ class Veil:
     def of(texts: Iterable[str], rules: Rules) -> Veil:
         """Return what hides the secrets of `texts`. The same texts give the same numbers. Raises Slow."""
         numbers: dict[str, int] = {}
-        for text in texts:
-            for one in sorted(rules.spot(text), key=lambda one: (one.start, one.end)):
+        veil, spotted = Veil(rules, numbers), [(text, rules.spot(text)) for text in texts]
+        for text, found in spotted:
+            for one in sorted(found, key=lambda one: (one.start, one.end)):
                 for value in _spellings(text[one.start : one.end]):
                     numbers.setdefault(value, len(numbers) + 1)
-        return Veil(rules, numbers)
+        before = 0
+        while before < len(numbers):  # what overlaps is hidden as one, which may stand elsewhere, and overlap there
+            before = len(numbers)
+            for text, found in spotted:
+                for one in veil._unknown(text, found):
+                    numbers.setdefault(text[one.start : one.end], len(numbers) + 1)
+        return veil
 
     def hide(self, text: str) -> str:
         """Return a text with placeholders for secrets. One that is in none of the texts that this was made of is masked
@@ -107,12 +113,24 @@ class Veil:
             number = 0 if value == MARK else self.numbers.get(value)
             return MASKED if number is None else f"{MARK}_{number}"
 
-        marks = (Found(*match.span(), "mark") for match in _MARK.finditer(text))
-        return _replaced(text, [*self.rules.spot(text), *self.known(text), *marks], placeholder)
+        return _replaced(text, self._found(text, self.rules.spot(text)), placeholder)
 
     def strange(self, text: str) -> list[Found]:
-        """Return the secrets of a text that this does not know. Raises Slow."""
-        return [one for one in self.rules.spot(text) if text[one.start : one.end] not in self.numbers]
+        """Return the secrets of a text that this does not know, and what it would hide as one of which it does not know
+        the whole. Raises Slow."""
+        spotted = self.rules.spot(text)
+        new = [one for one in spotted if text[one.start : one.end] not in self.numbers]
+        return [*self._unknown(text, spotted), *new]
+
+    def _unknown(self, text: str, spotted: Iterable[Found]) -> list[Found]:
+        """Return the places that are hidden as one and have no number."""
+        places = _together(self._found(text, spotted))
+        return [one for one in places if text[one.start : one.end] not in {MARK, *self.numbers}]
+
+    def _found(self, text: str, spotted: Iterable[Found]) -> list[Found]:
+        """Return what is hidden of a text, given what was spotted in it."""
+        marks = (Found(*match.span(), "mark") for match in _MARK.finditer(text))
+        return [*spotted, *self.known(text), *marks]
 
     def show(self, text: str) -> str:
         """Return a text with the secrets that its placeholders stand for; one of no secret stays."""
@@ -149,17 +167,23 @@ def _spellings(value: str) -> Iterator[str]:
         yield plain
 
 
+def _together(found: Iterable[Found]) -> list[Found]:
+    """Return the places in order, those that overlap as one."""
+    places: list[Found] = []
+    for one in sorted(found, key=lambda one: one.start):
+        if places and one.start < places[-1].end:
+            places[-1] = replace(places[-1], end=max(places[-1].end, one.end))
+        else:
+            places.append(one)
+    return places
+
+
 def _replaced(text: str, found: Iterable[Found], other: Callable[[str], str]) -> str:
-    """Return a text with something else in each place; of places that overlap the longest counts."""
-    taken: list[tuple[int, int]] = []
-    for one in sorted(set(found), key=lambda one: (one.start - one.end, one.start)):
-        at = bisect(taken, (one.start, one.end))
-        if (at == 0 or taken[at - 1][1] <= one.start) and (at == len(taken) or one.end <= taken[at][0]):
-            taken.insert(at, (one.start, one.end))
+    """Return a text with something else in each place, and once for places that overlap."""
     pieces, at = [], 0
-    for start, end in taken:
-        pieces += [text[at:start], other(text[start:end])]
-        at = end
+    for one in _together(found):
+        pieces += [text[at : one.start], other(text[one.start : one.end])]
+        at = one.end
     return _joined([*pieces, text[at:]]) if pieces else text
 
 

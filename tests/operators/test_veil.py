@@ -26,7 +26,7 @@ pieces = st.sampled_from(
     [
         *('password = "', '"', GEHEIM, TOKEN, MARK, MASKED, "_", "__", "0", "1", "12", "\n", "\\n", "'", " "),
         *("://u:", "@host", "AKIAQWERTYUIOPASDFGH", "-----BEGIN PRIVATE KEY-----", "-----END", "MIIEowIBAAKCAQEA"),
-        "ada@x.eu",
+        *("ada@x.eu", "@x.eu"),
     ]
 )
 texts = st.lists(pieces | st.text(max_size=5), max_size=14).map("".join)
@@ -80,6 +80,22 @@ def test_what_a_site_masks_is_hidden_as_well() -> None:
     veil = Veil.of([text], MAIL)
     assert veil.hide(text) == 'OWNER = "UMBAU_SECRET_1"\n'
     assert veil.show(veil.hide(text)) == text
+
+
+def test_of_secrets_that_overlap_nothing_is_told() -> None:
+    text = 'DB = "postgres://app:S3cr3t!pw9xyz@db.example.eu/app"\n'
+    veil = Veil.of([text], MAIL)
+    assert veil.hide(text) == 'DB = "postgres://app:UMBAU_SECRET_3/app"\n'
+    assert veil.show(veil.hide(text)) == text
+    assert veil.masked(text) == MAIL.masked(text) == f'DB = "postgres://app:{MASKED}/app"\n'
+    moved = "S3cr3t!pw9xyz@db.example.eu/app and Fl4gge!S3cr3t!pw9xyz"
+    assert veil.hide(moved) == "UMBAU_SECRET_3/app and Fl4gge!UMBAU_SECRET_1"
+
+
+def test_what_overlaps_in_another_way_than_before_is_strange() -> None:
+    veil = Veil.of(["a = 'one@drei.eu'; b = 'drei.eu@zwei.eu'\n"], MAIL)
+    assert veil.strange("drei.eu@zwei.eu") == []
+    assert [one.kind for one in veil.strange("one@drei.eu@zwei.eu")]
 
 
 @pytest.mark.parametrize(
