@@ -124,8 +124,8 @@ class Veil:
 
     def _unknown(self, text: str, spotted: Iterable[Found]) -> list[Found]:
         """Return the places that are hidden as one and have no number."""
-        places = _together(self._found(text, spotted))
-        return [one for one in places if text[one.start : one.end] not in {MARK, *self.numbers}]
+        places, known = _together(self._found(text, spotted)), {MARK, *self.numbers}
+        return [one for one in places if text[one.start : one.end] not in known]
 
     def _found(self, text: str, spotted: Iterable[Found]) -> list[Found]:
         """Return what is hidden of a text, given what was spotted in it."""

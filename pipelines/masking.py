@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from operators.data import Base, Shard
@@ -20,7 +21,11 @@ from pipelines.site import site
 
 SHORTEST = 8  # characters of what is taken for a secret of the environment
 _NAMED = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|MODEL_KEY|_KEY$")
-_NO_SECRET = re.compile(r"[/~.].*|[\w.-]*/[\w./-]*|\d+|true|false", re.I)
+# Paths among them; what mixes digits, capitals and small letters may be drawn at random, and begin with a slash too.
+_NO_SECRET = re.compile(r"[/~.](?:\D*|[^A-Z]*|[^a-z]*)|\d+|(?i:true|false)")
+
+WITHHELD: dict[str, str] = {}
+"""Variables that are taken out of the environment for a while (pipelines.credentials), which are as secret then."""
 
 
 def rules() -> Rules:
@@ -60,7 +65,7 @@ def among(base: Base, shards: Iterable[Shard]) -> Veil:
 
 def masker() -> Callable[[str], str]:
     """Return what masks many texts, as things are now. It raises Slow."""
-    held, own = _held(frozenset(os.environ.items())), _known()
+    held, own = _held(frozenset({**WITHHELD, **os.environ}.items())), _known()
 
     def mask(text: str) -> str:
         for value in held:
@@ -75,7 +80,15 @@ def masker() -> Callable[[str], str]:
 def _held(environment: frozenset[tuple[str, str]]) -> tuple[str, ...]:
     """Return the secrets in an environment, the longest first."""
     found = {value for name, value in environment if _NAMED.search(name.upper()) and len(value) >= SHORTEST}
-    return tuple(sorted((one for one in found if not _NO_SECRET.fullmatch(one)), key=len, reverse=True))
+    return tuple(sorted(filter(_drawn, found), key=len, reverse=True))
+
+
+def _drawn(value: str) -> bool:
+    """Say whether a value is a secret rather than a setting or a path."""
+    try:
+        return not (_NO_SECRET.fullmatch(value) or Path(value).exists())
+    except (OSError, ValueError):  # too long for a path, or of signs that stand in none
+        return True
 
 
 def _known() -> Rules:

@@ -9,9 +9,11 @@ import pytest
 
 from operators.data import Finding, Outcome, Shard
 from operators.spot import MASKED
+from pipelines.credentials import withheld
 from pipelines.jobfile import BadJob
-from pipelines.masking import masked, masked_all, rules
+from pipelines.masking import WITHHELD, masked, masked_all, rules
 from pipelines.notice import notice
+from pipelines.publishing import GitLab
 from pipelines.session import out
 from pipelines.steering import pause, paused
 from pipelines.store import Store
@@ -30,6 +32,29 @@ def test_secrets_of_the_environment_are_masked_by_their_value(monkeypatch: pytes
     monkeypatch.setenv("KEY_FILE", "/etc/keys")
     monkeypatch.setenv("API_KEY", "/etc/keys")
     assert masked("denied for so geheim, see /etc/keys") == f"denied for {MASKED}, see /etc/keys"
+
+
+@pytest.mark.parametrize(
+    "secret", ["wJalrXUtnFEMI/K7MDENG/bPxRfiCYAB", "9fQ2/x77LmPq0zRt", "/x77LmPq0zRt", "x/" * 4000]
+)
+def test_a_slash_makes_no_path_of_a_secret(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPLOY_TOKEN", secret)
+    assert masked(f"denied for {secret}") == f"denied for {MASKED}"
+
+
+def test_a_path_that_is_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "deploy.key").touch()
+    monkeypatch.setenv("API_KEY", "deploy.key")
+    monkeypatch.setenv("DEPLOY_TOKEN", "keys/deploy")
+    assert masked("see deploy.key, not keys/deploy") == f"see deploy.key, not {MASKED}"
+
+
+def test_what_is_withheld_from_workers_is_masked_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITLAB_TOKEN", "x7Tq2mZ9pL4vK8rB1nWc")
+    monkeypatch.setenv("PGPASSWORD", "so geheim")
+    with withheld(GitLab()):
+        assert masked("401 for x7Tq2mZ9pL4vK8rB1nWc, so geheim") == f"401 for {MASKED}, {MASKED}"
+    assert not WITHHELD
 
 
 def test_what_the_site_names_is_masked_from_the_moment_it_does(tmp_path: Path) -> None:
