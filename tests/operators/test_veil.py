@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from operators.checks.secrets import Secrets
 from operators.data import Edit, Finding, Outcome, Shard, Span, Verdict
 from operators.spot import MARK, MASKED
-from operators.veil import Rules, Slow, Veil, veil_of
+from operators.veil import Rules, Slow, Veil, tellable, veil_of
 from operators.veiled import Hidden, files_of, hidden, shown
 from operators.workspace import Workspace
 from tests.operators.conftest import MakeBase
@@ -101,7 +101,10 @@ def test_what_overlaps_in_another_way_than_before_is_strange() -> None:
 @pytest.mark.parametrize(
     ("pattern", "why"),
     [
-        (r"[\w.+-]+@[\w-]+\.[\w.]+", ""),
+        (r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.]+", ""),
+        (r"[\w.+-]+@[\w-]+\.[\w.]+", "takes too long"),
+        (r"\w+\.corp\.example\.eu", "takes too long"),
+        (r"\b\w+\.corp\.example\.eu", ""),
         (r"\bDE\d{20}\b", ""),
         ("(a+)+$", "takes too long"),
         (r"\w+\w+\w+\w+!", "takes too long"),
@@ -121,6 +124,8 @@ def test_a_pattern_that_takes_too_long_lets_nothing_out() -> None:
     with pytest.raises(Slow, match=r"mask\.slow of the site takes more than 1 s"):
         rules.masked("x" * 5000)
     assert time.monotonic() - begin < 10
+    assert tellable("x" * 5000, rules.masked).startswith("withheld: mask.slow of the site takes more than 1 s")
+    assert tellable(f"denied: {TOKEN}", rules.masked) == f"denied: {MASKED}"
 
 
 def test_an_outcome_leaves_hidden_and_comes_back(base: MakeBase) -> None:

@@ -76,6 +76,20 @@ def test_a_pattern_that_cannot_be_used_is_refused_where_it_stands(tmp_path: Path
     assert masked(f"{TOKEN} still is") == f"{MASKED} still is", "so that it can be said"
 
 
+def test_what_takes_too_long_is_withheld_and_ends_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "umbau.yaml").write_text("mask: {slow: '(?:x+x+)+y'}")
+    long, withheld = "x" * 5000, "withheld: mask.slow of the site takes more than 1 s on one text: simplify it"
+    assert masked_all({"texts": ["x", long]}) == {"texts": ["x", withheld]}
+    notice(long, "denied")
+    out(["x", long], json=False)
+    assert capsys.readouterr() == (f"x\n{withheld}\n", f"{withheld}\n")
+
+
+def test_of_a_secret_that_overlaps_one_of_the_environment_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPLOY_TOKEN", "so-geheim")
+    assert masked("https://ada:so-geheim!77@example.eu") == f"https://ada:{MASKED}@example.eu"
+
+
 def test_nothing_secret_is_noticed_or_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     notice(f"denied: {TOKEN}", "denied", why=[TOKEN])
     store = Store(tmp_path / "store.db")
