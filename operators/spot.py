@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from posixpath import basename
@@ -32,9 +31,11 @@ _FILLERS = (
     *("xxxx", MARK.lower()),
 )
 _DUMMY = re.compile(
+    r"(?=[cy*.<$%{n\\[:])(?:"  # most characters begin none
     r"change[_-]me|your[_-]|\*{3}|\.{3}|<[^>]*>|\$\{|\$\(|%\(|%s|\{[^}]*\}|^\$\w+$|^%\w+%$|not[_-]?a?[_-]?(?:real|secret)|"
-    r"\\[wdsb]|\[\^?[a0]-|:/|[a-z](?:key|token|type|request|handler|provider|credentials?|password)$"
+    r"\\[wdsb]|\[\^?[a0]-|:/)"
 )
+_CLASS = re.compile(r"[a-z](?:key|token|type|request|handler|provider|credentials?|password)$")
 _WORDS = frozenset(
     [
         "password",
@@ -107,13 +108,14 @@ def _mixed(value: str) -> bool:
 
 def entropy(value: str) -> float:
     """Return bits for each character."""
-    return -sum(count / len(value) * math.log2(count / len(value)) for count in Counter(value).values())
+    counts = [value.count(character) for character in set(value)]
+    return -sum(count / len(value) * math.log2(count / len(value)) for count in counts)
 
 
 def _dummy(value: str) -> bool:
     """Say whether it is what people write where a secret would stand."""
     lower = value.lower()
-    return any(word in lower for word in _FILLERS) or bool(_DUMMY.search(lower))
+    return any(word in lower for word in _FILLERS) or bool(_DUMMY.search(lower) or _CLASS.search(lower[-20:]))
 
 
 def _plain(value: str) -> bool:
@@ -135,12 +137,13 @@ def strong(value: str) -> bool:
 
 def _bare(value: str) -> bool:
     """Likewise without quotes, where it could be the name of something as well."""
-    digits = sum(map(str.isdigit, value))
-    if not strong(value) or not digits or re.fullmatch(r"[\d.,:eE+-]+", value):
+    if not strong(value) or not any(map(str.isdigit, value)) or re.fullmatch(r"[\d.,:eE+-]+", value):
         return False
     if not _IDENTIFIER.fullmatch(value):
         return True
-    return len(value) >= 16 and digits >= 3 and entropy(value) > 3.3 and not set("_.") & set(value)
+    return (
+        len(value) >= 16 and sum(map(str.isdigit, value)) >= 3 and entropy(value) > 3.3 and not set("_.") & set(value)
+    )
 
 
 def _user(value: str) -> bool:
