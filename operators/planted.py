@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from operators.spot import MARK, MASKED
 from operators.veil import Rules, Veil
 
@@ -23,7 +25,7 @@ PLANTED = {
     "JWT": ("# eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.{}", _DRAWN),
     "private key": ("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----", _LONG),
     "password in an assignment": ("password = '{}'", _DRAWN),
-    "password in a URL": ("postgres://app:{}@db.internal/app", _DRAWN),
+    "password in a URL": ("postgres://app:{}@db.internal/app", f"{_DRAWN[:8]}!{_DRAWN[8:]}"),
     "header": ("Authorization: Bearer {}", _DRAWN),
 }
 """Kind to a text and the secret that is planted in it."""
@@ -37,5 +39,6 @@ def slips(rules: Rules) -> list[str]:
 def _slips(text: str, secret: str, rules: Rules) -> bool:
     veil, log = Veil.of([text], rules), rules.masked(f"E   {text}")
     told = veil.hide(f"{text}\n\nrefused: {text}")
-    kept = secret not in told and secret not in log and MARK in told and MASKED in log
+    parts = re.findall(r"\w+", secret)  # another rule may find some of it
+    kept = not any(part in told or part in log for part in parts) and MARK in told and MASKED in log
     return not kept or veil.show(told) != f"{text}\n\nrefused: {text}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from posixpath import basename
@@ -26,12 +25,17 @@ _ELSE = re.compile(
     r"checksum|length|len|size|count|count_in|limit|regex|pattern|format|class|expiry|expires|scheme|endpoint|label|"
     r"template|help|hint|message|text|title|key_name)s?$|(?:tokeni[sz]er|token_?types?|secretary|passwordless)"
 )
-# What people write where a secret would stand.
-_DUMMY = re.compile(
-    r"(?i)example|changeme|change[_-]me|dummy|placeholder|sample|redacted|masked|your[_-]|insert|replace|todo|xxxx|"
-    r"\*{3}|\.{3}|<[^>]*>|\$\{|\$\(|%\(|%s|\{[^}]*\}|^\$\w+$|^%\w+%$|not[_-]?a?[_-]?(?:real|secret)|umbau_(?:secret|masked)|"
-    r"\\[wdsb]|\[\^?[a0]-|:/|[a-z](?:Key|Token|Type|Request|Handler|Provider|Credentials?|Password)$"
+# What people write where a secret would stand, in small letters.
+_FILLERS = (
+    *("example", "changeme", "dummy", "placeholder", "sample", "redacted", "masked", "insert", "replace", "todo"),
+    *("xxxx", MARK.lower()),
 )
+_DUMMY = re.compile(
+    r"(?=[cy*.<$%{n\\[:])(?:"  # most characters begin none
+    r"change[_-]me|your[_-]|\*{3}|\.{3}|<[^>]*>|\$\{|\$\(|%\(|%s|\{[^}]*\}|^\$\w+$|^%\w+%$|not[_-]?a?[_-]?(?:real|secret)|"
+    r"\\[wdsb]|\[\^?[a0]-|:/)"
+)
+_CLASS = re.compile(r"[a-z](?:key|token|type|request|handler|provider|credentials?|password)$")
 _WORDS = frozenset(
     [
         "password",
@@ -104,38 +108,49 @@ def _mixed(value: str) -> bool:
 
 def entropy(value: str) -> float:
     """Return bits for each character."""
-    return -sum(count / len(value) * math.log2(count / len(value)) for count in Counter(value).values())
+    counts = [value.count(character) for character in set(value)]
+    return -sum(count / len(value) * math.log2(count / len(value)) for count in counts)
+
+
+def _dummy(value: str) -> bool:
+    """Say whether it is what people write where a secret would stand."""
+    lower = value.lower()
+    return any(word in lower for word in _FILLERS) or bool(_DUMMY.search(lower) or _CLASS.search(lower[-20:]))
 
 
 def _plain(value: str) -> bool:
-    """Say whether it is what people write where a secret would stand, or the same again and again."""
-    return bool(_DUMMY.search(value)) or value.lower() in _WORDS or len(set(value)) < 4
+    """Likewise, or the same again and again, or a word."""
+    return _dummy(value) or value.lower() in _WORDS or len(set(value)) < 4
 
 
 def strong(value: str) -> bool:
     """Say whether the value of something that is called a secret is one."""
-    if len(value) < SHORTEST or _plain(value) or re.search(r"\s|://", value) or value.startswith(("/", "./", "~/")):
+    special = re.search(r"[!@#$%^&*+~?=|]", value)
+    if len(value) < SHORTEST or not (special or re.search("[0-9]", value)):  # first, as it takes least
         return False
-    digits, special = re.search("[0-9]", value), re.search(r"[!@#$%^&*+~?=|]", value)
+    if _plain(value) or re.search(r"\s|://", value) or value.startswith(("/", "./", "~/")):
+        return False
     words = [word for word in re.split(r"[^A-Za-z]+", value.lower()) if word]
     known = bool(words) and all(word in _WORDS or len(word) < 2 for word in words) and not special
-    return bool(digits or special) and entropy(value) > 2.5 and not known
+    return entropy(value) > 2.5 and not known
 
 
 def _bare(value: str) -> bool:
     """Likewise without quotes, where it could be the name of something as well."""
-    digits = sum(character.isdigit() for character in value)
-    if not strong(value) or not digits or re.fullmatch(r"[\d.,:eE+-]+", value):
+    if not strong(value) or not any(map(str.isdigit, value)) or re.fullmatch(r"[\d.,:eE+-]+", value):
         return False
-    drawn = len(value) >= 16 and digits >= 3 and entropy(value) > 3.3 and not set("_.") & set(value)
-    return drawn or not _IDENTIFIER.fullmatch(value)
+    if not _IDENTIFIER.fullmatch(value):
+        return True
+    return (
+        len(value) >= 16 and sum(map(str.isdigit, value)) >= 3 and entropy(value) > 3.3 and not set("_.") & set(value)
+    )
 
 
 def _user(value: str) -> bool:
     return len(value) >= 3 and not _plain(value)
 
 
-_QUOTE = r"(?:[rbuRBU]{1,2})?(?P<quote>\"{3}|'{3}|\\?[\"'`])"
+_QUOTE = r"(?:[rbfuRBFU]{1,2})?(?P<quote>\"{3}|'{3}|\\?[\"'`])"
 _RULES = (
     _Rule("AWS key", ("akia", "asia", "abia", "acca"), re.compile(r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}\b")),
     _Rule("GitHub token", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), re.compile(r"gh[pousr]_[A-Za-z0-9]{30,255}")),
@@ -209,7 +224,7 @@ def spot(text: str) -> list[Found]:
         hints = [hint for hint in rule.hints if hint in lower]
         for match in _tried(rule, hints, text, lower) if hints else ():
             value = match[match.lastindex or 0]
-            if not _DUMMY.search(value) and rule.holds(value):
+            if not _dummy(value) and rule.holds(value):
                 found.append(Found(*match.span(match.lastindex or 0), rule.kind))
     found += _assigned(text, lower)
     return sorted(found, key=lambda one: (one.start, -one.end))

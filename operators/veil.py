@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -22,9 +21,9 @@ _MARK = re.compile(MARK)
 _SHOWN = re.compile(rf"{MARK}_(\d+)(?:_(?=_*[0-9]))?")
 _DIGIT = re.compile(r"_*[0-9]")
 _ANYTHING = "    return value  # as it was before"
-_PROBES = tuple(
-    f"{unit * (4000 // len(unit))}\n!" for unit in ("a", "0", "A", "_", " ", ".", "-", "a1", "aA", "a.", "a-", "a ")
-)
+_RUN = 32_000  # characters: what grows with their square takes long on any machine
+_UNITS = ("a", "0", "A", "_", " ", ".", "-", "a1", "aA", "a.", "a-", "a ")
+_LITERAL = re.compile(r"(?:[^\\^$.|?*+()\[\]{}]|\\\W)+")
 _ESCAPED = re.compile(r"\\(.)")
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r"}
 
@@ -52,9 +51,11 @@ class Rules:
                 raise Slow(f"mask.{name} of the site takes more than {PATIENCE:g} s on one text: simplify it") from None
         return found
 
-    def masked(self, text: str) -> str:
-        """Return a text without its secrets, for good. Raises Slow."""
-        return _replaced(text, self.spot(text), lambda value: MASKED)
+    def masked(self, text: str, values: Iterable[str] = ()) -> str:
+        """Return a text without its secrets, and without these values, for good. Raises Slow."""
+        there = (match.span() for value in values for match in re.finditer(re.escape(value), text))
+        found = [*self.spot(text), *(Found(start, end, "value") for start, end in there)]
+        return _replaced(text, found, lambda value: MASKED)
 
     def amiss(self) -> dict[str, str]:
         """Return why patterns of the site cannot be used, by their names."""
@@ -66,13 +67,35 @@ def _amiss(pattern: str) -> str:
         known = _compiled(pattern)
         if known.search("", timeout=PATIENCE) or known.fullmatch(_ANYTHING, timeout=PATIENCE):
             return "matches any text: say what is to be masked"
-        for probe in _PROBES:
-            known.search(probe, timeout=PATIENCE / 4)
+        for probe in _probes(pattern):
+            known.findall(probe, timeout=PATIENCE / 4)
     except regex.error as why:
         return f"not a regular expression: {why}"
     except TimeoutError:
-        return "takes too long on some texts: no repetition within another, and none beside one of the same"
+        return (
+            "takes too long on some texts: no repetition within another, none beside one of the same, and before one "
+            r"that it begins with `\b`, or `(?<![...])` with the same in it"
+        )
     return ""
+
+
+def _probes(pattern: str) -> Iterator[str]:
+    """Yield texts on which patterns take long: runs, with what the pattern asks for behind them, since its engine does
+    not even begin where that is missing."""
+    signs = [_ESCAPED.sub(r"\1", one) for one in dict.fromkeys(_LITERAL.findall(pattern))]
+    for unit in _UNITS:
+        yield "\n".join([unit * (_RUN // len(unit)), "!", *signs])
+
+
+def tellable(text: str, *masks: Callable[[str], str]) -> str:
+    """Return a text as these mask it, one after the other; where one takes too long on it, that alone: what is to be
+    told comes from elsewhere too, and must not stop whoever tells it."""
+    try:
+        for mask in masks:
+            text = mask(text)
+    except Slow as why:
+        return f"withheld: {why}"
+    return text
 
 
 @lru_cache(maxsize=256)
@@ -93,11 +116,18 @@ class Veil:
     def of(texts: Iterable[str], rules: Rules) -> Veil:
         """Return what hides the secrets of `texts`. The same texts give the same numbers. Raises Slow."""
         numbers: dict[str, int] = {}
-        for text in texts:
-            for one in sorted(rules.spot(text), key=lambda one: (one.start, one.end)):
+        veil, spotted = Veil(rules, numbers), [(text, rules.spot(text)) for text in texts]
+        for text, found in spotted:
+            for one in sorted(found, key=lambda one: (one.start, one.end)):
                 for value in _spellings(text[one.start : one.end]):
                     numbers.setdefault(value, len(numbers) + 1)
-        return Veil(rules, numbers)
+        before = 0
+        while before < len(numbers):  # what overlaps is hidden as one, which may stand elsewhere, and overlap there
+            before = len(numbers)
+            for text, found in spotted:
+                for one in veil._unknown(text, found):
+                    numbers.setdefault(text[one.start : one.end], len(numbers) + 1)
+        return veil
 
     def hide(self, text: str) -> str:
         """Return a text with placeholders for secrets. One that is in none of the texts that this was made of is masked
@@ -107,12 +137,24 @@ class Veil:
             number = 0 if value == MARK else self.numbers.get(value)
             return MASKED if number is None else f"{MARK}_{number}"
 
-        marks = (Found(*match.span(), "mark") for match in _MARK.finditer(text))
-        return _replaced(text, [*self.rules.spot(text), *self.known(text), *marks], placeholder)
+        return _replaced(text, self._found(text, self.rules.spot(text)), placeholder)
 
     def strange(self, text: str) -> list[Found]:
-        """Return the secrets of a text that this does not know. Raises Slow."""
-        return [one for one in self.rules.spot(text) if text[one.start : one.end] not in self.numbers]
+        """Return the secrets of a text that this does not know, and what it would hide as one of which it does not know
+        the whole. Raises Slow."""
+        spotted = self.rules.spot(text)
+        new = [one for one in spotted if text[one.start : one.end] not in self.numbers]
+        return [*self._unknown(text, spotted), *new]
+
+    def _unknown(self, text: str, spotted: Iterable[Found]) -> list[Found]:
+        """Return the places that are hidden as one and have no number."""
+        places, known = _together(self._found(text, spotted)), {MARK, *self.numbers}
+        return [one for one in places if text[one.start : one.end] not in known]
+
+    def _found(self, text: str, spotted: Iterable[Found]) -> list[Found]:
+        """Return what is hidden of a text, given what was spotted in it."""
+        marks = (Found(*match.span(), "mark") for match in _MARK.finditer(text))
+        return [*spotted, *self.known(text), *marks]
 
     def show(self, text: str) -> str:
         """Return a text with the secrets that its placeholders stand for; one of no secret stays."""
@@ -149,17 +191,23 @@ def _spellings(value: str) -> Iterator[str]:
         yield plain
 
 
+def _together(found: Iterable[Found]) -> list[Found]:
+    """Return the places in order, those that overlap as one."""
+    places: list[Found] = []
+    for one in sorted(found, key=lambda one: one.start):
+        if places and one.start < places[-1].end:
+            places[-1] = replace(places[-1], end=max(places[-1].end, one.end))
+        else:
+            places.append(one)
+    return places
+
+
 def _replaced(text: str, found: Iterable[Found], other: Callable[[str], str]) -> str:
-    """Return a text with something else in each place; of places that overlap the longest counts."""
-    taken: list[tuple[int, int]] = []
-    for one in sorted(set(found), key=lambda one: (one.start - one.end, one.start)):
-        at = bisect(taken, (one.start, one.end))
-        if (at == 0 or taken[at - 1][1] <= one.start) and (at == len(taken) or one.end <= taken[at][0]):
-            taken.insert(at, (one.start, one.end))
+    """Return a text with something else in each place, and once for places that overlap."""
     pieces, at = [], 0
-    for start, end in taken:
-        pieces += [text[at:start], other(text[start:end])]
-        at = end
+    for one in _together(found):
+        pieces += [text[at : one.start], other(text[one.start : one.end])]
+        at = one.end
     return _joined([*pieces, text[at:]]) if pieces else text
 
 

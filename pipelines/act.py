@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from operators.data import Finding
+from operators.veil import tellable
 from pipelines.audit.noting import BY_ITSELF
 from pipelines.audit.requests import acted, published
 from pipelines.carry import carried, message_of
@@ -156,7 +157,7 @@ def _repaired(desk: Desk, change: Change, request: Request, notes: Notes) -> lis
     about = [part for part in change.parts if any(path in log for path in part.shard.paths)] or list(change.parts)
     others = among(change.repo.base, (part.shard for part in change.parts))
     for part in about:
-        hidden = others.masked(here(change.repo.base, part.shard).hide(log))[-LOG:].strip()
+        hidden = tellable(log, here(change.repo.base, part.shard).hide, others.masked)[-LOG:].strip()
         said = f"The end of its log:\n\n{hidden}" if hidden else "It has no log."
         finding = Finding("ci", f"The pipeline of the merge request failed. {said}")
         desk.store.reopen(part.shard.key, f"ci {notes.name} {request.head}", finding)

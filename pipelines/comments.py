@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from operators.data import Finding, Outcome
+from operators.veil import tellable
 from operators.workspace import Workspace
 from pipelines.commands import commands
 from pipelines.data import Change, Dropped, Plan
@@ -35,7 +36,7 @@ def hear(change: Change, request: Request, comment: Comment, store: Store) -> li
     place = f"{comment.path}:{comment.line}" if comment.line else comment.path
     others = among(change.repo.base, (part.shard for part in change.parts))
     for part in about:
-        text = others.masked(here(change.repo.base, part.shard).hide(comment.text))
+        text = tellable(comment.text, here(change.repo.base, part.shard).hide, others.masked)
         store.reopen(part.shard.key, cause(request, comment), Finding("review", text, place))
     store.keep(_heard(request, comment), True)  # not before all of them are: killed in between, it is read again
     return [part.shard.key for part in about]

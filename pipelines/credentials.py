@@ -16,6 +16,7 @@ from operators import outward
 from operators.proc import GitError, git
 from pipelines.errors import Refused
 from pipelines.forge import ForgeError
+from pipelines.masking import WITHHELD
 from pipelines.publishing import App, GitHub, GitLab
 from pipelines.repos import LOCAL_HOSTS
 from pipelines.store.place import SECRETS
@@ -83,14 +84,17 @@ class Credentials:
 @contextmanager
 def withheld(settings: GitLab | GitHub | None) -> Iterator[None]:
     """Take the variables that hold secrets, of the forge, of the store and of the collector of traces, out of the
-    environment, which workers and commands inherit."""
+    environment, which workers and commands inherit; what they hold is masked as before."""
     app = [settings.app.key_from] if isinstance(settings, GitHub) and settings.app else []
     names = [*SECRETS, *HEADERS, *([settings.token_from, *app] if settings else [])]
     taken = {name: os.environ.pop(name) for name in names if name in os.environ}
+    WITHHELD.update(taken)
     try:
         yield
     finally:
         os.environ.update(taken)
+        for name in taken:
+            WITHHELD.pop(name, None)
 
 
 def api_of(url: str) -> str:

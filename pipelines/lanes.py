@@ -13,6 +13,7 @@ from operators.data import Outage, Outcome, told
 from operators.gauge import Gauge
 from operators.model import Endpoint
 from operators.responses import UNANSWERED
+from operators.veil import tellable
 from pipelines.data import Task
 from pipelines.metrics import Meter
 from pipelines.work import Kit, prepare, runs_commands, without_sandbox, work
@@ -141,4 +142,4 @@ def prepared(kit: Kit, repo: str) -> Prepared:
     try:
         return repo, prepare(kit, repo)
     except Exception as why:
-        return repo, RuntimeError(kit.recipe.rules.masked(told(why)))
+        return repo, RuntimeError(tellable(told(why), kit.recipe.rules.masked))

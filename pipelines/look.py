@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from operators.proc import GitError, git
+from operators.veil import tellable
 from pipelines.audit.requests import published
 from pipelines.commands import Command
 from pipelines.comments import cause, unheard
@@ -146,5 +147,5 @@ def _answer(desk: Desk, change: Change, request: Request, command: Command, comm
         return explain(change, comment.path)
     if command.verb == "confirm":
         return confirm(desk.job, desk.store, request, comment, command.text)
-    text = among(change.repo.base, (part.shard for part in change.parts)).masked(command.text)
+    text = tellable(command.text, among(change.repo.base, (part.shard for part in change.parts)).masked)
     return propose(desk.job, desk.store, request, comment, text, desk.learns)

@@ -9,18 +9,22 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 from operators.data import Base, Shard
-from operators.spot import MASKED
-from operators.veil import Rules, Veil, veil_of
+from operators.veil import Rules, Veil, tellable, veil_of
 from pipelines.errors import Refused
 from pipelines.site import site
 
 SHORTEST = 8  # characters of what is taken for a secret of the environment
 _NAMED = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|MODEL_KEY|_KEY$")
-_NO_SECRET = re.compile(r"[/~.].*|[\w.-]*/[\w./-]*|\d+|true|false", re.I)
+# Paths among them; what mixes digits, capitals and small letters may be drawn at random, and begin with a slash too.
+_NO_SECRET = re.compile(r"[/~.](?:\D*|[^A-Z]*|[^a-z]*)|\d+|(?i:true|false)")
+
+WITHHELD: dict[str, str] = {}
+"""Variables that are taken out of the environment for a while (pipelines.credentials), which are as secret then."""
 
 
 def rules() -> Rules:
@@ -29,17 +33,17 @@ def rules() -> Rules:
 
 
 def masked(text: str) -> str:
-    """Return a text without secrets, for good. Raises Slow."""
-    return masker()(text)
+    """Return a text without secrets, for good; one that takes too long is withheld (operators.veil)."""
+    return tellable(text, masker())
 
 
 def masked_all(value: Any) -> Any:
-    """Return a value that JSON can hold with all its texts masked, the keys as well. Raises Slow."""
+    """Return a value that JSON can hold with all its texts masked likewise, the keys as well."""
     mask = masker()
 
     def inner(value: Any) -> Any:
         if isinstance(value, str):
-            return mask(value)
+            return tellable(value, mask)
         if isinstance(value, Mapping):
             return {inner(key): inner(item) for key, item in value.items()}
         return type(value)(map(inner, value)) if isinstance(value, list | tuple) else value
@@ -60,22 +64,22 @@ def among(base: Base, shards: Iterable[Shard]) -> Veil:
 
 def masker() -> Callable[[str], str]:
     """Return what masks many texts, as things are now. It raises Slow."""
-    held, own = _held(frozenset(os.environ.items())), _known()
-
-    def mask(text: str) -> str:
-        for value in held:
-            if value in text:
-                text = text.replace(value, MASKED)
-        return own.masked(text)
-
-    return mask
+    return partial(_known().masked, values=_held(frozenset({**WITHHELD, **os.environ}.items())))
 
 
 @lru_cache(maxsize=4)
 def _held(environment: frozenset[tuple[str, str]]) -> tuple[str, ...]:
-    """Return the secrets in an environment, the longest first."""
+    """Return the secrets in an environment."""
     found = {value for name, value in environment if _NAMED.search(name.upper()) and len(value) >= SHORTEST}
-    return tuple(sorted((one for one in found if not _NO_SECRET.fullmatch(one)), key=len, reverse=True))
+    return tuple(filter(_drawn, found))
+
+
+def _drawn(value: str) -> bool:
+    """Say whether a value is a secret rather than a setting or a path."""
+    try:
+        return not (_NO_SECRET.fullmatch(value) or Path(value).exists())
+    except (OSError, ValueError):  # too long for a path, or of signs that stand in none
+        return True
 
 
 def _known() -> Rules:

@@ -14,6 +14,7 @@ from operators import guard
 from operators.data import Shard, Skip, Span
 from operators.proc import GitError
 from operators.spot import named_secret
+from operators.veil import tellable
 from pipelines.data import LeftOut, Plan, Planned, Recipe, Repo, Shards, digest
 from pipelines.discover import Site, discover
 from pipelines.forge import ForgeError
@@ -115,7 +116,7 @@ def _looked_at(
     try:
         return _repository(job, recipe, resolved(), before, before if same else (), seen)
     except (NoRepo, ForgeError, GitError, BadBranch, BadTemplate) as why:
-        return _Found(name, trouble=recipe.rules.masked(str(why)))
+        return _Found(name, trouble=tellable(str(why), recipe.rules.masked))
     except guard.Broken as fault:  # of Umbau's own, or of this machine
         return _Found(name, trouble=str(fault).partition("\n")[0])
 

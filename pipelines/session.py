@@ -265,8 +265,8 @@ def stoppable(driver: Driver) -> Iterator[None]:
 @contextmanager
 def told() -> Iterator[None]:
     """Turn what is wrong into a message and an exit code."""
+    from operators.data import Trouble
     from operators.outward import Forbidden
-    from operators.proc import GitError
     from pipelines.forge import ForgeError
     from pipelines.outbound import put_in_force
 
@@ -278,7 +278,7 @@ def told() -> Iterator[None]:
         raise typer.Exit(STOPPED) from None
     except Refused as error:
         fail(str(error), error.code)
-    except (GitError, ForgeError) as error:
+    except (Trouble, ForgeError) as error:
         fail(str(error))
     except Forbidden as error:
         fail(str(error), 64)
@@ -294,6 +294,7 @@ def fail(message: str, code: int = FAILED) -> NoReturn:
 def out(value: Any, json: bool) -> None:
     """Print text, lines or, with `json`, anything. What models, tests and repositories say must not act on the
     terminal, and no secret is told."""
+    from operators.veil import tellable
     from pipelines.masking import masked_all, masker
     from pipelines.neutral import plain
 
@@ -306,7 +307,7 @@ def out(value: Any, json: bool) -> None:
         return
     lines: Iterable[str] = [value] if isinstance(value, str) else value
     for line in lines:
-        print(plain(mask(line)))
+        print(plain(tellable(line, mask)))
 
 
 def standing_of(driver: Driver, plan: Plan, gathered: Gathered, tended: Sequence[Tended], json: bool) -> NoReturn:

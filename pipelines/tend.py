@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from operators.proc import GitError
+from operators.veil import Slow
 from pipelines.act import Tended, act
 from pipelines.audit.requests import seen
 from pipelines.comments import answer
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Action", "Tended", "current", "standing", "tend"]
 Pair = tuple[Change, Request | None]
 UNKNOWN = Action("wait", "it cannot be looked at")
-TROUBLES = (ForgeError, GitError, NotPushed, BadTemplate)
+TROUBLES = (ForgeError, GitError, NotPushed, BadTemplate, Slow)
 
 
 def tend(
@@ -90,7 +91,7 @@ def tend(
     for request in listed.requests.values():
         try:
             answer(plan, gathered.dropped, [request], forge, store)
-        except (ForgeError, GitError) as why:
+        except (ForgeError, GitError, Slow) as why:
             action = Action("wait", "comments are to be answered")
             done.append(Tended(request.repo, request.branch, action, request.url, str(why), title=request.title))
     owners = {turn.place: turn.owner for turn in turns if turn.owner}
@@ -254,7 +255,7 @@ def _guarded(desk: Desk, repo: Repo, request: Request, listed: Listing) -> Tende
         change = replace(
             guarding(desk.job, repo, shows(desk.job, listed.requests.values(), repo.name)), branch=request.branch
         )
-    except (GitError, Refused) as why:
+    except (GitError, Refused, Slow) as why:
         return Tended(repo.name, request.branch, UNKNOWN, request.url, str(why), title=request.title)
     return tended(replace(desk, learns=False), change, request, listed, {})
 

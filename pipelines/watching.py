@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import NoReturn
 
-from operators.proc import GitError
+from operators.data import Trouble
 from pipelines.driver import Driver
 from pipelines.errors import Refused
 from pipelines.lanes import Lanes
@@ -27,7 +27,7 @@ def watching(driver: Driver, lanes: Lanes, seconds: float, tell: Callable[[str],
             with driver.driving():
                 tell(f"{at}  {tick(driver, lanes)}")
             due(driver.store, driver.home)
-        except (Refused, GitError) as why:
+        except (Refused, Trouble) as why:
             if first:
                 raise
             tell(f"{at}  {why}")

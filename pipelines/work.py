@@ -38,7 +38,7 @@ from operators.refine import Judge, judged, refine, ruled
 from operators.responses import Remembering
 from operators.shell import Shell
 from operators.stage import NoSandbox
-from operators.veil import Rules, Slow, Veil, veil_of
+from operators.veil import Rules, Veil, tellable, veil_of
 from operators.veiled import Discreet, Veiled, hidden, shown
 from operators.workspace import Workspace
 from pipelines.asking import Through, asked_through, models
@@ -150,10 +150,8 @@ def work(kit: Kit, task: Task, call: Call | None = None, batches: Batches | None
         veil = veil_of(base, task.shard, kit.recipe.rules)
         outcome = _worked(kit, base, replace(task, past=shown(task.past, veil)), veil, call, batches)
         return hidden(outcome, veil)
-    except Slow as why:
-        return Outcome(task.shard, task.past, error=told(why))
     except Exception as fault:
-        return Outcome(task.shard, task.past, error=kit.recipe.rules.masked(told(fault)))
+        return Outcome(task.shard, task.past, error=tellable(told(fault), kit.recipe.rules.masked))
 
 
 def _worked(kit: Kit, base: Base, task: Task, veil: Veil, call: Call | None, batches: Batches | None) -> Outcome:

@@ -65,14 +65,14 @@ def bot_(
 
 def _round(drivers: Mapping[str, Driver], lanes: Lanes, repos: Collection[str]) -> Iterator[str]:
     """Tend each job once, these repositories of it or all, and say in a line what was done."""
-    from operators.proc import GitError
+    from operators.data import Trouble
     from pipelines.watching import tick
 
     for name, driver in drivers.items():
         try:
             with driver.driving():
                 line = tick(driver, lanes, repos)
-        except (Refused, GitError) as why:  # this job, this time
+        except (Refused, Trouble) as why:  # this job, this time
             line = str(why)
         if line:
             yield f"{name}: {line}"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from operators.folders import alone, clear
 from operators.proc import GitError
-from operators.veil import Veil, veil_at
+from operators.veil import Veil, tellable, veil_at
 from pipelines.bare import bare
 from pipelines.data import Change, Repo
 from pipelines.forge import AUTOMATED, Comment, Description, NotPushed, Request
@@ -128,7 +128,7 @@ class LocalForge:
             if approve and record.state == "open":
                 record = record.after("approve", author)
             if text:  # said with an approval, it is not settled by it
-                text = masked(_veil(self._repo(record.repo), record).masked(text))
+                text = masked(tellable(text, _veil(self._repo(record.repo), record).masked))
                 record = record.after("comment", author, text, path, line)
             if close and record.state == "open":
                 record = replace(record.after("close", author), state="closed")
@@ -289,7 +289,7 @@ def _diff(repo: Path, record: Record) -> str:
     """Return what the branch changes, without the secrets of its files; "" when there is nothing, or it was purged."""
     if not record.head or record.purged:
         return ""
-    return _veil(repo, record).masked(branches.diff(repo, record.commit, record.head))
+    return tellable(branches.diff(repo, record.commit, record.head), _veil(repo, record).masked)
 
 
 def _veil(repo: Path, record: Record) -> Veil:

@@ -43,6 +43,7 @@ SECRETS = {
     'password = "hunter2-hunter2"': "hunter2-hunter2",
     "PASSWORD: str = 'Tr0ub4dor&3'": "Tr0ub4dor&3",
     'connect(password=b"s3cr3t!word")': "s3cr3t!word",
+    'secret = f"Zq8Lk2Vw9Tabc"': "Zq8Lk2Vw9Tabc",
     '{"client_secret": "8f14e45fceea167a5a36dedd4bea2543"}': "8f14e45fceea167a5a36dedd4bea2543",
     'os.environ.setdefault("API_TOKEN", "zq81-77aa-kk3d")': "zq81-77aa-kk3d",
     'said = "{\\"token\\": \\"zq81x77aa\\"}"': "zq81x77aa",
@@ -71,6 +72,8 @@ NONE = (
     'password = f"{prefix}12345678"',
     'token = "{token1}"',
     'password = "changeme123"',
+    'password = "ChangeMe-123"',
+    'password = "SommerRegenWetter"',
     'password = "password123"',
     'help = "The password of user 1, if any"',
     'password_field = "user_password_2"',
@@ -152,6 +155,7 @@ def test_texts_of_any_kind_are_looked_at_in_time() -> None:
         "key\n" * 25_000,
     ]
     hostile += ["-----BEGIN PRIVATE KEY-----" + "A" * 100_000, "secret" + " " * 100_000, 'token="' * 14_000]
+    hostile += ["tokens:" * 14_000, "tokens1:" * 12_500]
     for text in hostile:
         begin = time.process_time()
         spot(text)

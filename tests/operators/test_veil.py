@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from operators.checks.secrets import Secrets
 from operators.data import Edit, Finding, Outcome, Shard, Span, Verdict
 from operators.spot import MARK, MASKED
-from operators.veil import Rules, Slow, Veil, veil_of
+from operators.veil import Rules, Slow, Veil, tellable, veil_of
 from operators.veiled import Hidden, files_of, hidden, shown
 from operators.workspace import Workspace
 from tests.operators.conftest import MakeBase
@@ -26,7 +26,7 @@ pieces = st.sampled_from(
     [
         *('password = "', '"', GEHEIM, TOKEN, MARK, MASKED, "_", "__", "0", "1", "12", "\n", "\\n", "'", " "),
         *("://u:", "@host", "AKIAQWERTYUIOPASDFGH", "-----BEGIN PRIVATE KEY-----", "-----END", "MIIEowIBAAKCAQEA"),
-        "ada@x.eu",
+        *("ada@x.eu", "@x.eu"),
     ]
 )
 texts = st.lists(pieces | st.text(max_size=5), max_size=14).map("".join)
@@ -82,10 +82,29 @@ def test_what_a_site_masks_is_hidden_as_well() -> None:
     assert veil.show(veil.hide(text)) == text
 
 
+def test_of_secrets_that_overlap_nothing_is_told() -> None:
+    text = 'DB = "postgres://app:S3cr3t!pw9xyz@db.example.eu/app"\n'
+    veil = Veil.of([text], MAIL)
+    assert veil.hide(text) == 'DB = "postgres://app:UMBAU_SECRET_3/app"\n'
+    assert veil.show(veil.hide(text)) == text
+    assert veil.masked(text) == MAIL.masked(text) == f'DB = "postgres://app:{MASKED}/app"\n'
+    moved = "S3cr3t!pw9xyz@db.example.eu/app and Fl4gge!S3cr3t!pw9xyz"
+    assert veil.hide(moved) == "UMBAU_SECRET_3/app and Fl4gge!UMBAU_SECRET_1"
+
+
+def test_what_overlaps_in_another_way_than_before_is_strange() -> None:
+    veil = Veil.of(["a = 'one@drei.eu'; b = 'drei.eu@zwei.eu'\n"], MAIL)
+    assert veil.strange("drei.eu@zwei.eu") == []
+    assert [one.kind for one in veil.strange("one@drei.eu@zwei.eu")]
+
+
 @pytest.mark.parametrize(
     ("pattern", "why"),
     [
-        (r"[\w.+-]+@[\w-]+\.[\w.]+", ""),
+        (r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.]+", ""),
+        (r"[\w.+-]+@[\w-]+\.[\w.]+", "takes too long"),
+        (r"\w+\.corp\.example\.eu", "takes too long"),
+        (r"\b\w+\.corp\.example\.eu", ""),
         (r"\bDE\d{20}\b", ""),
         ("(a+)+$", "takes too long"),
         (r"\w+\w+\w+\w+!", "takes too long"),
@@ -105,6 +124,8 @@ def test_a_pattern_that_takes_too_long_lets_nothing_out() -> None:
     with pytest.raises(Slow, match=r"mask\.slow of the site takes more than 1 s"):
         rules.masked("x" * 5000)
     assert time.monotonic() - begin < 10
+    assert tellable("x" * 5000, rules.masked).startswith("withheld: mask.slow of the site takes more than 1 s")
+    assert tellable(f"denied: {TOKEN}", rules.masked) == f"denied: {MASKED}"
 
 
 def test_an_outcome_leaves_hidden_and_comes_back(base: MakeBase) -> None:

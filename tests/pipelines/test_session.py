@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from operators.proc import GitError
+from operators.veil import Slow
 from pipelines import session
 from pipelines.data import Task
 from pipelines.driver import Driver
@@ -152,6 +153,7 @@ FAULTS: list[tuple[BaseException, int, str]] = [
     (Busy("count is being run"), 2, "count is being run\n"),
     (BadJob("job.yaml", [Problem("is empty")]), 64, "job.yaml: is empty\n"),
     (GitError("remote:\tno\n\x1b]0;such\x07"), 2, "remote:\tno\n]0;such\n"),
+    (Slow("mask.mail takes too long"), 2, "mask.mail takes too long\n"),
     (typer.Exit(1), 1, ""),
 ]
 

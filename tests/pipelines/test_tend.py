@@ -10,6 +10,7 @@ import pytest
 from operators.chain import Chain
 from operators.data import Edit, Finding, Outcome, Shard, Span, Verdict
 from operators.proc import GitError
+from operators.veil import Slow
 from pipelines.comments import answer
 from pipelines.commit import commit
 from pipelines.data import Change, Dropped, Plan, Planned, Recipe, Repo, Shards
@@ -283,6 +284,19 @@ def test_a_comment_on_nothing_in_particular_is_about_everything(world: World) ->
     assert world.tick()[0].reopened == ("key a/x.py", "key a/y.py")
 
 
+def test_a_comment_that_cannot_be_masked_is_withheld(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.tick()
+    world.review(text="x" * 5000, path="a/x.py")
+    site = tmp_path / "umbau.yaml"
+    site.write_text("mask: {slow: '(?:x+x+)+y'}")
+    monkeypatch.setenv("UMBAU_SITE", str(site))
+    assert [done.trouble for done in world.tick()] == ["", ""]
+    (finding,) = findings(world, "key a/x.py")
+    assert finding and finding.message.startswith("withheld: mask.slow of the site takes more than 1 s")
+
+
 def test_a_comment_that_was_half_heard_is_heard_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.tick()
     world.review(text="Louder!")
@@ -345,7 +359,7 @@ class Refusing(LocalForge):
         return super().push(change, commit, text, opened=opened)
 
     def close(self, request: Request, why: str) -> None:
-        raise GitError("the disk is full")
+        raise Slow("mask.mail is slow")
 
 
 def test_what_goes_wrong_with_one_request_is_told_and_the_others_are_tended(world: World) -> None:
@@ -355,7 +369,7 @@ def test_what_goes_wrong_with_one_request_is_told_and_the_others_are_tended(worl
     world.tick()
     del world.edits["b/x.py"]
     tended = world.tick(forge=Refusing(world.home / "forge"))
-    assert [(done.action.verb, done.trouble) for done in tended] == [("wait", ""), ("close", "the disk is full")]
+    assert [(done.action.verb, done.trouble) for done in tended] == [("wait", ""), ("close", "mask.mail is slow")]
 
 
 def test_a_template_that_fails_for_one_group_is_told(world: World) -> None:

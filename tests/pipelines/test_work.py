@@ -18,6 +18,7 @@ from operators.environment import Environment, NotBuilt
 from operators.proc import GitError
 from operators.rewrite import Rewrite
 from operators.shell import Shell
+from operators.veil import Rules
 from operators.workspace import NoCommand, Workspace
 from pipelines.data import Recipe, Task
 from pipelines.work import Kit, needs_preparing, prepare, work
@@ -152,6 +153,12 @@ def test_what_goes_wrong_is_an_outcome(base: Base, fault: BaseException, status:
     made = kit(base, Proposes(proposes), Finds([None if where == "step" else fault], local=False))
     outcome = work(made, task(base, offered=EDIT if where == "sum" else None))
     assert (outcome.status, outcome.error or outcome.skipped) == (status, told)
+
+
+def test_what_goes_wrong_is_an_outcome_if_it_cannot_be_masked(base: Base) -> None:
+    recipe = replace(kit(base).recipe, rules=Rules((("slow", "(?:x+x+)+y"),)))
+    unknown = work(Kit(recipe), Task(replace(shard_of(base, "a.py"), repo="x" * 5000)))
+    assert unknown.status == "failed" and unknown.error.startswith("withheld: mask.slow")
 
 
 def test_a_repository_that_is_gone_or_unknown_is_an_outcome(base: Base, tmp_path: Path) -> None:
