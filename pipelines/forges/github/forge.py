@@ -63,9 +63,10 @@ class GitHubForge:
 
     def requests(self, prefix: str, repos: Sequence[Repo]) -> Iterator[Request]:
         """Yield the requests of the repositories, one after another. One that cannot be asked is in `trouble`; then
-        what is remembered of it is told. Of each, five listings are asked for, and details of what has changed."""
+        what is remembered of it is told. Of each, five listings are asked for, and details of what has changed. Those
+        that were not asked for longest come first: an hour's limit may end before all are."""
         self.trouble, unanswered = {}, 0
-        for repo in repos:
+        for repo in sorted(repos, key=lambda one: self._watch.looked(one.name, prefix)):
             try:
                 if unanswered < GIVEN_UP:
                     yield from list(self._watch.look(repo, prefix))

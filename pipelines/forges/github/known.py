@@ -84,6 +84,8 @@ class Listing:
 
     pulls: float = 0.0
     comments: float = 0.0
+    asked: float = 0.0
+    """When it was asked last and answered at all."""
     known: dict[str, Known] = field(default_factory=dict)
     """By branch."""
     bare: dict[str, str] = field(default_factory=dict)
