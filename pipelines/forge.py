@@ -49,7 +49,7 @@ class Comment:
     path: str = ""
     line: int = 0
     settled: bool = False
-    """Somebody approved the request after this was said."""
+    """Somebody approved the request after this was said, or with it where a forge takes the two together."""
     thread: str = ""
     """What an answer belongs to, on forges that have threads."""
     at: float = 0.0
