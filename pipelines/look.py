@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from operators.proc import GitError, git
 from pipelines.audit.requests import published
+from pipelines.bare import has
 from pipelines.commands import Command
 from pipelines.comments import cause, unheard
 from pipelines.data import Change, Repo, Shards
@@ -133,9 +134,13 @@ def _others(desk: Desk, change: Change, request: Request, notes: Notes) -> list[
 
 
 def _fits(repo: Repo, commit: str) -> bool:
-    """Say whether git can merge a commit into the base as it is now."""
+    """Say whether git can merge a commit into the base as it is now. Of one that another machine pushed, and this one
+    does not have, the forge alone can tell."""
+    mirror = Path(repo.mirror)
+    if not has(mirror, commit):
+        return True
     try:
-        git(Path(repo.mirror), "merge-tree", "--write-tree", repo.commit, commit)
+        git(mirror, "merge-tree", "--write-tree", repo.commit, commit)
     except GitError:
         return False
     return True
