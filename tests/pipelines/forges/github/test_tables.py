@@ -199,7 +199,8 @@ def test_what_was_approved_afterwards_is_settled() -> None:
     known = Known(_pull(1), {"comment-1": Comment("comment-1", "ada", "why?", at=1.0)})
     known.reviews = [Review(7, "ada", "APPROVED", "h", "Now it is fine.", 2.0, True)]
     assert [(one.text, one.settled) for one in comments(known)] == [("why?", True), ("Now it is fine.", True)]
-    known.reviews = [replace(known.reviews[0], counts=False), Review(8, "bo", "CHANGES_REQUESTED", "h", "No.", 3.0, True)]
+    wants = Review(8, "bo", "CHANGES_REQUESTED", "h", "No.", 3.0, True)
+    known.reviews = [replace(known.reviews[0], counts=False), wants]
     assert [(one.text, one.settled) for one in comments(known)][1:] == [("Now it is fine.", False), ("No.", False)]
 
 
