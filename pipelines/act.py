@@ -91,8 +91,9 @@ def act(desk: Desk, change: Change, seen: Seen, action: Action) -> Tended:
 
 
 def _whose(seen: Seen, action: Action) -> str:
-    """Return who asked for it in a comment, or that nobody did."""
-    return next((f"forge/{one.author}" for one in seen.orders if one.verb == action.verb), BY_ITSELF)
+    """Return who asked for it in a comment, or that nobody did. What is closed is opened again for a retry as well."""
+    order = seen.ordered(action.verb) or (seen.ordered("retry") if action.verb == "reopen" else None)
+    return f"forge/{order.author}" if order else BY_ITSELF
 
 
 def _tell(desk: Desk, request: Request, seen: Seen, action: Action, notes: Notes) -> None:
