@@ -169,7 +169,7 @@ def _publish(desk: Desk, change: Change, seen: Seen, action: Action, notes: Note
     """Make the branch hold the change; None when it does not go together with what somebody else pushed."""
     request = seen.request
     asked = request.reviewers if request else ()
-    text = describe(desk.job, change, load=desk.busy, asked=asked, comments=True)
+    text = describe(desk.job, change, load=desk.busy, asked=asked, bot=desk.forge.me, comments=True)
     if request and action.verb == "rebase" and (desk.forge.rebase(request) or not seen.moved):
         if last := notes.last(request.head):
             notes.pushed(replace(last, base=change.repo.commit))

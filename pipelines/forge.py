@@ -143,6 +143,10 @@ class Forge(Protocol):
     def overview(self) -> str:
         """URL or path of the page on which a person sees all requests."""
 
+    @property
+    def me(self) -> str:
+        """The user that opens requests; "" where that is none."""
+
     def requests(self, prefix: str, repos: Sequence[Repo]) -> Iterable[Request]:
         """Return the requests of these repositories, in any state, whose branch begins with `prefix`. Branches for
         which nothing was opened yet are told as well."""

@@ -130,7 +130,7 @@ def wishes(change: Change, store: Store) -> list[str]:
 
 def _others(desk: Desk, change: Change, request: Request, notes: Notes) -> list[str]:
     asked = {name.casefold() for name in (*request.reviewers, *notes.passed_over)}
-    return [name for name in candidates(desk.job, change, desk.busy) if name.casefold() not in asked]
+    return [name for name in candidates(desk.job, change, desk.busy, desk.forge.me) if name.casefold() not in asked]
 
 
 def _fits(repo: Repo, commit: str) -> bool:

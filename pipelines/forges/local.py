@@ -37,6 +37,10 @@ class LocalForge:
         self._records: dict[tuple[str, str], Record] = {}
         self._current: set[Repo] = set()
 
+    @property
+    def me(self) -> str:
+        return ""  # BOT is no account
+
     def requests(self, prefix: str, repos: Sequence[Repo]) -> Iterator[Request]:
         names = {repo.name for repo in repos}
         for record in self.records():

@@ -549,6 +549,17 @@ def test_silence_is_said_once_and_then_one_more_is_asked(world: World) -> None:
     assert len(world.forge.kept[A].reviewers) == 2, "the one who was asked at first, and one more"
 
 
+def test_who_opens_a_request_is_not_asked_to_review_it(world: World) -> None:
+    world.settings = {"tend": {"remind": 2}, "reviewers": {"named": ["umbau-bot", "Umbau-Bot", "cy"], "most": 2}}
+    world.tick()
+    assert world.forge.kept[A].reviewers == ("cy",)
+    found = []
+    for _ in range(4):
+        world.forge.now += DAY
+        found.append(world.did().partition(":")[0])
+    assert found == ["wait", "remind", "wait", "wait"], "there is nobody else"
+
+
 def test_whom_the_forge_does_not_ask_is_passed_over(world: World) -> None:
     world.settings = {"tend": {"remind": 2}, "reviewers": {"named": ["cy", "di", "ed"], "most": 1}}
     world.tick()

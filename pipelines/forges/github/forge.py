@@ -60,6 +60,11 @@ class GitHubForge:
         who = f"app/{login.removesuffix('[bot]')}" if login.endswith("[bot]") else login
         return f"{self._site}/pulls?q={quote(f'is:pr author:{who}')}"
 
+    @property
+    def me(self) -> str:
+        """Raises ForgeError."""
+        return self._client.login
+
     def requests(self, prefix: str, repos: Sequence[Repo]) -> Iterator[Request]:
         """Yield the requests of the repositories, one after another. One that cannot be asked is in `trouble`; then
         what is remembered of it is told. Of each, five listings are asked for, and details of what has changed. Those
