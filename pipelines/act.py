@@ -92,8 +92,9 @@ def act(desk: Desk, change: Change, seen: Seen, action: Action) -> Tended:
 
 
 def _whose(seen: Seen, action: Action) -> str:
-    """Return who asked for it in a comment, or that nobody did."""
-    return next((f"forge/{one.author}" for one in seen.orders if one.verb == action.verb), BY_ITSELF)
+    """Return who asked for it in a comment, or that nobody did. What is closed is opened again for a retry as well."""
+    order = seen.ordered(action.verb) or (seen.ordered("retry") if action.verb == "reopen" else None)
+    return f"forge/{order.author}" if order else BY_ITSELF
 
 
 def _tell(desk: Desk, request: Request, seen: Seen, action: Action, notes: Notes) -> None:
@@ -169,7 +170,7 @@ def _publish(desk: Desk, change: Change, seen: Seen, action: Action, notes: Note
     """Make the branch hold the change; None when it does not go together with what somebody else pushed."""
     request = seen.request
     asked = request.reviewers if request else ()
-    text = describe(desk.job, change, load=desk.busy, asked=asked, comments=True)
+    text = describe(desk.job, change, load=desk.busy, asked=asked, bot=desk.forge.me, comments=True)
     if request and action.verb == "rebase" and (desk.forge.rebase(request) or not seen.moved):
         if last := notes.last(request.head):
             notes.pushed(replace(last, base=change.repo.commit))

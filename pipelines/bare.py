@@ -18,6 +18,15 @@ def has(repo: Path, commit: str) -> bool:
     return True
 
 
+def grown(repo: Path, commit: str, head: str) -> bool:
+    """Say whether `head` has grown from a commit, as far as a bare repository has them."""
+    try:
+        git(repo, "merge-base", "--is-ancestor", commit, head)
+    except GitError:
+        return False
+    return True
+
+
 def bare(folder: Path, branch: str = "main", **settings: str) -> Path:
     """Return `folder`, made a bare repository unless it is one. It appears complete or not at all. Raises GitError.
 

@@ -64,7 +64,10 @@ def cause(request: Request, comment: Comment) -> str:
 
 
 def _done(plan: Plan, request: Request, comment: Comment, store: Store) -> Mapping[str, Outcome] | None:
-    """Return the latest outcome of each shard that was opened again for a comment; None when one is not done yet."""
+    """Return the latest outcome of each shard that was opened again for a comment; None when one is not done yet, or
+    nothing is known of the repository's shards today."""
+    if request.repo in plan.trouble:
+        return None
     keys = [one.shard.key for one in plan.planned.of(request.repo)]
     about = [
         key

@@ -49,7 +49,7 @@ class Comment:
     path: str = ""
     line: int = 0
     settled: bool = False
-    """Somebody approved the request after this was said."""
+    """Somebody approved the request after this was said, or with it where a forge takes the two together."""
     thread: str = ""
     """What an answer belongs to, on forges that have threads."""
     at: float = 0.0
@@ -142,6 +142,10 @@ class Forge(Protocol):
     @property
     def overview(self) -> str:
         """URL or path of the page on which a person sees all requests."""
+
+    @property
+    def me(self) -> str:
+        """The user that opens requests; "" where that is none."""
 
     def requests(self, prefix: str, repos: Sequence[Repo]) -> Iterable[Request]:
         """Return the requests of these repositories, in any state, whose branch begins with `prefix`. Branches for

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from operators.proc import GitError, git
 from operators.veil import tellable
 from pipelines.audit.requests import published
+from pipelines.bare import has
 from pipelines.commands import Command
 from pipelines.comments import cause, unheard
 from pipelines.data import Change, Repo, Shards
@@ -130,13 +131,17 @@ def wishes(change: Change, store: Store) -> list[str]:
 
 def _others(desk: Desk, change: Change, request: Request, notes: Notes) -> list[str]:
     asked = {name.casefold() for name in (*request.reviewers, *notes.passed_over)}
-    return [name for name in candidates(desk.job, change, desk.busy) if name.casefold() not in asked]
+    return [name for name in candidates(desk.job, change, desk.busy, desk.forge.me) if name.casefold() not in asked]
 
 
 def _fits(repo: Repo, commit: str) -> bool:
-    """Say whether git can merge a commit into the base as it is now."""
+    """Say whether git can merge a commit into the base as it is now. Of one that another machine pushed, and this one
+    does not have, the forge alone can tell."""
+    mirror = Path(repo.mirror)
+    if not has(mirror, commit):
+        return True
     try:
-        git(Path(repo.mirror), "merge-tree", "--write-tree", repo.commit, commit)
+        git(mirror, "merge-tree", "--write-tree", repo.commit, commit)
     except GitError:
         return False
     return True

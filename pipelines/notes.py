@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from operators.proc import GitError, git
+from pipelines.bare import grown
 from pipelines.forge import Forge, Place, Request
 from pipelines.masking import masked
 from pipelines.store import Store
@@ -52,7 +52,7 @@ class Notes:
 
     def beneath(self, head: str, mirror: Path) -> Pushed | None:
         """Return what of Umbau's somebody else went on from; the mirror has what the branch holds, `head`."""
-        return next((one for one in self._pushes() if _grown(mirror, one.head, head)), self.last(head))
+        return next((one for one in self._pushes() if grown(mirror, one.head, head)), self.last(head))
 
     def pushing(self, files: Iterable[str], digest: str, push: Pushed) -> None:
         """Note what is about to be pushed. Until it is noted that it was, nobody knows what the branch holds."""
@@ -160,12 +160,3 @@ class Notes:
     def stand(self, digest: str, change: str) -> None:
         if self.stands_for(digest) != change:
             self.store.remember(f"stands {self.name}", {"pushed": digest, "for": change})
-
-
-def _grown(mirror: Path, commit: str, head: str) -> bool:
-    """Say whether `head` has grown from a commit."""
-    try:
-        git(mirror, "merge-base", "--is-ancestor", commit, head)
-    except GitError:
-        return False
-    return True

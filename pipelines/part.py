@@ -1,4 +1,5 @@
-"""A part of a job's plan: some of its repositories, looked at without the others."""
+"""A part of a job's plan: some of its repositories, looked at without the others. Their names are told apart as forges
+do it, regardless of case: a webhook spells them as the forge does, a plan as the job."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from pipelines.job import Source
 
 def sources(plan: Plan, names: Collection[str]) -> list[Source]:
     """Return where repositories of a plan come from; a package never changes, so it is left out."""
-    wanted = [repo for repo in plan.repos if repo.name in names and repo.source != repo.name]
+    known = _folded(names)
+    wanted = [repo for repo in plan.repos if repo.name.casefold() in known and repo.source != repo.name]
     return [Source(git=repo.source, branch=repo.branch) for repo in wanted]
 
 
@@ -28,8 +30,10 @@ def joined(whole: Plan, part: Plan, names: Collection[str]) -> Plan:
 def _with(plan: Plan, other: Plan, names: Collection[str], *, inside: bool) -> Plan:
     """Return what a plan says of the repositories of these names, or of all others, and all that another says."""
 
+    known = _folded(names)
+
     def stays(name: str) -> bool:
-        return (name in names) is inside
+        return (name.casefold() in known) is inside
 
     return replace(
         plan,
@@ -40,3 +44,7 @@ def _with(plan: Plan, other: Plan, names: Collection[str], *, inside: bool) -> P
         notes=(*(note for note in plan.notes if stays(note.partition(": ")[0])), *other.notes),
         kept=plan.kept.only(stays) + other.kept,
     )
+
+
+def _folded(names: Collection[str]) -> set[str]:
+    return {name.casefold() for name in names}

@@ -30,8 +30,9 @@ def load(requests: Iterable[Request]) -> Counter[str]:
     return Counter(name for one in requests if one.state == "open" for name in one.reviewers)
 
 
-def candidates(job: Job, change: Change, busy: Mapping[str, int]) -> Sequence[str]:
-    """Return all who could be asked to review a change, those with the least to do first. Raises GitError."""
+def candidates(job: Job, change: Change, busy: Mapping[str, int], bot: str) -> Sequence[str]:
+    """Return all who could be asked to review a change, those with the least to do first. `bot`: the user that opened
+    the request. Raises GitError."""
     settings = job.merge_request.reviewers.model_copy(update={"most": ALL})
     key = f"{change.repo.name}/{change.branch}"
-    return reviewers(settings, owners_at(change.repo), sorted(change.whole), busy, "", key)
+    return reviewers(settings, owners_at(change.repo), sorted(change.whole), busy, bot, key)

@@ -139,7 +139,8 @@ def _revert(job: Job, repo: Repo, by: Committer, forge: Forge, request: Request,
     """Open a request that takes back what a merged one changed, whatever came after it in the same files."""
     mirror = Path(repo.mirror)
     head = request.head if request.head and has(mirror, request.head) else forge.fetch(request, repo)
-    ours = git(mirror, "rev-list", "--first-parent", "--max-count=1", "--grep=^Umbau-Change: ", head).decode().strip()
+    wanted = f"--grep=^Umbau-Change: {request.digest}$"  # an older one would be of another request, in the base already
+    ours = git(mirror, "rev-list", "--first-parent", "--max-count=1", wanted, head).decode().strip()
     if not ours:
         raise ForgeError("holds no commit of Umbau's: take it back by hand")
     base = git(mirror, "rev-parse", "--verify", f"{ours}^1").decode().strip()

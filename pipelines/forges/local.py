@@ -17,6 +17,7 @@ from operators.proc import GitError
 from operators.veil import Veil, tellable, veil_at
 from pipelines.bare import bare
 from pipelines.data import Change, Repo
+from pipelines.errors import Refused
 from pipelines.forge import AUTOMATED, Comment, Description, NotPushed, Request
 from pipelines.forges import branches
 from pipelines.forges.page import file_diffs, index_page, request_page
@@ -35,6 +36,10 @@ class LocalForge:
         self._files: dict[Path, tuple[_Mark, Record]] = {}
         self._records: dict[tuple[str, str], Record] = {}
         self._current: set[Repo] = set()
+
+    @property
+    def me(self) -> str:
+        return ""  # BOT is no account
 
     def requests(self, prefix: str, repos: Sequence[Repo]) -> Iterator[Request]:
         names = {repo.name for repo in repos}
@@ -119,18 +124,20 @@ class LocalForge:
                 self._save(record.after("comment", text=f"{text}\n\n{AUTOMATED}", key=key))
 
     def review(self, name: str, author: str, *, text: str, path: str, line: int, approve: bool, close: bool) -> Record:
-        """Write down what a person says and decides; what is merged or closed can only be commented on. Raises
-        KeyError when there is no request of that name."""
+        """Write down what a person says and decides. Raises KeyError when there is no request of that name, and Refused
+        when it is merged or closed and more is to be done than to comment on it."""
         with alone(self._folder / ".lock"):
             record = next((record for record in self.records() if record.name == name), None)
             if record is None:
                 raise KeyError(name)
-            if approve and record.state == "open":
+            if (approve or close) and record.state != "open":
+                raise Refused(f"{name} is {record.state}: it can only be commented on")
+            if approve:
                 record = record.after("approve", author)
             if text:  # said with an approval, it is not settled by it
                 text = masked(tellable(text, _veil(self._repo(record.repo), record).masked))
                 record = record.after("comment", author, text, path, line)
-            if close and record.state == "open":
+            if close:
                 record = replace(record.after("close", author), state="closed")
             return self._save(record)
 

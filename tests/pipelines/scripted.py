@@ -72,6 +72,10 @@ class ScriptedForge:
     def overview(self) -> str:
         return "https://forge.example"
 
+    @property
+    def me(self) -> str:
+        return "umbau-bot"
+
     def requests(self, prefix: str, repos: Sequence[Repo]) -> Iterator[Request]:
         self._up("requests")
         names = {repo.name for repo in repos} - set(self.trouble)

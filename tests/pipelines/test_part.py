@@ -34,8 +34,12 @@ def test_a_part_and_the_rest_make_the_whole() -> None:
     assert again == Plan((B, PACKAGE, A), Shards(), WHOLE.left_out, WHOLE.trouble, WHOLE.notes)
 
 
+def test_a_repository_is_found_however_it_is_spelt() -> None:
+    assert part_of(WHOLE, {"G/A", "G/c"}) == part_of(WHOLE, {"g/a", "g/c"})
+
+
 def test_where_a_part_comes_from() -> None:
-    found = sources(WHOLE, {"g/a", "slugify", "no/such"})
+    found = sources(WHOLE, {"G/a", "slugify", "no/such"})
     assert [(one.git, one.branch) for one in found] == [("https://x/g/a", "main")]
 
 

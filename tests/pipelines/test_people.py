@@ -41,4 +41,4 @@ def test_who_has_least_to_do_comes_first(repo: Repo) -> None:
     said = {"name": "j", "repos": [{"git": "."}], "steps": [{"shell": "true"}], "merge_request": request}
     busy = load([OPEN, replace(OPEN, reviewers=("cy",)), replace(OPEN, state="merged")])
     assert busy == {"cy": 2, "di": 1}
-    assert list(candidates(Job.model_validate(said), change(repo, "b.md"), busy)) == ["ada", "di", "cy"]
+    assert list(candidates(Job.model_validate(said), change(repo, "b.md"), busy, "")) == ["ada", "di", "cy"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +207,15 @@ def test_a_conflict_waits_until_the_base_is_looked_at(world: World) -> None:
     world.forge.commit("billing", "main", {"a/y.py": "x = 7\n"})
     done = tend(world.job, *before, world.forge, world.store, True, 0.0)
     assert done[0].action.why == "conflicts with its base branch, which has moved"
+
+
+def test_what_another_machine_pushed_is_not_made_anew(world: World, tmp_path: Path) -> None:
+    world.tick()
+    world.forge.approve(A)
+    world.forge.commit("billing", "main", {"README.md": "# New\n"})
+    world.home = tmp_path / "elsewhere"
+    world.home.mkdir()
+    assert world.did() == "merge: approved"
 
 
 @pytest.mark.parametrize("able", [True, False])
@@ -540,6 +549,17 @@ def test_silence_is_said_once_and_then_one_more_is_asked(world: World) -> None:
     assert len(world.forge.kept[A].reviewers) == 2, "the one who was asked at first, and one more"
 
 
+def test_who_opens_a_request_is_not_asked_to_review_it(world: World) -> None:
+    world.settings = {"tend": {"remind": 2}, "reviewers": {"named": ["umbau-bot", "Umbau-Bot", "cy"], "most": 2}}
+    world.tick()
+    assert world.forge.kept[A].reviewers == ("cy",)
+    found = []
+    for _ in range(4):
+        world.forge.now += DAY
+        found.append(world.did().partition(":")[0])
+    assert found == ["wait", "remind", "wait", "wait"], "there is nobody else"
+
+
 def test_whom_the_forge_does_not_ask_is_passed_over(world: World) -> None:
     world.settings = {"tend": {"remind": 2}, "reviewers": {"named": ["cy", "di", "ed"], "most": 1}}
     world.tick()
@@ -632,6 +652,19 @@ def test_a_repository_in_trouble_is_told_and_left_alone(world: World) -> None:
         ("shop", "wait", ""),
     ]
     assert world.forge.head(A) == head and "closed" not in str(world.forge.states())
+
+
+def test_whoever_asked_is_answered_though_the_repository_was_away_for_a_tick(world: World) -> None:
+    world.tick()
+    world.forge.say(A, "Louder!", path="a/y.py")
+    assert world.did() == "repair: 1 comment to see to"
+    plan, gathered = world.look()
+    away = replace(plan, repos=(), planned=Shards(()), trouble={"billing": "cannot be fetched"}, kept=plan.planned)
+    tend(world.job, away, replace(gathered, changes=(), briefs=()), world.forge, world.store, True, world.forge.now)
+    (shard,) = [one.shard for one in plan.planned if one.shard.paths == ("a/y.py",)]
+    world.store.save([(Outcome(shard, (Verdict(Edit({"a/y.py": "x = 3\n"}), ()),)), 1)])
+    world.tick()
+    assert world.said() == ["Umbau changed `a/y.py` as you asked; every check passes."]
 
 
 def test_what_is_open_where_there_is_trouble_counts_all_the_same(world: World) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from time import sleep
-from typing import Any
 from urllib.parse import quote
 
 from operators.proc import GitError
@@ -61,11 +60,17 @@ class GitHubForge:
         who = f"app/{login.removesuffix('[bot]')}" if login.endswith("[bot]") else login
         return f"{self._site}/pulls?q={quote(f'is:pr author:{who}')}"
 
+    @property
+    def me(self) -> str:
+        """Raises ForgeError."""
+        return self._client.login
+
     def requests(self, prefix: str, repos: Sequence[Repo]) -> Iterator[Request]:
         """Yield the requests of the repositories, one after another. One that cannot be asked is in `trouble`; then
-        what is remembered of it is told. Of each, five listings are asked for, and details of what has changed."""
+        what is remembered of it is told. Of each, five listings are asked for, and details of what has changed. Those
+        that were not asked for longest come first: an hour's limit may end before all are."""
         self.trouble, unanswered = {}, 0
-        for repo in repos:
+        for repo in sorted(repos, key=lambda one: self._watch.looked(one.name, prefix)):
             try:
                 if unanswered < GIVEN_UP:
                     yield from list(self._watch.look(repo, prefix))
@@ -88,8 +93,8 @@ class GitHubForge:
         return self._watch.take(repo, pull)
 
     def merge(self, request: Request) -> None:
-        """Merge it if it still holds what was looked at, and delete its branch if it was opened so. Raises
-        ForgeError."""
+        """Merge it if it still holds what was looked at, and delete its branch if it was opened so and holds nothing
+        else. Raises ForgeError."""
         name, repository = request.repo, self._client.repository(request.repo)
         pull, pushed = repository.get_pull(request.number), self._ledger.of(request.repo, request.branch)
         allowed = {
@@ -108,7 +113,8 @@ class GitHubForge:
             self._delete(request)
 
     def close(self, request: Request, why: str) -> None:
-        """Close it and say why; of a branch for which nothing was opened yet, delete it. Raises ForgeError."""
+        """Close it and say why; of a branch for which nothing was opened yet, delete it if it holds what was looked
+        at. Raises ForgeError."""
         if request.state == "branch":
             self._delete(request)
         elif request.state == "open":
@@ -183,10 +189,17 @@ class GitHubForge:
         return bool(found and found.number == request.number and found.state == "merged")
 
     def _delete(self, request: Request) -> None:
-        url = f"{self._client.repository(request.repo).url}/git/refs/heads/{quote(request.branch)}"
-        call: Callable[[], Any] = lambda: self._client.hub.requester.requestJsonAndCheck("DELETE", url)  # noqa: E731
+        """Delete its branch if that still holds what was looked at; what was pushed meanwhile stays."""
+        repository, call = self._client.repository(request.repo), self._client.hub.requester.requestJsonAndCheck
+        branch = quote(request.branch)
+
+        def delete() -> None:  # once its turn has come, which may take long
+            _, ref = call("GET", f"{repository.url}/git/ref/heads/{branch}")
+            if ref["object"]["sha"] == request.head:
+                call("DELETE", f"{repository.url}/git/refs/heads/{branch}")
+
         try:
-            self._client.write(request.repo, call)
+            self._client.write(request.repo, delete)
         except Refusal as why:
             if why.status not in {404, 422}:  # the repository, or somebody, has deleted it already
                 raise

@@ -84,6 +84,8 @@ class Listing:
 
     pulls: float = 0.0
     comments: float = 0.0
+    asked: float = 0.0
+    """When it was asked last and answered at all."""
     known: dict[str, Known] = field(default_factory=dict)
     """By branch."""
     bare: dict[str, str] = field(default_factory=dict)
@@ -173,11 +175,17 @@ def approvers(reviews: Iterable[Review], commits: Container[str]) -> tuple[str, 
 
 
 def comments(known: Known) -> tuple[Comment, ...]:
-    """Return what people said, oldest first, on the request, on lines and with reviews."""
-    with_reviews = [Comment(f"review-{one.id}", one.author, one.text, at=one.at) for one in known.reviews if one.text]
-    approval = max((one.at for one in known.reviews if one.counts and one.state == "APPROVED"), default=0.0)
+    """Return what people said, oldest first, on the request, on lines and with reviews. What is said with an approval
+    is settled by it."""
+    approvals = {one.id: one.at for one in known.reviews if one.counts and one.state == "APPROVED"}
+    approval = max(approvals.values(), default=0.0)
+    with_reviews = [
+        Comment(f"review-{one.id}", one.author, one.text, settled=one.id in approvals, at=one.at)
+        for one in known.reviews
+        if one.text
+    ]
     found = sorted([*known.said.values(), *with_reviews], key=_said)
-    return tuple(replace(one, settled=one.at < approval) for one in found)
+    return tuple(replace(one, settled=one.settled or one.at < approval) for one in found)
 
 
 def active(known: Known) -> float:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from operators.proc import GitError, git
-from pipelines.bare import has
+from pipelines.bare import grown, has
 from pipelines.commit import checked
 from pipelines.data import Repo
 from pipelines.forge import Memory
@@ -47,8 +47,8 @@ class Ledger:
             return True
         if not has(Path(repo.mirror), head) and self._branches().fetch(repo, repo.source, branch) != head:
             return False  # it moved on meanwhile
-        before = base_merged(repo, head)
-        if not before or not self._branches().ours(repo.name, branch, before):
+        before, base = merged(Path(repo.mirror), head)
+        if not before or not self._branches().ours(repo.name, branch, before) or not self._in_base(repo, base):
             return False
         self._branches().push(repo, repo.source, head, branch)  # it holds that already: from now on it is ours as well
         pushed = self.of(repo.name, branch)
@@ -56,24 +56,30 @@ class Ledger:
             self.note(repo.name, branch, replace(pushed, commits=(*pushed.commits, head)))
         return True
 
+    def _in_base(self, repo: Repo, commit: str) -> bool:
+        """Say whether the base branch holds a commit of the mirror: as it was planned with or, since it may have moved
+        on, as it is now. Raises GitError."""
+        mirror = Path(repo.mirror)
+        return grown(mirror, commit, repo.commit) or grown(
+            mirror, commit, self._branches().fetch(repo, repo.source, repo.branch)
+        )
+
     def _key(self, repo: str, branch: str) -> str:
         return f"github pushed {self._site} {repo} {branch}"
 
 
-def base_merged(repo: Repo, head: str) -> str:
-    """Return what the base branch was merged into, if that alone made the commit `head`; else "". Nothing is hidden in
-    it when git merges the two into the same tree."""
-    mirror = Path(repo.mirror)
+def merged(mirror: Path, head: str) -> tuple[str, str]:
+    """Return into which commit which other one was merged, if that alone made the commit `head`; else "" for both.
+    Nothing is hidden in it when git merges the two into the same tree."""
     parents = git(mirror, "show", "--no-patch", "--format=%P", head).decode().split()
     if len(parents) != 2:
-        return ""
+        return "", ""
     before, base = parents
     try:
-        git(mirror, "merge-base", "--is-ancestor", base, repo.commit)
-        merged = checked(git(mirror, "merge-tree", "--write-tree", before, base).split(b"\n")[0])
+        made = checked(git(mirror, "merge-tree", "--write-tree", before, base).split(b"\n")[0])
     except GitError:
-        return ""
-    return before if merged == checked(git(mirror, "rev-parse", f"{head}^{{tree}}")) else ""
+        return "", ""
+    return (before, base) if made == checked(git(mirror, "rev-parse", f"{head}^{{tree}}")) else ("", "")
 
 
 def conflicts(repo: Repo, head: str) -> bool:

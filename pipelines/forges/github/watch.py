@@ -64,11 +64,22 @@ class Watch:
         self._listings: dict[tuple[str, str], Listing] = {}
 
     def look(self, repo: Repo, prefix: str) -> Iterator[Request]:
-        """Bring what is known of a repository up to date and yield its requests. Raises ForgeError, GitError,
-        NotPushed."""
+        """Bring what is known of a repository up to date and yield its requests. What was found out before something
+        went wrong is not asked again. Raises ForgeError, GitError, NotPushed."""
         repository, listing = self._client.repository(repo.name, again=True), self._listing(repo.name, prefix)
-        told = email.utils.parsedate_to_datetime(str(repository.raw_headers["date"]))
-        heads, now = self._heads(repository, repo.name, prefix), told.timestamp()
+        listing.asked = email.utils.parsedate_to_datetime(str(repository.raw_headers["date"])).timestamp()
+        try:
+            self._update(repository, repo, prefix, listing)
+        finally:
+            self._save(repo.name, prefix)
+        yield from self.remembered(repo, prefix)
+
+    def looked(self, repo: str, prefix: str) -> float:
+        """Return when a repository was asked last, 0.0 if it never was; seconds since 1970, by GitHub's clock."""
+        return self._listing(repo, prefix).asked
+
+    def _update(self, repository: Repository, repo: Repo, prefix: str, listing: Listing) -> None:
+        heads, now = self._heads(repository, repo.name, prefix), listing.asked
         self._pulls(repository, repo.name, listing, prefix, heads)
         self._comments(repository, repo.name, listing, now)
         listing.pulls = listing.comments = now
@@ -78,8 +89,6 @@ class Watch:
         listing.bare = {branch: head for branch, head in heads.items() if branch not in listing.known}
         for head in listing.bare.values():
             self.checks.of(repository, repo.name, head)
-        self._save(repo.name, prefix)
-        yield from self.remembered(repo, prefix)
 
     def remembered(self, repo: Repo, prefix: str) -> Iterator[Request]:
         """Yield the requests of a repository as they were when it could be asked last."""

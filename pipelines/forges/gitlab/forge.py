@@ -57,6 +57,10 @@ class GitLabForge:
         mine = f"?scope=all&state=opened&author_username={quote(me)}" if me else ""
         return f"{self._api.url}/dashboard/merge_requests{mine}"
 
+    @property
+    def me(self) -> str:
+        return str(self._people.me["username"])
+
     def requests(self, prefix: str, repos: Sequence[Repo]) -> Iterator[Request]:
         """What goes wrong with one repository is kept in `trouble`, and the others are told. Raises ForgeError when
         GitLab does not take the token, or does not answer at all."""

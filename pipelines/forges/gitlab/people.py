@@ -49,8 +49,9 @@ class People:
         return bool(known)
 
     def may_write(self, repo: str, name: str) -> bool:
-        """Say whether a person may push to a project, now. Bots may not give orders, we ourselves included."""
-        if name == self.me["username"] or not (user := self._id(name)):
+        """Say whether a person may push to a project, now. Bots may not give orders, we ourselves included. Who goes by
+        that name is asked anew: it may have been given up, and be somebody else's since."""
+        if name == self.me["username"] or not (user := self._asked(name)):
             return False
         if self.robot({"id": user, "username": name}):
             return False
@@ -78,11 +79,14 @@ class People:
         key = self._key(f"user {name.lower()}")
         known = self._memory.recall(key)
         if not known:
-            listed = self._api.list(name, "/users", username=name)
-            known = next((one["id"] for one in listed if one["username"].lower() == name.lower()), 0)
+            known = self._asked(name)
             if known:
                 self._memory.remember(key, known)
         return int(known)
+
+    def _asked(self, name: str) -> int:
+        listed = self._api.list(name, "/users", username=name)
+        return next((int(one["id"]) for one in listed if one["username"].lower() == name.lower()), 0)
 
     def _key(self, what: str) -> str:
         return f"gitlab {self._api.url} {what}"

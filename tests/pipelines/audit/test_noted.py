@@ -49,8 +49,16 @@ def test_a_request_from_its_opening_to_its_end(world: World) -> None:
     world.tick()
     world.forge.say(PLACE, "/umbau close", "bob")
     world.tick()
+    world.tick()
+    world.forge.say(PLACE, "/umbau retry", "ada")
+    world.tick()
     after = [one for one in told(store)[before:] if one[1] not in {"commanded", "published"}]
-    assert after == [("forge/ada", "closed"), ("forge/ada", "reopened"), ("forge/bob", "closed")]
+    assert after == [
+        ("forge/ada", "closed"),
+        ("forge/ada", "reopened"),
+        ("forge/bob", "closed"),
+        ("forge/ada", "reopened"),
+    ]
     assert ("forge/ada", "commanded") in told(store)
     assert not store.audit.verify().wrong
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pipelines.bulk.acts import Bulk, Done, closing, commenting, conditions, merging, reopening, reverting
@@ -120,6 +122,13 @@ class TestTakenBack:
         (request,) = [one for one in requests(two) if one.branch == "umbau/j/a"]
         reverting(JOB, [two.repo]).act(two.forge, request)
         assert two.tree("revert/umbau/j/a") == {"a.py": "x = 1\ny = 1", "b.py": "z = 1"}
+
+    def test_what_a_person_put_in_its_place_is_for_people(self, two: Site) -> None:
+        two.made.git("pull", "--quiet", "--ff-only", str(two.bare), "umbau/j/b")
+        (request,) = [one for one in requests(two) if one.branch == "umbau/j/a"]
+        head = two.made.commit({"a.py": "x = 3\ny = 1\n"})
+        with pytest.raises(ForgeError, match="holds no commit of Umbau's"):
+            reverting(JOB, [two.repo]).act(two.forge, replace(request, head=head))
 
     def test_what_was_changed_again_is_for_people(self, two: Site) -> None:
         self.merged(two)

@@ -12,6 +12,7 @@ import pytest
 from operators.proc import GitError
 from pipelines.commit import commit
 from pipelines.data import Repo
+from pipelines.errors import Refused
 from pipelines.forge import Description, NotPushed, Request
 from pipelines.forges import branches, local
 from pipelines.forges.local import LocalForge
@@ -231,8 +232,12 @@ def test_closing(site: Site) -> None:
     review(site, close=True)
     assert only(site).state == "closed"
     site.forge.close(request, "late")
-    review(site, approve=True, close=True)
+    for decision in ({"approve": True, "text": "LGTM"}, {"close": True}):
+        with pytest.raises(Refused, match="billing/1 is closed: it can only be commented on"):
+            review(site, **decision)
     assert events(site) == ["push", "close"], "what is closed is closed"
+    review(site, text="A pity")
+    assert events(site) == ["push", "close", "comment"]
 
 
 def test_what_a_person_closed_meanwhile_is_neither_merged_nor_pushed_to(site: Site) -> None:
@@ -255,7 +260,8 @@ def test_what_was_pushed_meanwhile_is_not_merged(site: Site) -> None:
 
 def test_what_is_merged_stays_merged(site: Site) -> None:
     site.forge.merge(site.push(MORE))
-    review(site, close=True, text="too late")
+    with pytest.raises(Refused, match="billing/1 is merged"):
+        review(site, close=True, text="too late")
     assert only(site).state == "merged"
 
 

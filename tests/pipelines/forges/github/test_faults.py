@@ -134,6 +134,31 @@ def test_the_others_are_asked_all_the_same(world: World, checkout: Callable[...,
     assert list(world.forge.trouble) == [world.name]
 
 
+def test_who_was_not_asked_is_asked_first_the_next_time(world: World, checkout: Callable[..., Checkout]) -> None:
+    other = f"acme/ledger{world.site.account}"
+    world.site.new(other, checkout(START, "ledger").folder)
+    repos = world.repo, world.resolved(other)
+    limit = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(time.time()) + 3600)}
+    world.site.faults.append(Fault(f"GET .*/{other}$", status=403, headers=limit, body=LIMITED))
+    world.tick(*repos)
+    assert list(world.forge.trouble) == [other]
+    world.site.calls.clear()
+    world.tick(*repos)
+    asked = [call.path for call in world.site.calls if call.path in {f"/repos/{repo.name}" for repo in repos}]
+    assert asked == [f"/repos/{other}", f"/repos/{world.name}"]
+
+
+def test_a_look_that_is_broken_off_is_not_begun_anew(world: World) -> None:
+    repo = world.repo
+    world.push()
+    limited = {"headers": {"retry-after": "7200"}, "body": LIMITED}
+    world.site.faults.append(Fault("GET .*/check-runs$", status=429, **limited))  # type: ignore[arg-type]
+    assert list(world.tick(repo)) == [BRANCH]
+    world.site.faults.append(Fault("GET .*/repos/", status=401, body=b'{"message": "Bad credentials"}'))
+    assert list(world.tick(repo)) == [BRANCH]
+    assert list(world.forge.trouble) == [world.name]
+
+
 @pytest.mark.slow
 def test_when_nobody_answers_not_every_repository_is_tried(world: World, checkout: Callable[..., Checkout]) -> None:
     other = f"acme/ledger{world.site.account}"

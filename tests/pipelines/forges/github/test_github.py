@@ -113,6 +113,13 @@ def test_a_branch_that_is_not_needed_any_more_goes(world: World) -> None:
     assert world.tick() == {}
 
 
+def test_a_branch_that_somebody_pushed_to_meanwhile_stays(world: World) -> None:
+    pushed = world.push(opened=False)
+    theirs = world.site.commit(world.name, BRANCH, {"person.py": "1\n"})
+    world.forge.close(pushed, "left the job's scope")
+    assert world.site.git(world.name, "rev-parse", BRANCH) == theirs
+
+
 @pytest.mark.slow
 def test_what_a_person_closed_stays_closed_until_it_is_reopened(world: World) -> None:
     world.push()
@@ -162,6 +169,24 @@ def test_a_person_may_press_update_branch_as_well(world: World) -> None:
     path = f"/repos/{world.name}/pulls/1/update-branch"
     world.site.person("ada", "PUT", path, {"expected_head_sha": opened.head})
     assert not world.request().touched
+
+
+def test_update_branch_brings_a_base_that_has_moved_since_it_was_looked_at(world: World) -> None:
+    opened, planned = world.push(), world.repo
+    world.site.commit(world.name, "main", {"other.py": "1\n"})
+    path = f"/repos/{world.name}/pulls/1/update-branch"
+    world.site.person("ada", "PUT", path, {"expected_head_sha": opened.head})
+    assert not world.tick(planned)[BRANCH].touched
+
+
+@pytest.mark.slow
+def test_a_merge_of_anything_but_the_base_is_somebody_elses(world: World) -> None:
+    opened = world.push()
+    theirs = world.site.commit(world.name, "theirs", {"other.py": "1\n"}, onto="main")
+    tree = world.site.git(world.name, "merge-tree", "--write-tree", opened.head, theirs)
+    made = world.site.git(world.name, "commit-tree", tree, "-p", opened.head, "-p", theirs, "-m", "merge")
+    world.site.git(world.name, "update-ref", f"refs/heads/{BRANCH}", made)
+    assert world.request().touched
 
 
 def test_a_merge_in_which_something_else_is_hidden_is_somebody_elses(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 
@@ -197,7 +198,10 @@ def test_of_several_requests_for_a_branch_the_open_one_counts_else_the_last() ->
 def test_what_was_approved_afterwards_is_settled() -> None:
     known = Known(_pull(1), {"comment-1": Comment("comment-1", "ada", "why?", at=1.0)})
     known.reviews = [Review(7, "ada", "APPROVED", "h", "Now it is fine.", 2.0, True)]
-    assert [(one.text, one.settled) for one in comments(known)] == [("why?", True), ("Now it is fine.", False)]
+    assert [(one.text, one.settled) for one in comments(known)] == [("why?", True), ("Now it is fine.", True)]
+    wants = Review(8, "bo", "CHANGES_REQUESTED", "h", "No.", 3.0, True)
+    known.reviews = [replace(known.reviews[0], counts=False), wants]
+    assert [(one.text, one.settled) for one in comments(known)][1:] == [("Now it is fine.", False), ("No.", False)]
 
 
 def test_what_was_said_in_one_second_stays_in_order() -> None:

@@ -235,8 +235,11 @@ def test_whose_commands_are_heard(site: Site) -> None:
         name: site.forge.may_write(site.one(), name) for name in ("ada", "eve", "project_1_bot", "group_7_bot_0f", "x")
     }
     assert heard == {"ada": True, "eve": False, "project_1_bot": False, "group_7_bot_0f": False, "x": False}
+    site.ada.username = "ada-l"
+    site.double.user("ada")
+    assert not site.forge.may_write(site.one(), "ada"), "she gave that name up"
     site.double.at(NAME).members[site.ada.id] = REPORTER
-    assert not site.forge.may_write(site.one(), "ada"), "rights are asked for each time"
+    assert not site.forge.may_write(site.one(), "ada-l"), "rights are asked for each time"
 
 
 def test_only_people_are_listened_to(site: Site) -> None:
