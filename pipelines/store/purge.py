@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, Table, bindparam, delete, func, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from pipelines.store.away import words
+from pipelines.store.away import passing, words
 from pipelines.store.database import AT_ONCE, Database
 from pipelines.store.evidence import STATED
 from pipelines.store.packing import ANY, FINDING, OUTCOME, packed, unpacked
@@ -155,21 +155,12 @@ class Purge:
         """PostgreSQL: the tables are written anew, and old files go with the next checkpoint. Its WAL and backups are
         its administrator's: https://www.postgresql.org/docs/current/sql-vacuum.html"""
         left = []
-        with self._database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            for table in (OUTCOMES, FAILURES, REOPENED, FACTS, MEMORIES, EVENTS, PLANS, PARTS):
-                file = text(f"select pg_relation_filenode('{table.name}')")
-                before, why = connection.scalar(file), "we may not do that, its owner may: vacuum full"
-                try:
-                    connection.execute(text(f"vacuum full {table.name}"))  # without the right to, it only warns
-                except DBAPIError as error:
-                    why = words(error)
-                if connection.scalar(file) == before:
-                    left.append(f"the table {table.name} could not be written anew: {why}")
-            try:
-                connection.execute(text("checkpoint"))
-            except DBAPIError:
-                left.append("old files of the tables go with the server's next checkpoint, for which we have no right")
-        return left
+        for table in (OUTCOMES, FAILURES, REOPENED, FACTS, MEMORIES, EVENTS, PLANS, PARTS):
+            name = table.name
+            left += self._database.read(
+                lambda one, name=name: _rewritten(one, name)
+            )  # in no transaction, as it has to be
+        return left + self._database.read(_checkpointed)
 
     def _held(self, table: Table, wanted: Any, before: float, kind: TypeAdapter[Any]) -> Iterator[Held]:
         wanted, after = wanted.where(table.c.at <= _moment(before)).order_by(table.c.id).limit(PAGE), 0
@@ -189,6 +180,28 @@ class Purge:
             do(connection)
 
         self._database.write(act)
+
+
+def _rewritten(connection: Connection, table: str) -> list[str]:
+    file = text(f"select pg_relation_filenode('{table}')")
+    before, why = connection.scalar(file), "we may not do that, its owner may: vacuum full"
+    try:
+        connection.execute(text(f"vacuum full {table}"))  # without the right to, it only warns
+    except DBAPIError as error:
+        if passing(error):
+            raise
+        why = words(error)
+    return [f"the table {table} could not be written anew: {why}"] if connection.scalar(file) == before else []
+
+
+def _checkpointed(connection: Connection) -> list[str]:
+    try:
+        connection.execute(text("checkpoint"))
+    except DBAPIError as error:
+        if passing(error):
+            raise
+        return ["old files of the tables go with the server's next checkpoint, for which we have no right"]
+    return []
 
 
 def _moment(at: float) -> datetime:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from typer.testing import CliRunner
@@ -250,6 +252,25 @@ def test_without_rights_it_says_what_is_left(server: Server, home: Path, monkeyp
     assert any("the table outcomes could not be written anew: we may not" in line for line in gone.told)
     assert any("next checkpoint" in line for line in gone.told)
     store.close()
+
+
+def test_a_server_that_is_away_while_rows_are_forgotten_is_waited_for(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", "secret")
+    with closing(Store(server.database())) as store:
+        store.remember("f", 1)
+        left: list[list[str]] = []
+        forgetting = Thread(target=lambda: left.append(store.purge.forget()))
+        server.stop()
+        try:
+            forgetting.start()
+            time.sleep(0.5)
+        finally:
+            server.start()
+            forgetting.join()
+        assert left == [[]]
+        assert store.recall("f") == 1
 
 
 def test_what_a_security_officer_is_told(
