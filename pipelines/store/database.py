@@ -12,7 +12,7 @@ from sqlalchemy import ARRAY, Column, ColumnElement, Connection, Engine, String,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pipelines.store.away import patiently
-from pipelines.store.turn import Turn
+from pipelines.store.turn import Turn, driven
 
 AT_ONCE = 500  # keys in one question; SQLite takes up to 32,766 variables
 T = TypeVar("T")
@@ -65,6 +65,9 @@ class Database:
 
         with self._one_at_a_time:
             return patiently(act, self._name)
+
+    def driven(self, job: str) -> bool:
+        return self.read(lambda connection: driven(connection, job, self._locks))
 
     @contextmanager
     def driving(self, job: str) -> Iterator[None]:

@@ -53,6 +53,10 @@ class Store:
         unawares gets Lost from whatever it would write."""
         return self._database.driving(job)
 
+    def driven(self, job: str) -> bool:
+        """Say whether a process drives this job right now, without having a turn at it."""
+        return self._database.driven(job)
+
     def confirm(self) -> None:
         """Raise Lost when another process drives the job meanwhile that this one was to drive. Asked before what
         cannot be taken back."""
