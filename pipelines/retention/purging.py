@@ -97,7 +97,7 @@ def purge(store: Store, home: Path, ages: Ages, who: str, job: str = "", *, do: 
     if ages.code is not None:
         _reopened(store, ages.code, need, mine, gone, do=do)
         _job_words(store, ages.code, day, job, need, gone, do=do)
-        _plans(store, ages.code, job, need, gone, do=do)
+        _plans(store, ages.code, job, gone, do=do)
         requests = requests_of(store.recall(memories(job)[1]))[1] if job else ()
         places = {(one.repo, one.branch) for one in requests}
 
@@ -216,16 +216,14 @@ def _job_words(store: Store, before: float, day: str, job: str, need: Needed, go
         store.purge.put(rows)
 
 
-def _plans(store: Store, before: float, job: str, need: Needed, gone: Gone, *, do: bool) -> None:
+def _plans(store: Store, before: float, job: str, gone: Gone, *, do: bool) -> None:
     old = store.purge.superseded([job] if job else [*store.browse.jobs()], before)
     for held in old:
         gone.add("superseded plans", f"{held.key} {held.number}", held.size)
     if do:
         store.purge.remove(old)
-        loose = [] if need.busy else store.purge.loose()  # whoever plans right now may be about to use one again
-        for held in loose:
+        for held in store.purge.drop_loose():
             gone.add("parts of plans", held.key, held.size)
-        store.purge.remove(loose)
 
 
 def _batches(rows: Iterator[tuple[Held, Any]]) -> Iterator[Sequence[tuple[Held, Any]]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, select, text,
 from sqlalchemy.exc import DBAPIError
 
 from pipelines.store.away import passing, words
-from pipelines.store.database import AT_ONCE, Database
+from pipelines.store.database import AT_ONCE, PLANNING, Database
 from pipelines.store.evidence import STATED
 from pipelines.store.packing import ANY, FINDING, OUTCOME, packed, unpacked
 from pipelines.store.tables import EVENTS, FACTS, FAILURES, MEMORIES, META, OUTCOMES, PARTS, PLANS, REOPENED
@@ -82,8 +83,7 @@ class Purge:
     def parts(self, job: str) -> set[str]:
         """Return the names of the parts of all plans of a job, "": of all jobs."""
         wanted = select(PLANS.c.parts).where(PLANS.c.job == job) if job else select(PLANS.c.parts)
-        bodies = self._database.read(lambda one: one.scalars(wanted).all())
-        return {name for body in bodies if body for _, name, _ in unpacked(ANY, body)}
+        return _names(self._database.read(lambda one: one.scalars(wanted).all()))
 
     def keys(self, parts: Collection[str]) -> tuple[set[str], set[str]]:
         """Return the keys of the shards in some parts of plans, and their repositories."""
@@ -95,12 +95,20 @@ class Purge:
                 repos.add(one["shard"]["repo"])
         return keys, repos
 
-    def loose(self) -> list[Held]:
-        """Return the parts that no plan has."""
-        used = self.parts("")
-        wanted = select(PARTS.c.id, PARTS.c.name, func.length(PARTS.c.body))
-        rows = self._database.read(lambda one: one.execute(wanted).all())
-        return [Held(PARTS.name, *row, None) for row in rows if row[1] not in used]
+    def drop_loose(self) -> list[Held]:
+        """Remove the parts that no plan has, and return them. No plan can be saved meanwhile."""
+        found: list[Held] = []
+
+        def act(connection: Connection) -> None:
+            self._database.alone(connection, PLANNING)
+            used = _names(connection.scalars(select(PLANS.c.parts)))
+            wanted = select(PARTS.c.id, PARTS.c.name, func.length(PARTS.c.body))
+            found[:] = [Held(PARTS.name, *row, None) for row in connection.execute(wanted) if row[1] not in used]
+            for numbers in _some(found):
+                connection.execute(delete(PARTS).where(PARTS.c.id.in_(numbers)))
+
+        self._write(act)
+        return found
 
     def put(self, rows: Sequence[tuple[Held, Any]], much: int = 0) -> None:
         """Write other values in the place of these. `much`: how much was purged of outcomes by that."""
@@ -114,9 +122,9 @@ class Purge:
 
     def remove(self, rows: Sequence[Held]) -> None:
         for name in dict.fromkeys(held.table for held in rows):
-            table, numbers = META.tables[name], [held.number for held in rows if held.table == name]
-            for at in range(0, len(numbers), AT_ONCE):
-                gone = delete(table).where(table.c.id.in_(numbers[at : at + AT_ONCE]))
+            table = META.tables[name]
+            for numbers in _some([held for held in rows if held.table == name]):
+                gone = delete(table).where(table.c.id.in_(numbers))
                 self._write(lambda one, gone=gone: one.execute(gone))
 
     def overdue(self, much: int, before: float) -> int:
@@ -156,10 +164,7 @@ class Purge:
         its administrator's: https://www.postgresql.org/docs/current/sql-vacuum.html"""
         left = []
         for table in (OUTCOMES, FAILURES, REOPENED, FACTS, MEMORIES, EVENTS, PLANS, PARTS):
-            name = table.name
-            left += self._database.read(
-                lambda one, name=name: _rewritten(one, name)
-            )  # in no transaction, as it has to be
+            left += self._database.read(partial(_rewritten, table=table.name))  # in no transaction, as it has to be
         return left + self._database.read(_checkpointed)
 
     def _held(self, table: Table, wanted: Any, before: float, kind: TypeAdapter[Any]) -> Iterator[Held]:
@@ -180,6 +185,17 @@ class Purge:
             do(connection)
 
         self._database.write(act)
+
+
+def _names(bodies: Iterable[bytes | None]) -> set[str]:
+    """Return the names of the parts that plans have."""
+    return {name for body in bodies if body for _, name, _ in unpacked(ANY, body)}
+
+
+def _some(rows: Sequence[Held]) -> Iterator[list[int]]:
+    """Yield their numbers, some at a time."""
+    for at in range(0, len(rows), AT_ONCE):
+        yield [held.number for held in rows[at : at + AT_ONCE]]
 
 
 def _rewritten(connection: Connection, table: str) -> list[str]:
