@@ -72,6 +72,11 @@ class Purge:
         for row in self._database.each(wanted, MEMORIES.c.key, keys):
             yield Held(MEMORIES.name, row.id, row.key, len(row.body), unpacked(ANY, row.body))
 
+    def remembered(self, like: str) -> list[str]:
+        """Return the keys like this, `%` being anything, under which something is remembered."""
+        wanted = select(MEMORIES.c.key).where(MEMORIES.c.key.like(like)).order_by(MEMORIES.c.key)
+        return list(self._database.read(lambda one: one.scalars(wanted).all()))
+
     def superseded(self, jobs: Collection[str], before: float) -> list[Held]:
         """Return the plans of some jobs that are not the latest."""
         latest = select(func.max(PLANS.c.id)).group_by(PLANS.c.job)

@@ -66,19 +66,12 @@ class Watch:
     def look(self, repo: Repo, prefix: str) -> Iterator[Request]:
         """Bring what is known of a repository up to date and yield its requests. Raises ForgeError, GitError,
         NotPushed."""
+        self._listings.pop((repo.name, prefix), None)  # a purge may have removed texts from what is remembered
         repository, listing = self._client.repository(repo.name, again=True), self._listing(repo.name, prefix)
-        told = email.utils.parsedate_to_datetime(str(repository.raw_headers["date"]))
-        heads, now = self._heads(repository, repo.name, prefix), told.timestamp()
-        self._pulls(repository, repo.name, listing, prefix, heads)
-        self._comments(repository, repo.name, listing, now)
-        listing.pulls = listing.comments = now
-        for branch, known in listing.known.items():
-            if known.pull.state == "open":
-                self._details(repository, repo, known, heads.get(branch, known.pull.head), now)
-        listing.bare = {branch: head for branch, head in heads.items() if branch not in listing.known}
-        for head in listing.bare.values():
-            self.checks.of(repository, repo.name, head)
-        self._save(repo.name, prefix)
+        try:
+            self._update(repository, repo, prefix, listing)
+        finally:  # what was found out before something went wrong is not asked again
+            self._save(repo.name, prefix)
         yield from self.remembered(repo, prefix)
 
     def remembered(self, repo: Repo, prefix: str) -> Iterator[Request]:
@@ -138,6 +131,19 @@ class Watch:
 
     def _ci(self, repo: Repo, head: str) -> Ci:
         return self.checks.known(repo.name, head)
+
+    def _update(self, repository: Repository, repo: Repo, prefix: str, listing: Listing) -> None:
+        told = email.utils.parsedate_to_datetime(str(repository.raw_headers["date"]))
+        heads, now = self._heads(repository, repo.name, prefix), told.timestamp()
+        self._pulls(repository, repo.name, listing, prefix, heads)
+        self._comments(repository, repo.name, listing, now)
+        listing.pulls = listing.comments = now
+        for branch, known in listing.known.items():
+            if known.pull.state == "open":
+                self._details(repository, repo, known, heads.get(branch, known.pull.head), now)
+        listing.bare = {branch: head for branch, head in heads.items() if branch not in listing.known}
+        for head in listing.bare.values():
+            self.checks.of(repository, repo.name, head)
 
     def _heads(self, repository: Repository, repo: str, prefix: str) -> dict[str, str]:
         """Return the branches whose name begins with `prefix`, and what they hold."""

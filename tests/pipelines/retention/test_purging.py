@@ -6,16 +6,19 @@ import json
 import os
 import time
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Thread
 
 import pytest
+from pydantic import TypeAdapter
 from typer.testing import CliRunner
 
 from operators.data import Completion, Edit, Finding, Outcome, Shard, Verdict
 from pipelines.cli import app
 from pipelines.data import Plan, Planned, Repo, Shards
+from pipelines.forge import Comment
+from pipelines.forges.github.known import Known, Listing, Pull, Review, comments
 from pipelines.retention.due import due, kept
 from pipelines.retention.looked import audit, retention
 from pipelines.retention.purging import DAY, Ages, Gone, purge
@@ -163,6 +166,60 @@ def test_what_is_young_stays(store: Store, home: Path) -> None:
     assert not purging(store, home, 1.0).counts
     assert codes(store, "j") == [True] * 3
     assert purging(store, home, 1.0, ahead=DAY + 60).counts["edits and findings"] == 2
+
+
+def test_a_rule_that_was_confirmed_stays_and_another_goes_by_its_age(store: Store, home: Path) -> None:
+    store.save_plan("j", Plan(()))
+    now = time.time()
+    asked = {"text": "ASKED", "author": "ada", "where": "u", "thread": "t", "by": ""}
+    for one, confirmed, at in (("old", "", {}), ("young", "", {"at": now}), ("confirmed", "bob", {})):
+        known = store.recall("rules j") or []
+        store.remember("rules j", [*known, {**asked, "id": one, "confirmed": confirmed, **at}])
+    assert purging(store, home, 1.0).counts == {"words of jobs": 1}
+    assert [one["id"] for one in store.recall("rules j")] == ["young", "confirmed"]
+    assert purging(store, home, 1.0, ahead=DAY + 60).counts == {"words of jobs": 1}
+    assert [one["id"] for one in store.recall("rules j")] == ["confirmed"]
+
+
+def test_comments_that_forges_remember_go_once_their_requests_are_over(store: Store, home: Path) -> None:
+    now = time.time()
+    states = {
+        "umbau/j/merged": ("merged", now - 3 * DAY),
+        "umbau/j/young": ("closed", now),
+        "umbau/j/open": ("open", 0.0),
+        "umbau/k/merged": ("merged", now - 3 * DAY),
+    }
+    old, new = Comment("line-1", "ada", "OLD", at=now - 4 * DAY), Comment("line-2", "ada", "NEW", at=now)
+    review = Review(3, "bob", "APPROVED", "c", "REVIEW", now - 4 * DAY)
+    gitlab, github = "gitlab https://gitlab seen acme/shop umbau/", "github requests https://github acme/shop umbau/"
+    seen, listing = {}, Listing()
+    for branch, (state, ended) in states.items():
+        seen[branch] = {"branch": branch, "state": state, "ended": ended, "comments": [asdict(old), asdict(new)]}
+        pull = Pull(1, branch, "main", "c", state, "", "", "me", "j", "", False, 0, 0, (), (), (), "", "", ended)  # type: ignore[arg-type]
+        listing.known[branch] = Known(pull, {one.id: one for one in (old, new)}, [review])
+    store.remember(gitlab, {"since": 1.0, "requests": seen})
+    store.remember(github, TypeAdapter(Listing).dump_python(listing, mode="json"))
+    asked = [
+        {"repo": "acme/shop", "branch": one, "state": "open", "url": "", "title": "", "owner": ""} for one in states
+    ]
+    store.save_plan("j", Plan(()))
+    store.remember(memories("j")[1], {"at": 0.0, "requests": asked[:3]})
+
+    def said() -> set[str]:
+        """Return the branches of which all is remembered that was said."""
+        known = TypeAdapter(Listing).validate_python(store.recall(github)).known
+        there = {branch for branch, one in known.items() if len(comments(one)) == 3 and "OLD" in repr(one)}
+        requests = store.recall(gitlab)["requests"].values()
+        texts = {one["branch"]: [comment["text"] for comment in one["comments"]] for one in requests}
+        assert all(known[branch].said["line-2"].text == found[1] == "NEW" for branch, found in texts.items())
+        assert there == {branch for branch, found in texts.items() if found[0]}
+        return there
+
+    assert purging(store, home, 2.0, "j").counts == {"comments on ended requests, by repository": 2}
+    assert said() == {*states} - {"umbau/j/merged"}
+    assert purging(store, home, 2.0).counts == {"comments on ended requests, by repository": 2}
+    assert said() == {"umbau/j/young", "umbau/j/open"}
+    assert not purging(store, home, 2.0).counts
 
 
 def test_one_job_alone(store: Store, home: Path) -> None:
