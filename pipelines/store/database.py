@@ -8,10 +8,11 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, TypeVar
 
-from sqlalchemy import ARRAY, Column, ColumnElement, Connection, Engine, String, Table, any_, literal, text
+from sqlalchemy import ARRAY, Column, ColumnElement, Connection, Engine, Executable, String, Table, any_, literal, text
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 
-from pipelines.store.away import patiently
+from pipelines.store.away import passing, patiently
 from pipelines.store.turn import Turn, driven
 
 AT_ONCE = 500  # keys in one question; SQLite takes up to 32,766 variables
@@ -66,6 +67,23 @@ class Database:
 
         with self._one_at_a_time:
             return patiently(act, self._name)
+
+    def does(self, statement: Executable) -> bool:
+        """Say whether the database does what it may refuse. It is taken back."""
+
+        def act() -> bool:
+            with self._writes.connect() as connection, connection.begin() as tried:
+                try:
+                    connection.execute(statement)
+                except DBAPIError as error:
+                    if passing(error):
+                        raise
+                    return False
+                finally:
+                    tried.rollback()
+            return True
+
+        return patiently(act, self._name)
 
     def alone(self, connection: Connection, lock: int) -> None:
         """Keep others from what a number stands for until the transaction is over. SQLite has one writer anyway."""

@@ -340,7 +340,7 @@ def test_what_a_security_officer_is_told(
     settings = tmp_path / "umbau.yaml"
     settings.write_text("retention: {prompts: 0, code: 0}\n")
     (line,) = retention(store)
-    assert (line.state, "last purged by itself: never" in line.said) == ("ok", True)
+    assert (line.state, "last purged as the site says: never" in line.said) == ("ok", True)
     later = time.time() + 3 * DAY
     (line,) = retention(store, later)
     assert (line.state, "6 rows are older" in line.said) == ("bad", True)
@@ -348,6 +348,35 @@ def test_what_a_security_officer_is_told(
     (line,) = retention(store, later)
     assert (line.state, "4 rows are older" in line.said) == ("ok", True)
     assert "1 rows of the audit log hold; keep its head elsewhere: 1:" in audit(store).said
+
+
+def test_an_audit_log_that_lets_itself_be_changed_is_told(store: Store) -> None:
+    store.audit.note("ada@host", "paused", "j")
+    assert audit(store).state == "ok"
+    sqlite = store._database.engine.dialect.name == "sqlite"
+    for name, tried in {"audit_no_delete": "delete", "audit_no_update": "update"}.items():
+        with store._database.engine.begin() as connection:
+            connection.exec_driver_sql(
+                f"drop trigger {name}" if sqlite else "drop trigger if exists audit_no_change on audit"
+            )
+        line = audit(store)
+        assert (line.state, f"be changed: {tried if sqlite else 'update'} was tried" in line.said) == ("bad", True)
+    assert (store.audit.count(), store.audit.verify().wrong) == (1, ""), "what was tried was taken back"
+
+
+def test_who_purges_by_cron_has_purged_as_the_site_says(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("UMBAU_HOME", str(home))
+    (tmp_path / "umbau.yaml").write_text("retention: {prompts: 0, code: 0}\n")
+    with closing(Store(home / "store.db")) as store:
+        made(store, home, "j")
+        for args in ([], ["j", "--yes"], ["--older-than", "0", "--yes"]):
+            assert CliRunner().invoke(app, ["purge", *args]).exit_code == 0
+            assert not kept(store).last
+        assert CliRunner().invoke(app, ["purge", "--yes"]).exit_code == 0
+        assert [line.state for line in retention(store, time.time() + DAY + 60)] == ["ok"]
 
 
 def test_as_it_is_typed(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
