@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -26,6 +27,8 @@ class Rule:
     """Who said that it holds; "" as long as nobody has."""
     by: str = ""
     """The comment in which they did."""
+    at: float = 0.0
+    """When it was asked for, in seconds since 1970; 0 where that was not kept."""
 
     @property
     def finding(self) -> Finding:
@@ -56,7 +59,7 @@ def propose(job: Job, store: Store, request: Request, comment: Comment, text: st
     name = hashlib.sha256(f"{place} {comment.id} {text}".encode(errors="replace")).hexdigest()[:6]
     known = rules(job, store)
     if all(rule.id != name for rule in known):
-        _remember(job, store, [*known, Rule(name, text, comment.author, request.url, place)])
+        _remember(job, store, [*known, Rule(name, text, comment.author, request.url, place, at=time.time())])
     names = ", ".join(code(one) for one in who)
     return f"This becomes a rule of the job once one of {names} says `/umbau confirm {name}`:\n\n{fenced(text)}"
 

@@ -77,6 +77,6 @@ def store(home: Path) -> Iterator[Line]:
         yield Line("who did what cannot be changed unseen", "nothing was done yet", looked.AUDIT)
         yield Line("what is old enough is removed for good", "nothing is kept yet", looked.PURGE)
         return
-    with closing(opened(home)) as found:
+    with closing(opened(home, upgrade=False)) as found:
         yield looked.audit(found)
         yield from looked.retention(found)

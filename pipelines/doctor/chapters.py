@@ -9,7 +9,8 @@ from pipelines.doctor.line import Chapter, Look, looked
 
 
 def chapters(home: Path) -> list[Chapter]:
-    """Look at everything. Nothing is changed and nothing leaves this machine."""
+    """Look at everything. Nothing is changed, since what is tried is taken back, and nobody outside of this machine is
+    talked to but the database that holds the store."""
     return [Chapter(title, tuple(looked(looks))) for title, looks in _looks(home).items()]
 
 

@@ -7,9 +7,10 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from operators.folders import alone
@@ -126,6 +127,12 @@ def key_of(body: str) -> str:
     `key_of(keyed("", key))`; whoever quotes us quotes the marker too, so the author must be compared as well."""
     found = _KEY.findall(body)
     return found[-1] if found else ""
+
+
+def silenced(said: Iterable[dict[str, Any]], before: float) -> list[dict[str, Any]]:
+    """Return what people said, each as it is remembered, without the texts of what they had said by then: their ids
+    stay. `before`: seconds since 1970."""
+    return [{**one, "text": ""} if one.get("at", 0.0) <= before else one for one in said]
 
 
 class Turnstile:

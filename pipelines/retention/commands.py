@@ -30,6 +30,7 @@ def purge(
     with told():
         import time
 
+        from pipelines.retention.due import LAST
         from pipelines.retention.purging import Ages
         from pipelines.retention.purging import purge as do
         from pipelines.site import site, site_file
@@ -43,6 +44,8 @@ def purge(
             if name and store.plan(name) is None:
                 fail(f"{name} has not been run here: there is nothing of it to purge")
             gone = do(store, home(), Ages.of(*days, now), who(), name, do=yes, now=now)
+            if yes and not name and older_than is None:
+                store.remember(LAST, now)
         out({**gone.facts, "told": gone.told, "done": yes} if json else text(gone, done=yes), json)
 
 

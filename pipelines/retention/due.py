@@ -42,7 +42,7 @@ class Kept:
 
     retention: Retention
     last: float
-    """When a purge was due and done last, in seconds since 1970; 0: never."""
+    """When all was purged as the site says, in seconds since 1970; 0: never."""
     overdue: int
     """Rows of the store that should have lost their words or code a day ago; those of open requests are among them."""
 

@@ -23,12 +23,19 @@ PURGE = (
 
 
 def audit(store: Store) -> Line:
-    """Follow the last rows of the audit log; `umbau audit` follows all."""
+    """Follow the last rows of the audit log, and try to change and to delete one; `umbau audit` follows all."""
     promise, found = "who did what cannot be changed unseen", store.audit.verify(LAST)
     if found.wrong:
         return Line(promise, f"the audit log does not hold: {found.wrong}", AUDIT, "bad", "umbau audit")
     if not found.last.number:
         return Line(promise, "the audit log has no row yet", AUDIT)
+    if open_ := store.unguarded():
+        mend = (
+            "make its triggers again, as pipelines/store/migrations/versions/r0005_account.py does; ask who took them"
+        )
+        return Line(
+            promise, f"the database lets rows of the audit log be changed: {open_} was tried", AUDIT, "bad", mend
+        )
     last = f"the last {LAST} of " if found.last.number > LAST else ""
     said = f"{last}{found.last.number} rows of the audit log hold; keep its head elsewhere: {found.last}"
     return Line(promise, said, AUDIT)
@@ -47,5 +54,5 @@ def retention(store: Store, now: float = 0.0) -> Iterator[Line]:
     when = time.strftime("%Y-%m-%d", time.localtime(found.last)) if found.last else "never"
     late = found.overdue and found.last < now - 2 * DAY
     more = f"; {found.overdue:,} rows are older, those of open merge requests among them" if found.overdue else ""
-    told = f"{said}; last purged by itself: {when}{more}"
+    told = f"{said}; last purged as the site says: {when}{more}"
     yield Line(promise, told, PURGE, "bad" if late else "ok", "umbau purge --yes, or umbau tend" if late else "")

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipelines.data import Plan, Planned, Repo
 from pipelines.forge import Place
 from pipelines.group import AGAIN
-from pipelines.store import Busy, Store
+from pipelines.store import Store
 from pipelines.tell import memories, requests_of
 
 STATES = {"merged", "closed"}  # after which nothing is asked of a request's code any more
@@ -49,10 +49,7 @@ def needed(store: Store, before: float) -> Needed:
         outline = store.browse.outline(number)
         plan = store.plan(job)
         assert plan is not None
-        try:
-            with store.driving(job):
-                pass
-        except Busy:
+        if store.driven(job):
             found.busy.add(job)
         _look(store, job, plan, outline.at > before or job in found.busy, before, found)
     return found

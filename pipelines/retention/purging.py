@@ -13,9 +13,9 @@ from typing import Any
 
 from operators.data import Finding, Outcome
 from pipelines.forge import Place
-from pipelines.retention import copies
+from pipelines.retention import copies, words
 from pipelines.retention.needed import Needed, needed
-from pipelines.retention.strip import STRIPPED, purged
+from pipelines.retention.strip import STRIPPED
 from pipelines.store import Store
 from pipelines.store.evidence import STATED
 from pipelines.store.purge import Held
@@ -96,14 +96,16 @@ def purge(store: Store, home: Path, ages: Ages, who: str, job: str = "", *, do: 
         copies.replies(home, ages.words, gone.add, do=do)
     if ages.code is not None:
         _reopened(store, ages.code, need, mine, gone, do=do)
-        _job_words(store, ages.code, day, job, need, gone, do=do)
-        _plans(store, ages.code, job, need, gone, do=do)
+        idle = [name for name in ([job] if job else store.browse.jobs()) if name not in {*need.jobs, *need.busy}]
+        words.of_jobs(store, ages.code, day, idle, gone.add, do=do)
+        _plans(store, ages.code, job, gone, do=do)
         requests = requests_of(store.recall(memories(job)[1]))[1] if job else ()
         places = {(one.repo, one.branch) for one in requests}
 
         def there(place: Place) -> bool:
             return not job or place in places
 
+        words.of_forges(store, ages.code, there, gone.add, do=do)
         gone.told += copies.forge(home, ages.code, day, there, need, gone.add, do=do)
         copies.mirrors(home, ages.code, need, gone.add, do=do)
         copies.trees(gone.add, do=do)
@@ -194,38 +196,14 @@ def _facts(store: Store, before: float, gone: Gone, *, do: bool) -> None:
             store.purge.remove([held])
 
 
-def _job_words(store: Store, before: float, day: str, job: str, need: Needed, gone: Gone, *, do: bool) -> None:
-    """Rules that were given in comments, first lines of findings in forecasts and in what a driver told last, and why a
-    job was paused."""
-    rows: list[tuple[Held, Any]] = []
-    jobs = [name for name in ([job] if job else store.browse.jobs()) if name not in need.jobs and name not in need.busy]
-    names = [f"{what} {name}" for name in jobs for what in ("rules", "progress")]
-    for held in store.purge.memories(names):
-        progress = held.key.startswith("progress ")
-        if held.value and (not progress or (held.value["failures"] and held.value["at"] <= before)):
-            rows.append((held, {**held.value, "failures": {}} if progress else []))
-    for held in store.purge.events("pilot", before):
-        if held.key in jobs and held.value.get("failures"):
-            rows.append((held, {**held.value, "failures": []}))
-    for held in store.purge.events("paused", before):
-        if held.key in jobs and held.value["why"] and not held.value["why"].startswith(purged("")):
-            rows.append((held, {**held.value, "why": purged(day)}))
-    for held, _ in rows:
-        gone.add("words of jobs", f"{held.table} {held.key}", held.size)
-    if do and rows:
-        store.purge.put(rows)
-
-
-def _plans(store: Store, before: float, job: str, need: Needed, gone: Gone, *, do: bool) -> None:
+def _plans(store: Store, before: float, job: str, gone: Gone, *, do: bool) -> None:
     old = store.purge.superseded([job] if job else [*store.browse.jobs()], before)
     for held in old:
         gone.add("superseded plans", f"{held.key} {held.number}", held.size)
     if do:
         store.purge.remove(old)
-        loose = [] if need.busy else store.purge.loose()  # whoever plans right now may be about to use one again
-        for held in loose:
+        for held in store.purge.drop_loose():
             gone.add("parts of plans", held.key, held.size)
-        store.purge.remove(loose)
 
 
 def _batches(rows: Iterator[tuple[Held, Any]]) -> Iterator[Sequence[tuple[Held, Any]]]:

@@ -12,6 +12,7 @@ from pipelines.store.turn import Busy, Lost
 __all__ = ["Busy", "Lost", "Store", "opened"]
 
 
-def opened(home: Path) -> Store:
-    """Open the user's store: the database that UMBAU_STORE names, or a file below `home`. Raises Refused."""
-    return Store(os.environ.get(VARIABLE) or home / "store.db")
+def opened(home: Path, *, upgrade: bool = True) -> Store:
+    """Open the user's store: the database that UMBAU_STORE names, or a file below `home`. Without `upgrade` its tables
+    are taken as they are. Raises Refused."""
+    return Store(os.environ.get(VARIABLE) or home / "store.db", upgrade=upgrade)

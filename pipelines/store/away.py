@@ -32,6 +32,14 @@ def gone(error: DBAPIError) -> bool:
     return error.connection_invalidated or state.startswith(_GONE) or unsaid  # no connection has no state
 
 
+def passing(error: DBAPIError) -> bool:
+    """Say whether it may go when the same is done again."""
+    locked = getattr(error.orig, "sqlite_errorname", "").startswith(
+        "SQLITE_BUSY"
+    )  # by a purge, for as long as it takes
+    return gone(error) or locked or _state(error) in _AGAIN
+
+
 def patiently(act: Callable[[], T], name: str) -> T:
     """Do what may be done twice, and do it again as long as the database is away. Raises Refused when that takes too
     long, or when something else is wrong with it: a full disk is not waited for."""
@@ -41,7 +49,7 @@ def patiently(act: Callable[[], T], name: str) -> T:
             done = act()
         except (DBAPIError, Away) as error:
             why = words(error)
-            if isinstance(error, DBAPIError) and not gone(error) and _state(error) not in _AGAIN:
+            if isinstance(error, DBAPIError) and not passing(error):
                 raise Refused(f"the store {name} cannot be used: {why}") from None
             left = began + PATIENCE - time.monotonic()
             if count and left < 0:

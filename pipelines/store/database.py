@@ -8,13 +8,15 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, TypeVar
 
-from sqlalchemy import ARRAY, Column, ColumnElement, Connection, Engine, String, Table, any_, literal
+from sqlalchemy import ARRAY, Column, ColumnElement, Connection, Engine, Executable, String, Table, any_, literal, text
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 
-from pipelines.store.away import patiently
-from pipelines.store.turn import Turn
+from pipelines.store.away import passing, patiently
+from pipelines.store.turn import Turn, driven
 
 AT_ONCE = 500  # keys in one question; SQLite takes up to 32,766 variables
+PLANNING = 0x756D62617502  # taken by who adds or removes parts of plans
 T = TypeVar("T")
 
 
@@ -65,6 +67,31 @@ class Database:
 
         with self._one_at_a_time:
             return patiently(act, self._name)
+
+    def does(self, statement: Executable) -> bool:
+        """Say whether the database does what it may refuse. It is taken back."""
+
+        def act() -> bool:
+            with self._writes.connect() as connection, connection.begin() as tried:
+                try:
+                    connection.execute(statement)
+                except DBAPIError as error:
+                    if passing(error):
+                        raise
+                    return False
+                finally:
+                    tried.rollback()
+            return True
+
+        return patiently(act, self._name)
+
+    def alone(self, connection: Connection, lock: int) -> None:
+        """Keep others from what a number stands for until the transaction is over. SQLite has one writer anyway."""
+        if not self._locks:
+            connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": lock})
+
+    def driven(self, job: str) -> bool:
+        return self.read(lambda connection: driven(connection, job, self._locks))
 
     @contextmanager
     def driving(self, job: str) -> Iterator[None]:

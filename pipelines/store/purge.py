@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Table, bindparam, delete, func, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from pipelines.store.away import words
-from pipelines.store.database import AT_ONCE, Database
+from pipelines.store.away import passing, words
+from pipelines.store.database import AT_ONCE, PLANNING, Database
 from pipelines.store.evidence import STATED
 from pipelines.store.packing import ANY, FINDING, OUTCOME, packed, unpacked
 from pipelines.store.tables import EVENTS, FACTS, FAILURES, MEMORIES, META, OUTCOMES, PARTS, PLANS, REOPENED
@@ -71,6 +72,11 @@ class Purge:
         for row in self._database.each(wanted, MEMORIES.c.key, keys):
             yield Held(MEMORIES.name, row.id, row.key, len(row.body), unpacked(ANY, row.body))
 
+    def remembered(self, like: str) -> list[str]:
+        """Return the keys like this, `%` being anything, under which something is remembered."""
+        wanted = select(MEMORIES.c.key).where(MEMORIES.c.key.like(like)).order_by(MEMORIES.c.key)
+        return list(self._database.read(lambda one: one.scalars(wanted).all()))
+
     def superseded(self, jobs: Collection[str], before: float) -> list[Held]:
         """Return the plans of some jobs that are not the latest."""
         latest = select(func.max(PLANS.c.id)).group_by(PLANS.c.job)
@@ -82,8 +88,7 @@ class Purge:
     def parts(self, job: str) -> set[str]:
         """Return the names of the parts of all plans of a job, "": of all jobs."""
         wanted = select(PLANS.c.parts).where(PLANS.c.job == job) if job else select(PLANS.c.parts)
-        bodies = self._database.read(lambda one: one.scalars(wanted).all())
-        return {name for body in bodies if body for _, name, _ in unpacked(ANY, body)}
+        return _names(self._database.read(lambda one: one.scalars(wanted).all()))
 
     def keys(self, parts: Collection[str]) -> tuple[set[str], set[str]]:
         """Return the keys of the shards in some parts of plans, and their repositories."""
@@ -95,12 +100,20 @@ class Purge:
                 repos.add(one["shard"]["repo"])
         return keys, repos
 
-    def loose(self) -> list[Held]:
-        """Return the parts that no plan has."""
-        used = self.parts("")
-        wanted = select(PARTS.c.id, PARTS.c.name, func.length(PARTS.c.body))
-        rows = self._database.read(lambda one: one.execute(wanted).all())
-        return [Held(PARTS.name, *row, None) for row in rows if row[1] not in used]
+    def drop_loose(self) -> list[Held]:
+        """Remove the parts that no plan has, and return them. No plan can be saved meanwhile."""
+        found: list[Held] = []
+
+        def act(connection: Connection) -> None:
+            self._database.alone(connection, PLANNING)
+            used = _names(connection.scalars(select(PLANS.c.parts)))
+            wanted = select(PARTS.c.id, PARTS.c.name, func.length(PARTS.c.body))
+            found[:] = [Held(PARTS.name, *row, None) for row in connection.execute(wanted) if row[1] not in used]
+            for numbers in _some(found):
+                connection.execute(delete(PARTS).where(PARTS.c.id.in_(numbers)))
+
+        self._write(act)
+        return found
 
     def put(self, rows: Sequence[tuple[Held, Any]], much: int = 0) -> None:
         """Write other values in the place of these. `much`: how much was purged of outcomes by that."""
@@ -114,9 +127,9 @@ class Purge:
 
     def remove(self, rows: Sequence[Held]) -> None:
         for name in dict.fromkeys(held.table for held in rows):
-            table, numbers = META.tables[name], [held.number for held in rows if held.table == name]
-            for at in range(0, len(numbers), AT_ONCE):
-                gone = delete(table).where(table.c.id.in_(numbers[at : at + AT_ONCE]))
+            table = META.tables[name]
+            for numbers in _some([held for held in rows if held.table == name]):
+                gone = delete(table).where(table.c.id.in_(numbers))
                 self._write(lambda one, gone=gone: one.execute(gone))
 
     def overdue(self, much: int, before: float) -> int:
@@ -155,21 +168,9 @@ class Purge:
         """PostgreSQL: the tables are written anew, and old files go with the next checkpoint. Its WAL and backups are
         its administrator's: https://www.postgresql.org/docs/current/sql-vacuum.html"""
         left = []
-        with self._database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            for table in (OUTCOMES, FAILURES, REOPENED, FACTS, MEMORIES, EVENTS, PLANS, PARTS):
-                file = text(f"select pg_relation_filenode('{table.name}')")
-                before, why = connection.scalar(file), "we may not do that, its owner may: vacuum full"
-                try:
-                    connection.execute(text(f"vacuum full {table.name}"))  # without the right to, it only warns
-                except DBAPIError as error:
-                    why = words(error)
-                if connection.scalar(file) == before:
-                    left.append(f"the table {table.name} could not be written anew: {why}")
-            try:
-                connection.execute(text("checkpoint"))
-            except DBAPIError:
-                left.append("old files of the tables go with the server's next checkpoint, for which we have no right")
-        return left
+        for table in (OUTCOMES, FAILURES, REOPENED, FACTS, MEMORIES, EVENTS, PLANS, PARTS):
+            left += self._database.read(partial(_rewritten, table=table.name))  # in no transaction, as it has to be
+        return left + self._database.read(_checkpointed)
 
     def _held(self, table: Table, wanted: Any, before: float, kind: TypeAdapter[Any]) -> Iterator[Held]:
         wanted, after = wanted.where(table.c.at <= _moment(before)).order_by(table.c.id).limit(PAGE), 0
@@ -189,6 +190,39 @@ class Purge:
             do(connection)
 
         self._database.write(act)
+
+
+def _names(bodies: Iterable[bytes | None]) -> set[str]:
+    """Return the names of the parts that plans have."""
+    return {name for body in bodies if body for _, name, _ in unpacked(ANY, body)}
+
+
+def _some(rows: Sequence[Held]) -> Iterator[list[int]]:
+    """Yield their numbers, some at a time."""
+    for at in range(0, len(rows), AT_ONCE):
+        yield [held.number for held in rows[at : at + AT_ONCE]]
+
+
+def _rewritten(connection: Connection, table: str) -> list[str]:
+    file = text(f"select pg_relation_filenode('{table}')")
+    before, why = connection.scalar(file), "we may not do that, its owner may: vacuum full"
+    try:
+        connection.execute(text(f"vacuum full {table}"))  # without the right to, it only warns
+    except DBAPIError as error:
+        if passing(error):
+            raise
+        why = words(error)
+    return [f"the table {table} could not be written anew: {why}"] if connection.scalar(file) == before else []
+
+
+def _checkpointed(connection: Connection) -> list[str]:
+    try:
+        connection.execute(text("checkpoint"))
+    except DBAPIError as error:
+        if passing(error):
+            raise
+        return ["old files of the tables go with the server's next checkpoint, for which we have no right"]
+    return []
 
 
 def _moment(at: float) -> datetime:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from github.IssueComment import IssueComment
 from github.PullRequest import PullRequest
@@ -12,8 +13,9 @@ from github.PullRequestComment import PullRequestComment
 from github.PullRequestReview import PullRequestReview
 
 from pipelines.forge import Comment, State
-from pipelines.forges.remote import marked
+from pipelines.forges.remote import marked, silenced
 
+Json = dict[str, Any]
 GHOST = "ghost"  # what GitHub itself calls an account that is no more
 _DECIDES = {"APPROVED", "CHANGES_REQUESTED", "DISMISSED"}
 
@@ -186,6 +188,20 @@ def comments(known: Known) -> tuple[Comment, ...]:
     ]
     found = sorted([*known.said.values(), *with_reviews], key=_said)
     return tuple(replace(one, settled=one.settled or one.at < approval) for one in found)
+
+
+def without_texts(memory: Json, before: float, mine: Callable[[str], bool]) -> Json:
+    """Return what is remembered of a repository, a Listing in JSON, without what people had said by then on requests
+    that were over. `before`: seconds since 1970. `mine`: says of a branch whether it is meant."""
+
+    def bare(branch: str, one: Json) -> Json:
+        pull, said = one["pull"], one["said"]
+        if pull["state"] == "open" or pull.get("ended", 0.0) > before or not mine(branch):
+            return one
+        silent = dict(zip(said, silenced(said.values(), before), strict=True))
+        return {**one, "said": silent, "reviews": silenced(one["reviews"], before)}
+
+    return {**memory, "known": {branch: bare(branch, one) for branch, one in memory["known"].items()}}
 
 
 def active(known: Known) -> float:

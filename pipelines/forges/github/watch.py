@@ -66,6 +66,7 @@ class Watch:
     def look(self, repo: Repo, prefix: str) -> Iterator[Request]:
         """Bring what is known of a repository up to date and yield its requests. What was found out before something
         went wrong is not asked again. Raises ForgeError, GitError, NotPushed."""
+        self._listings.pop((repo.name, prefix), None)  # a purge may have removed texts from what is remembered
         repository, listing = self._client.repository(repo.name, again=True), self._listing(repo.name, prefix)
         listing.asked = email.utils.parsedate_to_datetime(str(repository.raw_headers["date"])).timestamp()
         try:

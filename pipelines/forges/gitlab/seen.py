@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pipelines.forge import Comment, Request, State
 from pipelines.forges.gitlab.api import Json, instant
-from pipelines.forges.remote import marked
+from pipelines.forges.remote import marked, silenced
 
 Ci = Literal["none", "pending", "passed", "failed"]
 _STATES: Mapping[str, State] = {"opened": "open", "locked": "open", "merged": "merged", "closed": "closed"}
@@ -145,3 +145,14 @@ def request(repo: str, told: Mapping[str, Any], *, touched: bool, stale: bool) -
         approvers=tuple(told.get("approvers", ())) if told.get("approved") and not stale else (),
         merged=told.get("merged", ""),
     )
+
+
+def without_texts(memory: Json, before: float, mine: Callable[[str], bool]) -> Json:
+    """Return what is remembered of a project's requests without what people had said by then on those that were over.
+    `before`: seconds since 1970. `mine`: says of a branch whether it is meant."""
+
+    def bare(one: Json) -> Json:
+        over = one["state"] != "open" and one.get("ended", 0.0) <= before and mine(one["branch"])
+        return {**one, "comments": silenced(one["comments"], before)} if over and "comments" in one else one
+
+    return {**memory, "requests": {number: bare(one) for number, one in memory["requests"].items()}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from pipelines.cli import app
 from pipelines.doctor.chapters import chapters
 from pipelines.doctor.line import Chapter, Line, looked
 from pipelines.doctor.table import table
+from pipelines.errors import Refused
+from pipelines.store import Store
 from pipelines.view import shown
 
 ROOT = Path(__file__).parents[3]
@@ -56,6 +59,18 @@ def test_what_others_may_read_is_told_with_what_to_do(fresh: Path) -> None:
     assert done.exit_code == 2
     assert f"chmod 700 {home}" in done.output.replace("\n        ", " ")
     assert "1 not kept" in done.output
+
+
+def test_the_store_of_an_older_version_is_left_as_it_is(fresh: Path) -> None:
+    place = fresh / ".umbau" / "store.db"
+    with closing(Store(place)) as store, store._database.engine.begin() as connection:
+        connection.exec_driver_sql("update alembic_version set version_num = '0004'")
+    place.parent.chmod(0o700)
+    done = CliRunner().invoke(app, ["doctor"])
+    assert done.exit_code == 2
+    assert "tables of another version" in " ".join(done.output.split())
+    with pytest.raises(Refused, match="0004"):
+        Store(place, upgrade=False)
 
 
 def test_what_breaks_while_it_is_looked_at_is_no_promise_kept() -> None:

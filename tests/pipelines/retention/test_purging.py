@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import asdict, replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
+from pydantic import TypeAdapter
 from typer.testing import CliRunner
 
 from operators.data import Completion, Edit, Finding, Outcome, Shard, Verdict
 from pipelines.cli import app
 from pipelines.data import Plan, Planned, Repo, Shards
+from pipelines.forge import Comment
+from pipelines.forges.github.known import Known, Listing, Pull, Review, comments
 from pipelines.retention.due import due, kept
 from pipelines.retention.looked import audit, retention
 from pipelines.retention.purging import DAY, Ages, Gone, purge
@@ -163,6 +168,60 @@ def test_what_is_young_stays(store: Store, home: Path) -> None:
     assert purging(store, home, 1.0, ahead=DAY + 60).counts["edits and findings"] == 2
 
 
+def test_a_rule_that_was_confirmed_stays_and_another_goes_by_its_age(store: Store, home: Path) -> None:
+    store.save_plan("j", Plan(()))
+    now = time.time()
+    asked = {"text": "ASKED", "author": "ada", "where": "u", "thread": "t", "by": ""}
+    for one, confirmed, at in (("old", "", {}), ("young", "", {"at": now}), ("confirmed", "bob", {})):
+        known = store.recall("rules j") or []
+        store.remember("rules j", [*known, {**asked, "id": one, "confirmed": confirmed, **at}])
+    assert purging(store, home, 1.0).counts == {"words of jobs": 1}
+    assert [one["id"] for one in store.recall("rules j")] == ["young", "confirmed"]
+    assert purging(store, home, 1.0, ahead=DAY + 60).counts == {"words of jobs": 1}
+    assert [one["id"] for one in store.recall("rules j")] == ["confirmed"]
+
+
+def test_comments_that_forges_remember_go_once_their_requests_are_over(store: Store, home: Path) -> None:
+    now = time.time()
+    states = {
+        "umbau/j/merged": ("merged", now - 3 * DAY),
+        "umbau/j/young": ("closed", now),
+        "umbau/j/open": ("open", 0.0),
+        "umbau/k/merged": ("merged", now - 3 * DAY),
+    }
+    old, new = Comment("line-1", "ada", "OLD", at=now - 4 * DAY), Comment("line-2", "ada", "NEW", at=now)
+    review = Review(3, "bob", "APPROVED", "c", "REVIEW", now - 4 * DAY)
+    gitlab, github = "gitlab https://gitlab seen acme/shop umbau/", "github requests https://github acme/shop umbau/"
+    seen, listing = {}, Listing()
+    for branch, (state, ended) in states.items():
+        seen[branch] = {"branch": branch, "state": state, "ended": ended, "comments": [asdict(old), asdict(new)]}
+        pull = Pull(1, branch, "main", "c", state, "", "", "me", "j", "", False, 0, 0, (), (), (), "", "", ended)  # type: ignore[arg-type]
+        listing.known[branch] = Known(pull, {one.id: one for one in (old, new)}, [review])
+    store.remember(gitlab, {"since": 1.0, "requests": seen})
+    store.remember(github, TypeAdapter(Listing).dump_python(listing, mode="json"))
+    asked = [
+        {"repo": "acme/shop", "branch": one, "state": "open", "url": "", "title": "", "owner": ""} for one in states
+    ]
+    store.save_plan("j", Plan(()))
+    store.remember(memories("j")[1], {"at": 0.0, "requests": asked[:3]})
+
+    def said() -> set[str]:
+        """Return the branches of which all is remembered that was said."""
+        known = TypeAdapter(Listing).validate_python(store.recall(github)).known
+        there = {branch for branch, one in known.items() if len(comments(one)) == 3 and "OLD" in repr(one)}
+        requests = store.recall(gitlab)["requests"].values()
+        texts = {one["branch"]: [comment["text"] for comment in one["comments"]] for one in requests}
+        assert all(known[branch].said["line-2"].text == found[1] == "NEW" for branch, found in texts.items())
+        assert there == {branch for branch, found in texts.items() if found[0]}
+        return there
+
+    assert purging(store, home, 2.0, "j").counts == {"comments on ended requests, by repository": 2}
+    assert said() == {*states} - {"umbau/j/merged"}
+    assert purging(store, home, 2.0).counts == {"comments on ended requests, by repository": 2}
+    assert said() == {"umbau/j/young", "umbau/j/open"}
+    assert not purging(store, home, 2.0).counts
+
+
 def test_one_job_alone(store: Store, home: Path) -> None:
     made(store, home, "j")
     made(store, home, "k")
@@ -252,6 +311,25 @@ def test_without_rights_it_says_what_is_left(server: Server, home: Path, monkeyp
     store.close()
 
 
+def test_a_server_that_is_away_while_rows_are_forgotten_is_waited_for(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", "secret")
+    with closing(Store(server.database())) as store:
+        store.remember("f", 1)
+        left: list[list[str]] = []
+        forgetting = Thread(target=lambda: left.append(store.purge.forget()))
+        server.stop()
+        try:
+            forgetting.start()
+            time.sleep(0.5)
+        finally:
+            server.start()
+            forgetting.join()
+        assert left == [[]]
+        assert store.recall("f") == 1
+
+
 def test_what_a_security_officer_is_told(
     store: Store, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,7 +340,7 @@ def test_what_a_security_officer_is_told(
     settings = tmp_path / "umbau.yaml"
     settings.write_text("retention: {prompts: 0, code: 0}\n")
     (line,) = retention(store)
-    assert (line.state, "last purged by itself: never" in line.said) == ("ok", True)
+    assert (line.state, "last purged as the site says: never" in line.said) == ("ok", True)
     later = time.time() + 3 * DAY
     (line,) = retention(store, later)
     assert (line.state, "6 rows are older" in line.said) == ("bad", True)
@@ -270,6 +348,35 @@ def test_what_a_security_officer_is_told(
     (line,) = retention(store, later)
     assert (line.state, "4 rows are older" in line.said) == ("ok", True)
     assert "1 rows of the audit log hold; keep its head elsewhere: 1:" in audit(store).said
+
+
+def test_an_audit_log_that_lets_itself_be_changed_is_told(store: Store) -> None:
+    store.audit.note("ada@host", "paused", "j")
+    assert audit(store).state == "ok"
+    sqlite = store._database.engine.dialect.name == "sqlite"
+    for name, tried in {"audit_no_delete": "delete", "audit_no_update": "update"}.items():
+        with store._database.engine.begin() as connection:
+            connection.exec_driver_sql(
+                f"drop trigger {name}" if sqlite else "drop trigger if exists audit_no_change on audit"
+            )
+        line = audit(store)
+        assert (line.state, f"be changed: {tried if sqlite else 'update'} was tried" in line.said) == ("bad", True)
+    assert (store.audit.count(), store.audit.verify().wrong) == (1, ""), "what was tried was taken back"
+
+
+def test_who_purges_by_cron_has_purged_as_the_site_says(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("UMBAU_HOME", str(home))
+    (tmp_path / "umbau.yaml").write_text("retention: {prompts: 0, code: 0}\n")
+    with closing(Store(home / "store.db")) as store:
+        made(store, home, "j")
+        for args in ([], ["j", "--yes"], ["--older-than", "0", "--yes"]):
+            assert CliRunner().invoke(app, ["purge", *args]).exit_code == 0
+            assert not kept(store).last
+        assert CliRunner().invoke(app, ["purge", "--yes"]).exit_code == 0
+        assert [line.state for line in retention(store, time.time() + DAY + 60)] == ["ok"]
 
 
 def test_as_it_is_typed(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,6 +109,29 @@ def test_a_full_disk_is_told_at_once(tmp_path: Path) -> None:
         assert store.fact("f") == 1
 
 
+@pytest.mark.parametrize("drives", [True, False], ids=["driver", "other"])
+def test_a_file_that_somebody_writes_anew_is_waited_for(
+    drives: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with closing(Store(tmp_path / "store.db")) as store, store.driving("count") if drives else nullcontext():
+        with closing(sqlite3.connect(tmp_path / "store.db", check_same_thread=False)) as purge:
+            for connection in _connections(store) if drives else _pooled(store):
+                connection.execute("pragma busy_timeout = 50")
+            purge.execute("begin immediate")
+            end = threading.Timer(1.0, purge.rollback)
+            end.start()
+            store.keep("f", 1)
+            end.join()
+        assert store.fact("f") == 1
+    assert "is away (database is locked): it is waited for" in capfd.readouterr().err
+
+
+def _pooled(store: Store) -> Iterator[sqlite3.Connection]:
+    """Yield the connection that the next act is done on."""
+    with store._database.engine.connect() as connection:
+        yield connection.connection.dbapi_connection  # type: ignore[misc]
+
+
 def _connections(store: Store) -> Iterator[sqlite3.Connection]:
     turn = store._database._turn
     assert turn and turn._connection

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from sqlalchemy import event
 
 from operators.data import Edit, Finding, Outcome, Shard, Span, Status, Verdict
 from pipelines.data import LeftOut, Plan, Planned, Repo, Shards
@@ -177,6 +179,33 @@ def test_the_latest_plan_counts_and_is_kept_once(store: Store) -> None:
         store.save_plan("j", plan(*names))
     assert store.plan("j") == plan("a")
     assert (count(store, "plans"), count(store, "parts")) == (4, 2), "of a repository the same is kept once"
+
+
+def test_a_plan_that_is_saved_amid_a_purge_keeps_its_parts(opening: Open) -> None:
+    store, purging = opening(), opening()
+    for name in ("a", "b"):
+        store.save_plan("j", plan(name))
+    purging.purge.remove(purging.purge.superseded(["j"], time.time() + 60))
+    planning = Thread(target=store.save_plan, args=("j", plan("a")))
+
+    @event.listens_for(purging._database.engine, "before_cursor_execute")
+    def meanwhile(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("DELETE FROM parts"):
+            planning.start()
+            planning.join(0.5)
+
+    assert len(purging.purge.drop_loose()) == 1
+    planning.join()
+    assert store.plan("j") == plan("a")
+
+
+def test_a_plan_that_lost_its_parts_has_them_once_it_is_saved_again(store: Store) -> None:
+    store.save_plan("j", plan("a"))
+    with store._database.engine.begin() as connection:
+        connection.exec_driver_sql("delete from parts")
+    store.save_plan("j", plan("a"))
+    assert store.plan("j") == plan("a")
+    assert count(store, "plans") == 1
 
 
 def test_shards_are_found_by_name_and_key(store: Store) -> None:

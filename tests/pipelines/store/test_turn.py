@@ -99,6 +99,24 @@ def test_a_process_that_dies_lets_go(place: Place, opening: Open) -> None:
     assert store.outcomes(["k"])
 
 
+def test_who_asks_whether_a_job_is_driven_takes_no_turn(opening: Open) -> None:
+    store, looking = opening(), opening()
+    assert not looking.driven("count")
+    with store.driving("count"):
+        assert looking.driven("count")
+        assert not looking.driven("other")
+        assert store._database._turn and store._database._turn._epoch == 1
+    idle(looking)
+    with store.driving("count"):
+        assert store._database._turn and store._database._turn._epoch == 2, "nobody had one in between"
+
+
+def idle(looking: Store) -> None:
+    """Wait until the server has noticed that nobody drives `count`."""
+    while looking.driven("count"):
+        time.sleep(0.02)
+
+
 @pytest.fixture
 def shared(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
     """A database that more than one machine can reach."""
@@ -165,6 +183,14 @@ def test_a_process_frozen_amid_a_transaction_holds_up_nobody(server: Server, sha
             store._database.write(write)
         rival.confirm()
         assert server.ask("select job, epoch from turns", shared.rpartition("/")[2]) == [("count", 2)]
+
+
+def test_a_driver_that_was_cut_off_goes_on_though_somebody_looked(server: Server, shared: str) -> None:
+    with closing(Store(shared)) as store, closing(Store(shared)) as looking, store.driving("count"):
+        server.ask(f"select pg_terminate_backend({backends(server, shared)[0]})")
+        idle(looking)
+        store.confirm()
+        assert looking.driven("count")
 
 
 def test_the_server_is_told_to_notice_who_vanishes(shared: str) -> None:

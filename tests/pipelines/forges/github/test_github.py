@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from pipelines.commit import commit
 from pipelines.forge import Description, ForgeError, NotPushed, Request
+from pipelines.forges.github.known import without_texts
+from pipelines.forges.github.watch import LAG
 from tests.pipelines.forges.github.conftest import APP, PREFIX, World
 from tests.pipelines.forges.github.double import Fault
 
@@ -300,6 +303,19 @@ def test_bots_and_readers_neither_approve_nor_speak(world: World) -> None:
     request = world.request()
     assert not request.approved
     assert [(one.author, one.text) for one in request.comments] == [("reader", "nice")]
+
+
+def test_what_a_purge_removes_while_a_process_goes_on_is_not_written_back(world: World) -> None:
+    world.push()
+    world.site.say(world.name, 1, "ada", "Why?")
+    world.site.person("ada", "PATCH", f"/repos/{world.name}/pulls/1", {"state": "closed"})
+    forge, key = world.again(), f"github requests {world.site.url} {world.name} {PREFIX}"
+    for text in ("Why?", ""):
+        ((found,),) = ([one.text for one in request.comments] for request in forge.requests(PREFIX, [world.repo]))
+        assert found == text
+        told = world.memory.recall(key)
+        silent = without_texts(told, time.time() + 60, lambda branch: True)
+        world.memory.remember(key, {**silent, "comments": told["comments"] + 2 * LAG})  # it is not listed once more
 
 
 @pytest.mark.slow
