@@ -8,7 +8,7 @@ lanes that have an accepted one-line edit at once, and for each repository a map
 statements; and a forge that keeps what it says of its requests in memory. Plans are made up, so that planning, which is
 git's work (`planning` measures it), is not part of it, nor are commits.
 
-`python -m tests.benchmarks.scale [SHARDS ...]`, by default 10,000, 100,000 and 1,000,000: a quarter of an hour.
+`python -m tests.benchmarks.scale [SHARDS ...]`, by default 10,000, 100,000 and 1,000,000: half an hour.
 """
 
 from __future__ import annotations
