@@ -170,10 +170,10 @@ def run(job: JobArgument, repo: Repos = None, address: Address = "", log: Log = 
         from pipelines.signing import committer
 
         committer(driver.job.merge_request)  # before hours of work, which nobody could commit
-        with driver.driving(), audited(driver, "run", who()):
+        with stoppable(driver), driver.driving(), audited(driver, "run", who()):
             found = driver.plan()
             driver.adopt(found)
-            with stoppable(driver), closing(lanes_at(address)) as lanes:
+            with closing(lanes_at(address)) as lanes:
                 driver.run(found, lanes)
                 gathered, tended = driver.tend(found, lanes)
         standing_of(driver, found, gathered, tended, json)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from operators.data import Outcome
 from pipelines.aside import aside, lift, put_aside
+from pipelines.baselines import Baselines, Bases
 from pipelines.budget.brake import Brake, steered_text
 from pipelines.console import Watch
 from pipelines.data import Plan, Planned, Recipe, Repo
@@ -27,7 +28,6 @@ from pipelines.job import Job
 from pipelines.lanes import Lanes, Moment
 from pipelines.learn import rounds, teaching
 from pipelines.listing import living as living_places
-from pipelines.masking import masked_all
 from pipelines.notice import Level
 from pipelines.observed import Observed
 from pipelines.part import joined, part_of, sources
@@ -60,8 +60,6 @@ class Driver:
     store: Store
     forge: Forge
     watch: Watch
-    facts: dict[str, Mapping[str, object]] = field(default_factory=dict)
-    """What checks saw on the untouched commits, by repository."""
     trouble: dict[str, str] = field(default_factory=dict)
     """Repository to the reason why nothing of it can be judged."""
     safe: bool = False
@@ -77,6 +75,7 @@ class Driver:
     notary: Notary | None = None
     """Who speaks for the merge requests that are pushed; None: nobody does."""
     observed: Observed = field(init=False)
+    baselines: Baselines = field(init=False)
     paused: str = ""
     """Why shards are left for another run: a model that is gone, a budget, somebody's word; "" when none are."""
     short: dict[str, str] = field(default_factory=dict)
@@ -86,6 +85,7 @@ class Driver:
 
     def __post_init__(self) -> None:
         self.observed = Observed(self.job.name, self.store, self.traces)
+        self.baselines = Baselines(self.store)
 
     @contextmanager
     def driving(self) -> Iterator[None]:
@@ -161,7 +161,8 @@ class Driver:
         returned has nothing else. Raises Refused when the job was not run yet, or does something else now."""
         before = self.latest()
         self._same(before)
-        self.facts, self.trouble, self.paused, self.short = {}, {}, "", {}  # of the time before
+        # What was seen is of the time before.
+        self.baselines, self.trouble, self.paused, self.short = Baselines(self.store), {}, "", {}
         if not only:
             found = self.plan()
             self.adopt(found)
@@ -374,20 +375,15 @@ class Driver:
             raise Refused(UNSAFE.format(why))
         self.safe = True
         self.trouble |= aside(plan, self.job.name, self.store)
-        known = self.facts.keys() | self.trouble.keys()
+        known = self.baselines.names.keys() | self.trouble.keys()
         self._prepare(plan, kit, lanes, [repo for repo in dict.fromkeys(wanted) if repo not in known])
-        bases = {name: replace(base, facts=self.facts.get(name, {})) for name, base in kit.bases.items()}
-        return replace(kit, bases=bases)
+        return replace(kit, bases=Bases(kit.bases, self.baselines.of))
 
     def _prepare(self, plan: Plan, kit: Kit, lanes: Lanes, repos: Sequence[str]) -> None:
         if not needs_preparing(kit):
             return
         names = {repo: facts_name(kit, kit.bases[repo]) for repo in repos}
-        for repo, name in names.items():
-            known = self.store.fact(name)
-            if known is not None:
-                self.facts[repo] = known
-        missing = [repo for repo in repos if repo not in self.facts]
+        missing = self.baselines.missing(names)
         if not missing:
             return
         with self.watch.stage("prepare", len(missing)) as stage:
@@ -395,9 +391,7 @@ class Driver:
                 if isinstance(found, Exception):
                     self.trouble[repo] = str(found)
                 else:
-                    self.facts[repo] = found
-                    if masked_all(found) == found:  # else it is looked at anew each time: it would not be the same
-                        self.store.keep(names[repo], found)
+                    self.baselines.saw(repo, names[repo], found)
                 stage.advance(1, repo)
         put_aside(lanes.aside, plan, self.job.name, self.store)
 

@@ -7,7 +7,7 @@ can be finished. Nothing that is open already is held back.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -155,7 +155,7 @@ def _after(
     ours: Collection[Place],
     unfinished: Mapping[str, str],
 ) -> dict[str, str]:
-    """Return the repositories that wait for others, and for what."""
+    """Return the repositories that wait for others, and for what; those of one wave do not wait for each other."""
     if not settings.after:
         return {}
     left: dict[str, str] = {
@@ -163,18 +163,19 @@ def _after(
         for one in requests
         if one.state != "merged" and not (one.state == "closed" and (one.repo, one.branch) in ours)
     }
-    left = {**unfinished, **left}
     repos = {one.place[0]: f"{one.place[1]} is not open yet" for one in candidates}
-    left = {**repos, **left}
-    return {repo: f"after: {other}, where {left[other]}" for repo in repos for other in _first(repo, settings, left)}
-
-
-def _first(repo: str, settings: Rollout, left: Iterable[str]) -> Iterator[str]:
-    """Yield the repositories of `left` that one waits for; those of one wave do not wait for each other."""
-    for later, earlier in settings.after.items():
-        if not _matches(repo, [later]) or _matches(repo, earlier):
-            continue
-        yield from (other for other in left if _matches(other, earlier))
+    left = {**repos, **unfinished, **left}
+    # One is enough to wait for, and what is known of a request says more than that there is none yet.
+    blocking = {
+        later: next((repo for repo in reversed(left) if _matches(repo, earlier)), "")
+        for later, earlier in settings.after.items()
+    }
+    return {
+        repo: f"after: {other}, where {left[other]}"
+        for repo in repos
+        for later, earlier in settings.after.items()
+        if (other := blocking[later]) and _matches(repo, [later]) and not _matches(repo, earlier)
+    }
 
 
 def _matches(repo: str, globs: Iterable[str]) -> bool:

@@ -253,8 +253,9 @@ def stoppable(driver: Driver) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        done, total = driver.done()
-        line = f"Stopped: {done} of {total} shards are done and kept. The same command goes on here."
+        done, total = driver.done() if driver.store.plan(driver.job.name) else (0, 0)
+        kept = f"{done} of {total} shards are done and kept" if total else "no shard was begun yet"
+        line = f"Stopped: {kept}. The same command goes on here."
         notice(line if in_json() else f"\n{line}", "stopped", done=done, total=total)
         raise typer.Exit(STOPPED) from None
     finally:

@@ -9,6 +9,7 @@ from threading import Event, Thread
 from pipelines.budget.purse import Purse
 from pipelines.errors import Refused
 from pipelines.job import Job
+from pipelines.limits import Limits
 from pipelines.store import Store
 from pipelines.store.log import Spent
 
@@ -17,7 +18,9 @@ EVERY = 1.0  # seconds between two entries
 
 def opened(job: Job, store: Store) -> Purse:
     """Return the purse of a job, with what all runs before have spent."""
-    return Purse(job.budget, store.log.spent(job.name), store.recall(_worked(job)) or 0.0)
+    budget = job.budget
+    spent = store.log.spent(job.name, by_shard=budget.per_shard != Limits())  # there may be a million shards
+    return Purse(budget, spent, store.recall(_worked(job)) or 0.0)
 
 
 @contextmanager

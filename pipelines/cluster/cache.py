@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from operators.data import Base, Trouble
@@ -21,6 +22,8 @@ from operators.folders import alone, clear, private
 
 SETTING, DEFAULT = "UMBAU_CACHE", "20GB"
 LOW, FEW = 5 << 30, 250_000  # bytes and files that may be left free where a checkout did not fit
+GONE = ".gone-"  # how what is being removed is called, in these folders
+FOLDERS = ("mirrors", "checkouts", "environments", "environments/cache")
 AGAIN = 60.0  # seconds after which what a repository takes may be measured again
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -71,7 +74,7 @@ def measured(base: Base) -> None:
             return
     environments = [place.name for place in map(Path, base.needs) if place.parent == private() / "environments"]
     with alone(_used() / "notes.lock"), suppress(OSError):
-        new: dict[str, Any] = {"token": os.urandom(8).hex(), "environments": []}
+        new: dict[str, Any] = {"token": token_hex(8), "environments": []}
         before = json.loads(note.read_text()) if note.exists() else new
         before["environments"] = sorted({*before["environments"], *environments})
         before["bytes"] = sum(_size(place) for place in _places(stem, before["environments"]))
@@ -83,6 +86,9 @@ def measured(base: Base) -> None:
 def make_room(most: int) -> None:
     """Let go of what was used longest ago, and is not in use, until the rest takes no more than `most` bytes."""
     with alone(_used() / "notes.lock"):
+        for folder in FOLDERS:
+            for gone in (private() / folder).glob(f"{GONE}*"):
+                clear(gone)  # whoever began with it has died, or would hold the lock
         notes = {note.stem: json.loads(note.read_text()) for note in _used().glob("*.json")}
         left = sum(note["bytes"] for note in notes.values())
         for stem in sorted(notes, key=lambda stem: _lock(stem).stat().st_mtime):
@@ -111,10 +117,13 @@ def _let_go(stem: str, environments: list[str]) -> bool:
         except BlockingIOError:
             return False
         _note(stem).unlink(missing_ok=True)  # first: whoever dies here leaves nothing that seems to be there
+        gone: list[Path] = []
         for place in _places(stem, environments):
-            gone = place.with_name(f".gone-{os.getpid()}")
             with suppress(OSError):  # it is not there
-                clear(place.rename(gone))  # in one stroke: half a mirror would be taken for a whole one
+                # In one stroke: half a mirror would be taken for a whole one, and without its note not be counted.
+                gone.append(place.rename(place.with_name(f"{GONE}{token_hex(8)}")))
+        for place in gone:
+            clear(place)
     return True
 
 

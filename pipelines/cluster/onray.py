@@ -118,9 +118,10 @@ class OnRay:
     @contextmanager
     def _answering(self) -> Iterator[None]:
         """Say in words that the cluster is gone. What a task died of is seen to where it is known."""
+        ray = self._ray  # not asked for below: whoever is stopped while it comes up must not start it again
         try:
             yield
-        except self._ray.exceptions.RayError as error:
+        except ray.exceptions.RayError as error:
             raise Gone(
                 f"the cluster is gone ({first(error)}): run again when it is back; what is done is kept"
             ) from None

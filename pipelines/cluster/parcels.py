@@ -16,7 +16,7 @@ from pipelines.work import Kit
 
 ROOM = 1 << 30  # bytes of bundles that are kept for the next task; what tasks in flight need stays as long as they do
 LEAST = 1 << 20  # bytes that each counts at least
-BASES = 1024  # repositories whose facts are kept for the next task
+BASES = 256  # repositories whose facts are kept there for the next task: the most that may take turns
 
 
 class NotSent(Trouble):
@@ -66,12 +66,14 @@ def parcels(ray: Any, kit: Kit, memory: int, node: str, bundles: Bundles | None)
     own, may = ray.put(replace(kit, bases={})), ray.put(outward.current())
 
     @lru_cache(maxsize=BASES)
-    def put(repo: str) -> Any:
-        return ray.put(replace(kit.bases[repo], memory=memory))
+    def put(repo: str) -> tuple[Any, Base]:
+        base = replace(kit.bases[repo], memory=memory)
+        return ray.put(base), replace(base, facts={})
 
     def parcel(repo: str) -> Parcel:
         try:
-            return Parcel(may, own, put(repo), bundles.ref(kit.bases[repo]) if bundles else None, node)
+            ref, base = put(repo)
+            return Parcel(may, own, ref, bundles.ref(base) if bundles else None, node)
         except (GitError, OSError, ray.exceptions.RayError) as error:  # the last: no room, on no disk either
             raise NotSent(f"{repo} cannot be sent to the nodes: {error}") from None
 

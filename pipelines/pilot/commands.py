@@ -33,7 +33,7 @@ def pilot(
         from pipelines.pilot.piloting import pilot as do
         from pipelines.pilot.told import text
 
-        with driver.driving(), audited(driver, "pilot", who()):
+        with stoppable(driver), driver.driving(), audited(driver, "pilot", who()):
             plan = driver.plan()
             driver.adopt(plan)
             trouble = [f"{name}: {why}" for name, why in plan.trouble.items()]
@@ -43,7 +43,7 @@ def pilot(
                     json,
                 )
                 raise typer.Exit(FAILED if trouble else 0)
-            with stoppable(driver), closing(lanes_at(address)) as lanes:
+            with closing(lanes_at(address)) as lanes:
                 found = do(driver, plan, lanes, shards)
         if found is None:
             out({"paused": driver.paused} if json else driver.paused, json)

@@ -75,7 +75,7 @@ def _told(driver: Driver, reading: Reading) -> Told:
     from pipelines.store.log import Spent
 
     log = driver.store.log
-    spent = sum(log.spent(reading.job).values(), Spent())
+    spent = sum(log.spent(reading.job, by_shard=False).values(), Spent())
     return Told(driver.job, log.events(reading.job), spent if spent.calls else None, driver.clock(), site())
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select
 
 from pipelines.store.database import Database
 from pipelines.store.packing import ANY, packed, unpacked
@@ -114,10 +114,13 @@ class Log:
             new = self._database.insert(SPENT).on_conflict_do_nothing()
             self._database.write(lambda connection: connection.execute(new, rows))
 
-    def spent(self, job: str) -> Mapping[tuple[str, str], Spent]:
-        """Return what was spent on a job, by repository and shard's key."""
+    def spent(self, job: str, *, by_shard: bool = True) -> Mapping[tuple[str, str], Spent]:
+        """Return what was spent on a job, by repository and shard's key; not `by_shard`, each repository's under the
+        key ""."""
         sums = [func.sum(column) for column in AMOUNTS]
-        wanted = select(SPENT.c.repo, SPENT.c.key, *sums).where(SPENT.c.job == job).group_by(SPENT.c.repo, SPENT.c.key)
+        key = SPENT.c.key if by_shard else literal("")
+        wanted = select(SPENT.c.repo, key, *sums).where(SPENT.c.job == job)
+        wanted = wanted.group_by(SPENT.c.repo, *([key] if by_shard else []))
         rows = self._database.read(lambda connection: connection.execute(wanted).all())
         return {(repo, key): Spent(*map(amount, amounts)) for repo, key, *amounts in rows}
 

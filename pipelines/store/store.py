@@ -225,6 +225,10 @@ class Store:
         """Return what was kept under `key`, None when nothing was."""
         return self._value(FACTS, key)
 
+    def kept(self, keys: Sequence[str]) -> set[str]:
+        """Return the keys under which something was kept, without reading it."""
+        return {row.key for row in self._database.each(select(FACTS.c.key), FACTS.c.key, keys)}
+
     def keep(self, key: str, value: Any) -> None:
         """Keep something that JSON can hold; the first value stays."""
         row = {"key": key, "body": packed(ANY, masked_all(value))}

@@ -10,7 +10,7 @@ from pipelines.session import driving, standing_of, stoppable, told
 
 def run(job: str) -> None:
     with told(), driving(job, None, quiet=False) as driver:
-        with driver.driving(), stoppable(driver):
+        with stoppable(driver), driver.driving():
             plan = driver.plan()
             driver.adopt(plan)
             driver.run(plan, InProcess())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -173,6 +174,35 @@ def test_a_second_tick_does_nothing(world: World) -> None:
     assert (second.lanes.tasks, second.lanes.looked_at) == ([], [])
     assert second.verbs == {"a": "wait", "b": "wait"}
     assert second.plan == first.plan and second.outcomes == first.outcomes
+
+
+class Seeing(Lanes):
+    """Has seen much of each repository."""
+
+    def prepare(self, kit: Kit, repos: Iterable[str]) -> Iterator[Prepared]:
+        for repo in repos:
+            self.looked_at.append(repo)
+            yield repo, self.seen(repo)
+
+    @staticmethod
+    def seen(repo: str) -> dict[str, Any]:
+        return {"pytest": {"results": {repo: "passed"}, "map": [[n, n, [n]] for n in range(5_000)]}}
+
+
+def test_what_was_seen_of_repositories_is_never_all_in_memory(world: World, checkout: Callable[..., Checkout]) -> None:
+    names = [checkout({"a.py": f"x = 1\n# {n}\n"}, f"r{n}").folder.name for n in range(8)]
+    world.settings = {"repos": [{"git": name} for name in names], "checks": [{"tests": "pytest"}], "sandbox": "none"}
+    for looked_at in (names, []):
+        driver, lanes = world.driver(), Seeing()
+        plan = driver.plan()
+        tracemalloc.start()
+        bases = driver._kit(plan, lanes, names).bases
+        for repo in names:
+            assert bases[repo].facts == Seeing.seen(repo)
+        held = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        assert held < 4 << 20, "a repository takes 1 MiB"
+        assert lanes.looked_at == looked_at
 
 
 def test_killed_at_any_moment_it_does_what_is_missing(world: World) -> None:

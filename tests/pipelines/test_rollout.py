@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from time import process_time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -115,6 +116,16 @@ def test_what_comes_first_does_not_wait_for_its_own_wave() -> None:
     candidates = [Candidate(("libs/a", "n")), Candidate(("libs/b", "n")), Candidate(("web", "n"))]
     found = go(candidates, [], after={"*": ["libs/*"]})
     assert [bool(why) for why in found.values()] == [False, False, True]
+
+
+def test_thousands_of_repositories_wait_for_others_in_no_time() -> None:
+    candidates = [
+        Candidate((f"{kind}/{n}", "n")) for kind, count in (("apps", 3000), ("libs", 300)) for n in range(count)
+    ]
+    before = process_time()
+    found = go(candidates, [], after={"apps/*": ["libs/*"]})
+    assert process_time() - before < 2.0
+    assert sum(why.startswith("after: libs/") for why in found.values()) == 3000
 
 
 def moment(text: str, zone: str = "Europe/Berlin", fold: int = 0) -> float:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -267,6 +271,34 @@ def test_stopped_it_says_how_far_it_is(driver: Driver, capsys: pytest.CaptureFix
     ended(130, stop)
     said = capsys.readouterr().err
     assert said == "\nStopped: 1 of 2 shards are done and kept. The same command goes on here.\n"
+
+
+@pytest.mark.parametrize("command", ["run", "pilot"])
+def test_stopped_before_there_is_a_plan(job: Path, here: Path, command: str) -> None:
+    job.write_text(JOB.replace("{git: billing}", "{list: repos}"))
+    argv = [sys.executable, "-c", "from pipelines.cli import main; main()", command, str(job)]
+    os.mkfifo(here / "repos")
+    process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
+    recipe = _read(here / "repos", process)
+    (here / "repos").unlink()
+    os.mkfifo(here / "repos")
+    os.close(recipe)
+    plan = _read(here / "repos", process)
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+    os.close(plan)
+    assert process.returncode == 130
+    assert said == "\nStopped: no shard was begun yet. The same command goes on here.\n"
+
+
+def _read(fifo: Path, process: subprocess.Popen[str]) -> int:
+    """Wait until a process reads from a pipe, and return the end that it waits for."""
+    while process.poll() is None:
+        try:
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(process.communicate()[1])
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hypothesis import settings
@@ -12,8 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from operators.data import Completion
+from pipelines.budget.account import opened
 from pipelines.budget.purse import Purse, Reached
+from pipelines.job import Job
 from pipelines.limits import Budget
+from pipelines.store import Store
 from pipelines.store.log import Spent
 
 REPOS, KEYS, SLOTS = ("a", "b"), ("1", "2", "3"), 4
@@ -151,3 +157,17 @@ def test_wall_time_is_that_in_which_shards_are_worked_on() -> None:
     purse.stop()
     now += 500
     assert purse.seconds == 60.0
+
+
+def test_what_each_shard_has_spent_is_read_only_where_that_is_limited(tmp_path: Path) -> None:
+    job = Job.model_validate({"name": "j", "repos": [{"git": "."}], "steps": [{"shell": "true"}]})
+    with closing(Store(tmp_path / "store.db")) as store:
+        store.log.spend("j", [("a", str(number), Spent(1, 2, 3)) for number in range(20_000)])
+        tracemalloc.start()
+        purse = opened(job, store)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert (purse.total(), purse.total("a")) == (Spent(20_000, 40_000, 60_000),) * 2
+        assert peak < 1 << 20
+        each = opened(job.model_copy(update={"budget": budget(shard=5)}), store)
+        assert each.reached("a", "7") == Reached("shard", "tokens", 5, 5)

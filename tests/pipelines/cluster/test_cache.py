@@ -106,6 +106,20 @@ def test_an_environment_goes_with_its_repository_unless_another_has_it_too(bases
     assert sorted(path.name for path in top.iterdir()) == ["shared", "shared.json"]
 
 
+def test_what_was_left_half_removed_is_removed(bases: list[Base], node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    work(bases[0])
+    with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+        dying.setattr(cache, "clear", killed)
+        cache.make_room(0)
+    work(bases[0])
+    cache.make_room(0)  # by a process of the same number
+    assert kept(node) == []
+    assert [path.name for path in node.glob("umbau-*/*/*") if path.name.startswith(".")] == []
+
+
 @pytest.mark.parametrize(
     ("said", "size"),
     [("20GB", 20 << 30), ("1.5 gib", 3 << 29), ("0", 0), ("700000", 700_000), ("3k", 3 << 10), ("2TiB", 2 << 40)],

@@ -163,6 +163,19 @@ def test_ctrl_c_keeps_what_is_done(home: Path, tmp_path: Path, checkout: Callabl
     assert "Traceback" not in said
 
 
+def test_stopped_while_ray_comes_up_it_is_not_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[dict[str, Any]] = []
+
+    def stopped(**settings: Any) -> None:
+        begun.append(settings)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ray.init", stopped)
+    with closing(OnRay(cores=2)) as own, pytest.raises(KeyboardInterrupt):
+        own.without_sandbox()
+    assert len(begun) == 1
+
+
 def test_a_model_that_is_gone_costs_no_shard(lanes: OnRay, home: Path, checkout: Callable[..., Checkout]) -> None:
     """All in hand find out by one probe; each comes back as it was."""
     repo = checkout({f"m{n}.py": "x = 1\n" for n in range(60)})

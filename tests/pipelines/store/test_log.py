@@ -55,7 +55,8 @@ def test_what_was_spent_is_added_up(opening: Open) -> None:
         ("billing", "k2"): Spent(2, 5, 5, 0.0, 0.0),
     }
     assert all(isinstance(one.read, int) and isinstance(one.seconds, float) for one in found.values())
-    assert opening().log.spent("c") == {}
+    assert opening().log.spent("a", by_shard=False) == {("billing", ""): Spent(4, (1 << 40) + 105, 16, 0.75, 3.0)}
+    assert opening().log.spent("c") == opening().log.spent("c", by_shard=False) == {}
 
 
 amounts = st.builds(Spent, *[st.integers(0, 1 << 30)] * 3, *[st.floats(0, 1e6)] * 2)

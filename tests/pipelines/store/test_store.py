@@ -221,6 +221,7 @@ def test_facts_stay_as_they_were_first(store: Store) -> None:
     assert store.fact("f") is None
     store.keep("f", {"results": {"a": "passed"}, "code": 0, "none": None})
     store.keep("f", {})
+    assert store.kept(["e", "f"]) == {"f"}
     assert store.fact("f") == {"results": {"a": "passed"}, "code": 0, "none": None}
 
 
