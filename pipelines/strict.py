@@ -33,7 +33,8 @@ def _glob(pattern: str) -> str:
 
 
 # As long as they may be, patterns go to git as arguments: the system takes 128 kB in one and 2 MB in all.
-Regex = Annotated[str, Field(max_length=10_000, json_schema_extra={"format": "regex"}), AfterValidator(_regex)]
+LONGEST = 10_000
+Regex = Annotated[str, Field(max_length=LONGEST, json_schema_extra={"format": "regex"}), AfterValidator(_regex)]
 Glob = Annotated[str, Field(max_length=1000), AfterValidator(_glob)]
 
 
