@@ -63,6 +63,7 @@ def discover(wanted: Sequence[Source], folder: Path, site: Site) -> Discovered:
     left_out: dict[str, str] = {}
     trouble: dict[str, str] = {}
     found: list[Source] = []
+    plain: set[Source] = set()
 
     def name(source: Source) -> str:
         return named(source, folder, site.url)
@@ -71,10 +72,11 @@ def discover(wanted: Sequence[Source], folder: Path, site: Site) -> Discovered:
     known = {name(source).casefold() for source in wanted if _plain(source)}
     for source in wanted:
         if _plain(source):
-            if source in found:
+            if source in plain:
                 left_out[name(source)] = TWICE
             else:
                 found.append(source)
+            plain.add(source)
             continue
         for one in _listed(source, folder, trouble) if source.list else _asked(source, site, left_out, trouble):
             if name(one).casefold() in known:

@@ -12,7 +12,7 @@ from operators.accepted import BUDGET
 from operators.density import Protocol
 from pipelines.limits import Budget, Pilot, StopLoss
 from pipelines.publishing import GitHub, GitHubQuery, GitLab, GitLabQuery, Guard, MergeRequest, Rollout
-from pipelines.strict import Glob, OneOf, Regex, Short, Strict
+from pipelines.strict import Glob, HasHost, OneOf, Regex, Short, Strict
 
 FOR_ANOTHER = 6  # attempts: twice two with the first model, then two with the other
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -69,7 +69,7 @@ class ModelSettings(Short):
 
     name: str = ""
     """`umbau-asserts` comes with Umbau and runs in the worker unless there is a url."""
-    url: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    url: Annotated[str, Field(pattern=r"^(https?://\S+)?$"), HasHost] = ""
     key_from: str = Field(default="UMBAU_MODEL_KEY", pattern=r"^[A-Z_][A-Z0-9_]*$")
     """The environment variable that holds the key. The key itself never stands in a job."""
     temperature: float = Field(default=0.15, ge=0, le=2)

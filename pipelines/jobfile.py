@@ -36,9 +36,19 @@ _FORMS = {
     "name": "lower-case letters, digits, `.`, `_` and `-` are needed here, at most 80",
     "url": "an http or https URL is needed here",
     "key_from": "the name of an environment variable is needed here, such as `UMBAU_MODEL_KEY`",
+    "token_from": "the name of an environment variable is needed here, such as `GITLAB_TOKEN`",
+    "sign_from": "the name of an environment variable is needed here, such as `SIGNING_KEY`",
     "rule": "a rule of ruff is needed here, such as `ruff:UP031`",
     "path": "a dotted path is needed here, such as `package.module.Class`",
     "python": 'a version of Python 3 is needed here, such as "3.11"',
+    "windows": "days and times are needed here, such as `mon-fri 09:00-17:00`",
+    "author": "`Name <address>` is needed here",
+    "named": "the name of a user on the forge is needed here, without `@`",
+    "assignees": "the name of a user on the forge is needed here, without `@`",
+    "maintainers": "the name of a user on the forge is needed here, without `@`",
+    "currency": "three capital letters are needed here, such as `EUR`",
+    "image": "the name of an image is needed here, such as `python:3.13`",
+    "runs_on": "the label of a runner is needed here, such as `ubuntu-latest`",
 }
 
 
@@ -109,12 +119,18 @@ def settings(data: bytes, file: str, shape: type[Shape], needs: str, other: str)
 
 def problem(file: Path, loc: Loc, message: str) -> Problem:
     """Return what is wrong at a place of a job file that could be read; without the place if it cannot be any more."""
+    return problems(file, [(loc, message)])[0]
+
+
+def problems(file: Path, found: Sequence[tuple[Loc, str]]) -> list[Problem]:
+    """Likewise of several places."""
     marked = Marked()
     try:
         marked.read(file.read_bytes())
     except (OSError, Fault):
-        return Problem(message)
-    return _problem(marked, message, marked.values[_known(marked, loc)])
+        return [Problem(message) for _, message in found]
+    # A pipe is empty the second time, and has no place.
+    return [_problem(marked, message, marked.values.get(_known(marked, loc))) for loc, message in found]
 
 
 def lines(file: Path, locs: Sequence[Loc]) -> dict[Loc, int]:
@@ -159,7 +175,7 @@ def _problem(marked: Marked, message: str, place: Place | None) -> Problem:
 def _told(fault: Mapping[str, Any], written: str) -> str:
     """Say what is wrong and what to write instead; `written`: the scalar as it stands in the file."""
     kind, given, context = fault["type"], fault["input"], fault.get("ctx", {})
-    last = fault["loc"][-1] if fault["loc"] else ""
+    last = next((part for part in reversed(fault["loc"]) if isinstance(part, str)), "")  # the key, also of an item
     plain = isinstance(given, bool | int | float)
     if kind == "missing":
         return f"`{last}` is missing"

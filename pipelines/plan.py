@@ -30,6 +30,10 @@ from pipelines.text import BadTemplate
 REPOS_AT_ONCE = 8
 CONTEXT_FILES = 20  # the most that a prompt may show besides the shard
 NOWHERE = Site()
+_TWO = (
+    "two repositories of the job go by this name: give one of them a job of its own or, where both are on one forge, "
+    "the job that `forge`, by which they go by their full paths"
+)
 _STRANGER = (
     "at the last run of this job {name} was {source}, which is another repository: with UMBAU_HOME give this one a "
     "home of its own"
@@ -94,7 +98,7 @@ def plan(
         {
             **there.trouble,
             **{found.name: found.trouble for found in results if found.trouble},
-            **dict.fromkeys(twice, "two repositories of the job go by this name"),
+            **dict.fromkeys(twice, _TWO),
         },
         tuple(f"{found.name}: {note}" for found in good for note in found.notes),
         last.only(lambda name: name not in known),

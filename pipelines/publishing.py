@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from pipelines.strict import Short, Strict
+from pipelines.strict import HasHost, Short, Strict
 
 Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]
 User = Annotated[str, Field(pattern=r"^[\w][\w.-]*$", max_length=255)]
 """A user's name on the forge, without `@`."""
+Url = Annotated[str, Field(pattern=r"^https?://[^\s@?#]+$"), HasHost]
 _TIME = r"([01]\d|2[0-3]):[0-5]\d"
 Window = Annotated[
     str,
@@ -30,7 +31,7 @@ def _zone(name: str) -> str:
 
 
 class GitLab(Short):
-    url: str = Field(default="https://gitlab.com", pattern=r"^https?://[^\s@?#]+$")
+    url: Url = "https://gitlab.com"
     token_from: Variable = "GITLAB_TOKEN"
     """The environment variable that holds the token. The token itself never stands in a job."""
     helper: str = ""
@@ -47,7 +48,7 @@ class App(Strict):
 
 
 class GitHub(Short):
-    url: str = Field(default="https://github.com", pattern=r"^https?://[^\s@?#]+$")
+    url: Url = "https://github.com"
     """Of GitHub Enterprise: that of its web pages."""
     token_from: Variable = "GITHUB_TOKEN"
     helper: str = ""

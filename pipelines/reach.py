@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,7 +16,7 @@ from operators.outward import Allowed
 from pipelines.credentials import api_of
 from pipelines.discover import listed
 from pipelines.job import Job, ModelSettings
-from pipelines.jobfile import BadJob, Problem, load, problem
+from pipelines.jobfile import BadJob, Problem, load, problems
 from pipelines.marked import Loc
 from pipelines.transport import reached
 
@@ -24,14 +26,11 @@ def reachable(job: Job, file: Path) -> None:
     ours = job.repos == load(file).repos if file.is_file() else False  # else the command line named them
     named = list(_named(job))
     wanted = _strangers((purpose, url) for _, purpose, url in named)  # each is told what to write for all of them
-    problems = [
-        problem(file, loc, why) if ours or loc[0] != "repos" else Problem(why)
-        for loc, purpose, url in named
-        if (why := _refusal(purpose, url, wanted))
-    ]
-    if problems:
-        given = str(file) if any(problem.line for problem in problems) else "--repo"
-        raise BadJob(given, sorted(dict.fromkeys(problems), key=lambda one: (one.line, one.column)))
+    refused = [(loc, why) for loc, purpose, url in named if (why := _refusal(purpose, url, wanted))]
+    found = problems(file, [(loc, why) for loc, why in refused if ours or loc[0] != "repos"])
+    found += [Problem(why) for loc, why in refused if not ours and loc[0] == "repos"]
+    if found:
+        raise BadJob(str(file) if any(one.line for one in found) else "--repo", _once(found))
     for source in job.repos:
         if source.list:
             _list(file.resolve().parent / source.list, source.list, wanted)
@@ -83,15 +82,34 @@ def _list(path: Path, given: str, wanted: Sequence[Allowed]) -> None:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, ValueError):
         return
-    lines, repos = text.split("\n"), list(listed(text))
+    lines = text.split("\n")
+    repos = [(number, repo) for number, repo in listed(text) if _leads(repo)]
     wanted = [*wanted, *_strangers(("forges", repo) for _, repo in repos)]
-    problems = [
+    found = [
         Problem(why, number, lines[number - 1].find(repo) + 1, lines[number - 1])
         for number, repo in repos
         if (why := _refusal("forges", repo, wanted))
     ]
-    if problems:
-        raise BadJob(given, problems)
+    if found:
+        raise BadJob(given, _once(found))
+
+
+def _once(found: Iterable[Problem]) -> list[Problem]:
+    """Return each message at its first place, with the number of the others."""
+    places: dict[str, list[Problem]] = defaultdict(list)
+    for one in sorted(dict.fromkeys(found), key=lambda one: (one.line, one.column)):
+        places[one.message].append(one)
+    return [
+        replace(first, message=f"{why} (and {len(more)} more place{'s' * (len(more) > 1)})") if more else first
+        for why, (first, *more) in places.items()
+    ]
+
+
+def _leads(url: str) -> bool:
+    """Say whether a URL can be read; a line of a list that cannot is told by its name, and the others are worked on."""
+    with suppress(NoHost):
+        return bool(target(reached(url)))
+    return False
 
 
 def _refusal(purpose: str, url: str, wanted: Sequence[Allowed] = ()) -> str:

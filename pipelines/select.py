@@ -60,8 +60,9 @@ class Selection:
     """Path, as it can be shown, to the reason."""
 
 
-def select(mirror: Path, commit: str, what: Select) -> Selection:
-    """Find the files that `what` asks for, in the order of their paths. Raises GitError."""
+def select(mirror: Path, commit: str, what: Select, *, secret: bool = False) -> Selection:
+    """Find the files that `what` asks for, in the order of their paths. `secret`: also those that are too secret to be
+    shown to anybody. Raises GitError."""
     with ThreadPoolExecutor(2) as pool:
         listing = pool.submit(_entries, mirror, commit)
         matching = pool.submit(_matching, mirror, commit, what)
@@ -73,13 +74,15 @@ def select(mirror: Path, commit: str, what: Select) -> Selection:
         path = name.decode(errors="surrogateescape")
         if not wanted.match_file(path):
             continue
-        reason = _unfit(name, entries[name].mode) or ("excluded" if excluded.match_file(path) else "")
+        unfit = _unfit(name, entries[name].mode)
+        reason = "" if secret and unfit == NAMED else unfit
+        reason = reason or ("excluded" if excluded.match_file(path) else "")
         reason = reason or ("Umbau's own" if path.startswith(GUARDS) else "")
         if reason:
             left_out[MASKED if reason == NAMED else _shown(name)] = reason
         else:
             looked_at[path] = entries[name].blob
-    hits = list(_read(mirror, looked_at, what, left_out))
+    hits = list(_read(mirror, looked_at, what, left_out, secret=secret))
     usable = {name.decode(): entry for name, entry in entries.items() if not _unfit(name, entry.mode)}
     return Selection(usable, hits, left_out)
 
@@ -133,7 +136,9 @@ def _unfit(name: bytes, mode: bytes) -> str:
     return NAMED if spot(text) else ""
 
 
-def _read(mirror: Path, blobs: Mapping[str, str], what: Select, left_out: dict[str, str]) -> Iterator[Hit]:
+def _read(
+    mirror: Path, blobs: Mapping[str, str], what: Select, left_out: dict[str, str], *, secret: bool
+) -> Iterator[Hit]:
     pattern = re.compile(what.contains)
     for path, blob, data in _contents(mirror, blobs, left_out):
         try:
@@ -145,8 +150,8 @@ def _read(mirror: Path, blobs: Mapping[str, str], what: Select, left_out: dict[s
             continue
         if generated(text):
             left_out[path] = "generated"
-        elif secret := mostly(path, text):
-            left_out[path] = secret
+        elif not secret and (reason := mostly(path, text)):
+            left_out[path] = reason
         else:
             yield Hit(path, blob, text)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 from pathspec import GitIgnoreSpec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -32,9 +33,23 @@ def _glob(pattern: str) -> str:
     return pattern
 
 
+def _url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        usable = not text or (parts.hostname and parts.port != 0)  # which read what may be no number
+    except ValueError:
+        usable = False
+    if not usable:
+        raise PydanticCustomError("url", "an http or https URL is needed here")
+    return text
+
+
 # As long as they may be, patterns go to git as arguments: the system takes 128 kB in one and 2 MB in all.
-Regex = Annotated[str, Field(max_length=10_000, json_schema_extra={"format": "regex"}), AfterValidator(_regex)]
+LONGEST = 10_000
+Regex = Annotated[str, Field(max_length=LONGEST, json_schema_extra={"format": "regex"}), AfterValidator(_regex)]
 Glob = Annotated[str, Field(max_length=1000), AfterValidator(_glob)]
+HasHost = AfterValidator(_url)
+"""Of a URL, if there is one: that its host and port can be read."""
 
 
 class Strict(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ from pipelines.guard.wiring import wired
 from pipelines.guard.words import about, title
 from pipelines.ignore import LeftAlone, ignored
 from pipelines.job import Job, Select
+from pipelines.masking import masked
 from pipelines.select import select
+from pipelines.strict import LONGEST
 from pipelines.text import render
 
 GROUP = "guard.check"  # spelt as no group of shards is: these have a dot before a number only (pipelines.group)
@@ -63,18 +65,17 @@ def guarding(job: Job, repo: Repo, link: str = "") -> Change:
     try:
         known = settings(job, link)
         text, now = script(known), standing(job, repo, known)
-        before = _COUNTS.validate_json(read(f"{folder}/allowed.json") or "{}")
+        before = _allowed(read, f"{folder}/allowed.json")
         same = mark(known) in (read(f"{folder}/check") or "")
         allowed = _fewer(before, now) if same else now
         wiring = wired(job, repo, read, lambda folder: any(path.startswith(f"{folder}/") for path in ws.paths()))
     except (Awkward, LeftAlone) as why:
         raise Refused(str(why)) from None
-    except ValidationError:
-        raise Refused(f"its {folder}/allowed.json cannot be read: put right, or take away, what is there") from None
     files: dict[str, str | None] = {f"{folder}/check": text, **wiring.files}
     files[f"{folder}/allowed.json"] = json.dumps(allowed, indent=2, sort_keys=True) + "\n" if allowed else None
     whole = {path: new for path, new in files.items() if read(path) != new}
-    return Change(job.name, repo, branch(job), "guard", (), whole, title=title(job), about=about(job, allowed, wiring))
+    said = masked(about(job, allowed, wiring))
+    return Change(job.name, repo, branch(job), "guard", (), whole, title=title(job), about=said)
 
 
 def standing(job: Job, repo: Repo, known: Mapping[str, Any]) -> Counts:
@@ -82,8 +83,11 @@ def standing(job: Job, repo: Repo, known: Mapping[str, Any]) -> Counts:
     left alone."""
     parsed = any("names" in one for one in known["old"])
     contains = known["old"][0]["text"] if len(known["old"]) == 1 and not parsed else ""
+    if len(contains) > LONGEST:  # as of hundreds of names: then all files are read
+        contains = ""
     what = Select(files=job.select.files, exclude=job.select.exclude, contains=contains)
-    hits = select(Path(repo.mirror), repo.commit, what).hits
+    # The script has no rules for secrets and looks at all, and nobody is shown what it finds here.
+    hits = select(Path(repo.mirror), repo.commit, what, secret=True).hits
     left = ignored(repo, {hit.path: hit.blob for hit in hits})
     counts = {hit.path: _count(hit.path, hit.text, known, parsed) for hit in hits if hit.path not in left}
     return {path: count for path, count in counts.items() if count}
@@ -102,6 +106,14 @@ def _count(path: str, text: str, known: Mapping[str, Any], parsed: bool) -> int:
 def _fewer(before: Counts, now: Counts) -> Counts:
     """Return what may still stay: never more than before."""
     return {path: min(count, now[path]) for path, count in before.items() if now.get(path)}
+
+
+def _allowed(read: Callable[[str], str | None], path: str) -> Counts:
+    """Return what may stay so far. Raises Awkward."""
+    try:
+        return _COUNTS.validate_json(read(path) or "{}")
+    except ValidationError:
+        raise Awkward(f"its {path} cannot be read: put right, or take away, what is there") from None
 
 
 def _read(repo: Repo, ws: Workspace, path: str) -> str | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from pipelines.errors import Refused
-from pipelines.session import STOPPED, JobArgument, Json, NamedJob, home, job_of, name_of, out, told, user, who
+from pipelines.session import JOBS, STOPPED, JobArgument, Json, NamedJob, home, job_of, name_of, out, told, user, who
 
 if TYPE_CHECKING:
     from pipelines.submission.client import Cluster
@@ -47,10 +48,14 @@ def resume(job: NamedJob, address: Dashboard = "", follow: Follow = False, json:
     on where it was."""
     with told():
         name = name_of(job)
-        lifted = _lifted(name)
-        cluster = _cluster_of(name, address, lifted)
-        if cluster:
-            _begin(cluster, _package(job), follow, json, again=True, lifted=lifted)
+        cluster = _cluster_of(job, name, address)
+        package = _package(job) if cluster else None
+        lifted = _lifted(name)  # last: where something is refused, the pause stays
+        if cluster and package:
+            try:
+                _begin(cluster, package, follow, json, again=True, lifted=lifted)
+            except Refused as why:
+                raise Refused(f"{name} was {lifted}, and that is lifted; {why}" if lifted else str(why)) from None
         goes_on = f"{name} goes on; it was {lifted}. The next `umbau run`, or round of a bot, does what waits"
         out({"job": name, "lifted": lifted, "started": False} if json else goes_on, json)
 
@@ -66,24 +71,43 @@ def _lifted(name: str) -> str:
     return was
 
 
-def _cluster_of(name: str, address: str, lifted: str) -> Cluster | None:
-    """Return where a job is to be started again: at the address; without one on this machine's cluster, if it was
-    submitted there before or that is all that can be meant."""
+def _cluster_of(job: str, name: str, address: str) -> Cluster | None:
+    """Return where a job is to be started again: at the address or else on this machine, if it was submitted there, and
+    by its file at any address; None when it is only paused. Raises Refused."""
+    cluster = _cluster(address) if address else _here()
+    file = Path(job).is_file() or (JOBS / f"{job}.yaml").exists()
+    submitted = cluster is not None and any(one.job == name for one in cluster.submissions())
+    if cluster and submitted and not file:
+        more = f"umbau resume FILE --address {cluster.url}"
+        raise Refused(f"{name} was submitted: give its job file to start it again, {more}")
+    if submitted or (address and file):
+        return cluster
+    if not _paused(name):
+        where = f"was not submitted to {cluster.url}" if cluster else "no Ray cluster is on this machine"
+        raise Refused(
+            f"{name} is not paused, and {where}: `umbau run` goes on where it was. A pause by its budget ends with a "
+            "higher limit; a submitted job is started again at --address"
+        )
+    return None
+
+
+def _here() -> Cluster | None:
+    """Return the cluster of this machine, None when no dashboard answers."""
     from pipelines.door import HERE, knocked
 
-    if not address:
-        try:
-            knocked(HERE)
-        except Refused:
-            if lifted:
-                return None
-            raise Refused(
-                f"{name} is not paused, and no Ray cluster is on this machine: `umbau run` goes on where it was. A "
-                "pause by its budget ends with a higher limit; a submitted job is started again at --address"
-            ) from None
-    cluster = _cluster(address)
-    there = address or not lifted or any(one.job == name for one in cluster.submissions())
-    return cluster if there else None
+    try:
+        knocked(HERE)
+    except Refused:
+        return None
+    return _cluster(HERE)
+
+
+def _paused(name: str) -> bool:
+    from pipelines import steering
+    from pipelines.store import opened
+
+    with closing(opened(home())) as store:
+        return bool(steering.paused(store, name))
 
 
 @submission.command()
@@ -125,6 +149,7 @@ def _begin(cluster: Cluster, package: Package, follow: bool, json: bool, *, agai
     id, started = (found.id, False) if isinstance(found, Submission) else (found, True)
     if started:
         started = cluster.submit(id, package, here, {"umbau": here, "job": name, "revision": revision, "who": user()})
+    if started:
         _noted("submitted", name, {"id": id, "cluster": cluster.url, "revision": revision})
     one = cluster.submission(id)
     words = f"{id} is submitted to {cluster.url}" if started else f"{id} {one.words} already: nothing was started"

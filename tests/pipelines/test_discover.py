@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -266,6 +267,24 @@ def test_a_forge_that_cannot_be_entered_at_all_ends_the_run(planned: Planner, al
 
     with pytest.raises(Refused, match="OURS is not set"):
         planned({"git": f"{TOP}/a/b.git"}, site=Site("gitlab", TOP, access))
+
+
+def test_lines_of_a_list_that_cannot_be_read_leave_the_others(
+    planned: Planner, checkout: Callable[..., Checkout], tmp_path: Path
+) -> None:
+    checkout({"a.py": "x = 1\n"})
+    (tmp_path / "list").write_text("https://[oops\nhttps://gitlab.com:99999999/x\nhttps://127.1/y/z\nbilling\n")
+    told = planned({"list": "list"})
+    assert [repo.name for repo in told.repos] == ["billing"]
+    assert list(told.trouble) == ["list:1", "x", "y/z"]
+    assert "it is no URL" in told.trouble["x"] and "is no address in its usual form" in told.trouble["y/z"]
+
+
+def test_many_repositories_take_a_moment(tmp_path: Path) -> None:
+    many = [{"git": f"{TOP}/a/r{number}"} for number in range(4000)]
+    start = time.process_time()
+    assert len(found(tmp_path, *many, many[0]).sources) == 4000
+    assert time.process_time() - start < 5
 
 
 def test_what_asks_to_be_left_alone(planned: Planner, checkout: Callable[..., Checkout], tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.job import Job
-from pipelines.jobfile import BadJob, load, parse
+from pipelines.jobfile import _FORMS, BadJob, Problem, load, parse, problem
 
 GOOD = "name: greet\nrepos: [{git: .}]\nsteps: [{shell: ruff format}]\n"
 REWRITE = "name: greet\nrepos: [{{git: .}}]\nsteps: [{{rewrite: {{prompt: x, {}}}}}]\n"
@@ -126,6 +126,11 @@ BAD = {
         "job.yaml:3:44",
         "an http or https URL",
     ),
+    "url without end": (GOOD + "forge: {gitlab: 'https://['}\n", "job.yaml:4:17", "an http or https URL"),
+    "url with no port": (GOOD + "forge: {github: {url: 'https://x:y'}}\n", "job.yaml:4:23", "an http or https URL"),
+    "url of a model": (REWRITE.format("model: {url: 'http://x:99999'}"), "job.yaml:3:44", "an http or https URL"),
+    "window": (GOOD + "rollout: {windows: [Mon-Fri 9:00-17:00]}\n", "job.yaml:4:21", "such as `mon-fri 09:00-17:00`"),
+    "author": (GOOD + "merge_request: {author: ada}\n", "job.yaml:4:25", "`Name <address>` is needed here"),
     "plugin": (GOOD.replace("shell: ruff format", "use: mine"), "job.yaml:3:15", "`package.module.Class`"),
     "choice": (GOOD + "shard: {by: files}\n", "job.yaml:4:13", "one of file, directory, owner, symbol is needed"),
     "choice, near": (GOOD + "shard: {by: symbols}\n", "job.yaml:4:13", "did you mean symbol?"),
@@ -218,6 +223,23 @@ def test_the_line_is_shown_with_a_mark_below_the_place(name: str) -> None:
         wrong = re.split(r"\r?\n", text.removeprefix("\ufeff"))[int(line) - 1]
         assert shown == "".join(one if one.isprintable() or one == "\t" else "\ufffd" for one in wrong)
         assert len(mark) == int(column)
+
+
+def test_forms_are_told_in_words() -> None:
+    schema = Job.model_json_schema()
+    shapes = [schema, *schema["$defs"].values()]
+    forms = {
+        name
+        for shape in shapes
+        for name, said in shape.get("properties", {}).items()
+        if "pattern" in json.dumps({key: said[key] for key in said.keys() & {"pattern", "items", "anyOf"}})
+    }
+    assert forms and forms <= _FORMS.keys(), "nobody is shown a regular expression"
+
+
+def test_a_pipe_is_empty_the_second_time(tmp_path: Path) -> None:
+    (tmp_path / "pipe").touch()
+    assert problem(tmp_path / "pipe", ("steps", 0, "codemod"), "no such codemod") == Problem("no such codemod")
 
 
 def test_everything_that_is_missing_is_told_at_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,24 @@ def test_without_a_sites_file_it_is_said_what_to_write(here: Path) -> None:
     (line,) = {one for one in said.split("`") if one.startswith("hosts: ")}
     (here / "umbau.yaml").write_text(line)
     assert not refused(here), "one line is for all that the job names"
+
+
+def test_each_host_is_told_once_and_soon(here: Path) -> None:
+    many = [f"https://git.example.eu/a/r{number}" for number in range(500)]
+    start = time.process_time()
+    said = refused(here, git="\n- git: ".join(many))
+    assert time.process_time() - start < 10
+    assert said.startswith("job.yaml:3:8: git.example.eu is not among the hosts")
+    assert "` (and 500 more places)\n" in said, "the others, and the forge itself"
+    assert said.count("is not among the hosts") == 3, "and one for each model"
+    (here / "repos.txt").write_text("\n".join(["# ours", *many]))
+    file = Path("listed.yaml")
+    file.write_text("name: greet\nrepos: [{list: repos.txt}]\nsteps: [{shell: x}]\n")
+    with pytest.raises(BadJob) as caught:
+        reachable(load(file), file)
+    said = str(caught.value)
+    assert said.startswith("repos.txt:2:1: git.example.eu is") and "` (and 499 more places)\n" in said
+    assert said.count("is not among the hosts") == 1
 
 
 def test_processing_stays_in_the_region(here: Path) -> None:

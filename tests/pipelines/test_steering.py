@@ -17,6 +17,7 @@ from pipelines.steering import pause, paused, resume, spent_up
 from pipelines.store import Store
 from tests.conftest import Checkout
 from tests.endpoint import Endpoint, Says
+from tests.pipelines.host import Answer, Server
 from tests.test_cli import umbau
 
 JOB = """\
@@ -128,3 +129,50 @@ def test_a_paused_job_does_nothing_until_it_is_resumed(file: Path, endpoint: End
     ran = umbau("run", str(file))
     assert ran.returncode == 0, ran.stderr
     assert "8 accepted" in ran.stdout
+
+
+def dashboard(*jobs: str) -> Server:
+    """Return the dashboard of a Ray cluster to which these jobs were submitted, and which takes no more."""
+    told = {"type": "SUBMISSION", "status": "STOPPED", "entrypoint": "sh"}
+    named = [
+        {**told, "submission_id": f"umbau-{one}-1", "metadata": {"umbau": "1", "job": one, "revision": "1"}}
+        for one in jobs
+    ]
+    answers: dict[str, object] = {
+        "/api/authentication_mode": {"authentication_mode": "token"},
+        "/api/version": {"version": "4", "ray_version": "2", "ray_commit": "", "session_name": ""},
+        "/api/jobs/": named,
+    }
+
+    def answer(method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        return Answer(json.dumps(answers[path]).encode()) if path in answers and method == "GET" else Answer(status=404)
+
+    return Server(answer)
+
+
+@pytest.mark.slow
+def test_a_pause_is_lifted_only_where_nothing_is_refused(file: Path, store: Store) -> None:
+    def resumed(*args: str) -> tuple[int, str, bool]:
+        done = umbau("resume", *args)
+        return done.returncode, done.stdout + done.stderr, not paused(store, "count")
+
+    pause(store, "count", "ada", "")
+    code, said, lifted = resumed(str(file), "--address", "http://127.0.0.1:9")
+    assert (code, lifted) == (2, False) and "no Ray dashboard answers" in said
+    with dashboard("count") as there:
+        code, said, lifted = resumed("count", "--address", there.url)
+        assert (code, lifted) == (2, False)
+        assert (
+            f"count was submitted: give its job file to start it again, umbau resume FILE --address {there.url}" in said
+        )
+        code, said, lifted = resumed(str(file), "--address", there.url)
+        assert (code, lifted) == (64, False) and "is a path on this machine" in said
+        file.write_text(JOB.format(repo="https://127.0.0.1/a/b", url="http://127.0.0.1:9"))
+        code, said, lifted = resumed(str(file), "--address", there.url)
+        assert (code, lifted) == (2, True) and ", and that is lifted; the Ray cluster at" in said
+    pause(store, "count", "ada", "")
+    with dashboard() as there:
+        code, said, lifted = resumed("count", "--address", there.url)
+        assert (code, lifted) == (0, True) and "count goes on; it was paused by ada" in said
+        code, said, _ = resumed("count", "--address", there.url)
+        assert code == 2 and f"count is not paused, and was not submitted to {there.url}" in said

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from operators import guard
 from operators.data import Skip
 from operators.source import decode, generated
 from operators.syntax.leftover import leftover
-from operators.syntax.standing import decoded, found, in_code, shown
+from operators.syntax.standing import decoded, found, in_code
 
 CODE = """\
 import numpy as np, os.path as p
@@ -105,7 +104,3 @@ def test_files_are_read_as_the_detector_reads_them(data: bytes, path: str) -> No
     except Skip:
         expected = None
     assert decoded(data, path) == (None if expected is None or generated(expected) else expected)
-
-
-def test_nothing_acts_on_a_terminal() -> None:
-    assert re.fullmatch(r"[ \w\[]+", shown("\x1b[31mold\u202e\x07\tx")) and len(shown("x" * 999)) == 120

@@ -20,7 +20,7 @@ from operators.source import split
 from operators.syntax.standing import matches
 from pipelines.data import Repo
 from pipelines.guard import detector
-from pipelines.guard.change import standing
+from pipelines.guard.change import guarding, standing
 from pipelines.job import Job
 from pipelines.select import select
 from tests.conftest import Checkout
@@ -77,7 +77,7 @@ def test_it_passes_on_what_is_clean_and_tells_what_is_not(checkout: Make) -> Non
     assert check(made) == (
         1,
         [
-            "a.py:2: y = old()  #  [31m",
+            "a.py:2: old code",
             "",
             "This is what the migration j has replaced.",
             "Write `new()`. It is faster.",
@@ -98,7 +98,7 @@ def test_what_stood_there_may_stay_and_no_more(checkout: Make) -> None:
     code, lines = check(made)
     assert (code, lines[:4]) == (
         1,
-        ["a.py:1: old()", "a.py:3: old()", "a.py:4: old()", "a.py: 2 of these 3 lines may stay"],
+        ["a.py:1: old code", "a.py:3: old code", "a.py:4: old code", "a.py: 2 of these 3 lines may stay"],
     )
     assert check(made, "--lower") == (0, ["j: 3 lines of old code may stay, of 4 before"])
     assert json.loads((folder / "allowed.json").read_text()) == {"a.py": 2, "c.py": 1}
@@ -117,6 +117,29 @@ def test_names_that_are_to_be_gone(checkout: Make) -> None:
     at = made.git("rev-parse", "HEAD")
     repo = Repo("r", str(made.folder / ".git"), at, "main")
     assert standing(wanted, repo, detector.settings(wanted, "")) == {"a.py": 1, "a.md": 1}
+
+
+def test_what_is_too_secret_to_be_worked_on_may_stay_and_is_not_told(checkout: Make) -> None:
+    secret = "AKIA" + "IOSFODNN7QWERTY2"
+    files = {"credentials.py": f"AWS = '{secret}'  # from old()\n", ".env": "A=old()\n", f"{secret}.py": "old()\n"}
+    made = checkout(files)
+    wanted = job(select={"files": ["*"], "contains": r"old\("}, guard={"pre_commit": True})
+    repo = Repo("r", str(made.folder / ".git"), made.git("rev-parse", "HEAD"), "main")
+    counts = standing(wanted, repo, detector.settings(wanted, ""))
+    assert counts == dict.fromkeys(files, 1) and secret not in guarding(wanted, repo).about
+    put(made, wanted, counts)
+    assert check(made) == (0, [])
+    made.commit({"credentials.py": files["credentials.py"] + "old()\n"})
+    code, lines = check(made)
+    assert (code, places(lines)) == (1, {"credentials.py:1", "credentials.py:2"}) and secret not in "".join(lines)
+
+
+def test_more_names_than_fit_into_one_pattern(checkout: Make) -> None:
+    made = checkout({"a.md": "old_function_7\n"})
+    names = [f"old_function_{number}" for number in range(1000)]
+    wanted = job(select={"files": ["*"]}, checks=[{"gone": {"names": names, "text": True}}])
+    repo = Repo("r", str(made.folder / ".git"), made.git("rev-parse", "HEAD"), "main")
+    assert standing(wanted, repo, detector.settings(wanted, "")) == {"a.md": 1}
 
 
 PYTHONS = [found for minor in range(9, 16) if (found := shutil.which(f"python3.{minor}"))]
