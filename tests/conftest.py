@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.browsing import chromium, look  # noqa: F401 (fixtures)
 from tests.endpoint import Endpoint
 
 os.environ.update({name: value for name, value in RAY_ENV.items() if name not in os.environ})  # Ray reads it on import
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a script starts in the background
 GIT = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
