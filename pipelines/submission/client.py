@@ -19,6 +19,7 @@ from pipelines.submission.submissions import Submission
 
 PAUSE = 1.0  # seconds between two looks
 TRIES = 30  # looks at a cluster that does not answer, such as one whose head starts anew
+AGENTLESS = 6  # tries, of ten seconds each, to submit to a head that has just begun and has nobody yet to start it
 STOPPING = 30  # seconds that a driver has to end by itself before it is killed; Ray's own default are three
 ENV = {"RAY_JOB_STOP_WAIT_TIME_S": str(STOPPING)}
 
@@ -64,20 +65,24 @@ class Cluster:
         with tempfile.TemporaryDirectory() as folder:
             package.write(Path(folder))
             env = {"working_dir": folder, "env_vars": ENV}
-            start = package.entrypoint(version)
-            try:
-                self._asked(
-                    self._client.submit_job,
-                    entrypoint=start,
-                    submission_id=id,
-                    runtime_env=env,
-                    metadata=dict(metadata),
-                )
-            except Refused as why:
-                if f"{id} already exists" not in str(why):
-                    raise
-                return False
-        return True
+            start, left = package.entrypoint(version), AGENTLESS
+            while True:
+                try:
+                    self._asked(
+                        self._client.submit_job,
+                        entrypoint=start,
+                        submission_id=id,
+                        runtime_env=env,
+                        metadata=dict(metadata),
+                    )
+                except Refused as why:
+                    left -= 1
+                    if f"{id} already exists" in str(why):
+                        return False
+                    if not left or "No available agent" not in str(why):
+                        raise
+                else:
+                    return True
 
     def stop(self, id: str) -> Submission:
         """Ask the driver to end, and wait until it has."""

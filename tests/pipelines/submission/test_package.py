@@ -7,6 +7,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from operators.hosts import pattern
 from operators.outward import Allowed, Policy
 from pipelines.errors import Refused
 from pipelines.jobfile import load
+from pipelines.submission.client import AGENTLESS, Cluster
 from pipelines.submission.package import DRIVER, MOST, SITE, Package, packed
 
 JOB = """\
@@ -203,3 +205,29 @@ def started(folder: Path, python: str, wanted: str) -> subprocess.CompletedProce
     env = {"UMBAU_PYTHON": python, "HOME": str(folder), "PATH": "/usr/bin:/bin"}
     argv = ["sh", DRIVER, wanted, "job.yaml"]
     return subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("times", [2, AGENTLESS])
+def test_a_head_that_has_just_begun_is_asked_again(times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its client is a double: when Ray's agent comes up cannot be chosen."""
+    answers = [RuntimeError("No available agent to submit job, please try again later.")] * times + [None]
+    asked: list[str] = []
+
+    class Client:
+        def submit_job(self, *, submission_id: str, **_: Any) -> None:
+            asked.append(submission_id)
+            if error := answers[len(asked) - 1]:
+                raise error
+
+    cluster = Cluster.__new__(Cluster)
+    monkeypatch.setattr(cluster, "url", "http://head:8265", raising=False)
+    monkeypatch.setattr(cluster, "_client", Client(), raising=False)
+    (tmp_path / "job.yaml").write_text("name: greet\nrepos: [{git: 'http://127.0.0.1:1/b.git'}]\nsteps: [{shell: x}]\n")
+    package = packed(load(tmp_path / "job.yaml"), tmp_path / "job.yaml")
+    if times < AGENTLESS:
+        assert cluster.submit("umbau-greet-1", package, "0.1.0", {})
+        assert len(asked) == times + 1
+        return
+    with pytest.raises(Refused, match="No available agent"):
+        cluster.submit("umbau-greet-1", package, "0.1.0", {})
+    assert len(asked) == AGENTLESS
