@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from tests.browsing import chromium, look  # noqa: F401 (fixtures)
 from tests.endpoint import Endpoint
 
 os.environ.update({name: value for name, value in RAY_ENV.items() if name not in os.environ})  # Ray reads it on import
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a script starts in the background
+if threading.current_thread() is threading.main_thread():  # workers of Ray import this in another
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a script starts in the background
 GIT = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
