@@ -20,7 +20,7 @@ from tests.pipelines.scripted import ScriptedForge
 from tests.pipelines.test_tending import FILES, A, B, World
 
 SOME = 3  # calls that are tried in the fast suite
-MANY = 170  # every fourth
+MANY = 85  # every eighth
 TICKS = 4
 NAMES = (
     "carried",

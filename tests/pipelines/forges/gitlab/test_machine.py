@@ -202,4 +202,4 @@ class TestShort(Machine.TestCase):  # type: ignore[name-defined,misc]
 
 @pytest.mark.slow
 class TestLong(Machine.TestCase):  # type: ignore[name-defined,misc]
-    settings = settings(ORDINARY, max_examples=60, stateful_step_count=25)
+    settings = settings(ORDINARY, max_examples=30, stateful_step_count=25)
