@@ -12,6 +12,7 @@ from pipelines.serve.chat import prompt
 from tests.operators.checkpoint import checkpoint
 
 transformers = pytest.importorskip("transformers")
+pytestmark = pytest.mark.slow  # it runs with those that need Transformers as well
 ADDED = ("<tool_call>", "</think>", "    ")
 TEXTS = [
     *("a </think> b <tool_call>    c", "</think>[/INST]"),
