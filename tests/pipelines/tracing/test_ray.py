@@ -68,7 +68,8 @@ def test_a_trace_is_whole_and_workers_know_no_secret(
     assert len(roots) == 3 and {len(trace) for trace in collector.traces().values()} == {1}
     for root in roots:
         (attempt,) = root.within
-        assert [one.name for one in attempt.within] == ["chat devstral", "check inside", "check tests", "check command"]
+        judges = [f"check {name}" for name in ("secrets", "inside", "tests", "command")]
+        assert [one.name for one in attempt.within] == ["chat devstral", *judges]
         assert all(root.start - 0.05 <= one.start <= one.end <= root.end + 0.05 for one in (attempt, *attempt.within))
     seen = [json.loads(line) for line in (tmp_path / "seen").read_text().splitlines()]
     assert len(seen) == 3 and SECRET not in str(seen)
