@@ -53,9 +53,15 @@ class Node:
         ray = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--disable-usage-stats"]
         ray += [f"--node-ip-address={address}", f"--temp-dir={self.folder / 'ray'}", "--include-log-monitor=false"]
         ray += ["--min-worker-port=0", "--max-worker-port=0", f"--object-store-memory={STORE}", *options]
-        self.child = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("keeper.py")), *_hiding(cluster.driver), *ray],
-            env={**cluster.env, "TMPDIR": str(self.disk), **env},
+        self._argv = [sys.executable, str(Path(__file__).with_name("keeper.py")), *_hiding(cluster.driver), *ray]
+        self._env = {**cluster.env, "TMPDIR": str(self.disk), **env}
+        self._again = True
+        self.child = self._started()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            self._argv,
+            env=self._env,
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=self.said,
@@ -86,6 +92,9 @@ class Node:
         return [one.pid for one in self.processes() if _LANE.match(one.words)]
 
     def up(self) -> bool:
+        late = self.child.poll() is not None and b"timed out during startup" in (self.folder / "said").read_bytes()
+        if late and self._again:  # Ray gives up after thirty seconds, which a busy machine may need
+            self._again, self.child = False, self._started()
         assert self.child.poll() is None, f"{self.name} has ended: {(self.folder / 'said').read_text()[-2000:]}"
         return b"Ray runtime started" in (self.folder / "said").read_bytes()
 
