@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from operators.proc import GitError
+from pipelines.bare import has
 from pipelines.data import Repo
 from pipelines.errors import Refused
-from pipelines.evidence import tree
 from pipelines.evidence.envelope import Envelope, read
 from pipelines.evidence.keys import Public
 from pipelines.evidence.notary import job_of, spec_name
@@ -63,7 +63,7 @@ class Look:
         last = changes[-1]
         held = self._held(last, _asked)
         if isinstance(held, Held) and held.now != last.head and exact:
-            if not tree.has(Path(held.repo.mirror), f"{last.head}^{{commit}}"):
+            if not has(Path(held.repo.mirror), last.head):
                 held = f"{last.head} is not here any more, and {'@'.join(place)} holds another commit"
             else:
                 about, held = f"{about}; {'@'.join(place)} holds another now", replace(held, now=last.head, body=None)
@@ -153,7 +153,7 @@ def _asked(forge: Forge, repo: Repo, stated: Stated) -> Held:
     except (ForgeError, GitError) as why:
         now = request.head or stated.head
         over = request.state in {"merged", "closed"}  # only then a branch may well be deleted
-        if not over or not tree.has(Path(repo.mirror), f"{now}^{{commit}}"):
+        if not over or not has(Path(repo.mirror), now):
             raise
         return Held(repo, now, _body(request), f"it is {request.state}, and {str(why).splitlines()[0]}")
 

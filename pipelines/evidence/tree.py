@@ -93,24 +93,6 @@ def parents(mirror: Path, commit: str) -> list[str]:
     return git(mirror, "show", "--no-patch", "--format=%P", commit).decode().split()
 
 
-def has(mirror: Path, name: str) -> bool:
-    """Say whether there is such an object."""
-    try:
-        git(mirror, "cat-file", "-e", name)
-    except GitError:
-        return False
-    return True
-
-
-def grown(mirror: Path, old: str, new: str) -> bool:
-    """Say whether a commit is another, or has it in its history."""
-    try:
-        git(mirror, "merge-base", "--is-ancestor", old, new)
-    except GitError:
-        return False
-    return True
-
-
 def shallow(mirror: Path) -> bool:
     """Say whether the beginnings of histories are missing. Raises GitError."""
     return git(mirror, "rev-parse", "--is-shallow-repository").strip() == b"true"

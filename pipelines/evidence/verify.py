@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from operators.proc import GitError
+from pipelines.bare import grown
 from pipelines.data import Repo, digest
 from pipelines.evidence import materials, tree
 from pipelines.evidence.envelope import Envelope, broken, signers
@@ -73,7 +74,7 @@ def held_rows(told: Mapping[str, Any], held: Held) -> Iterator[Row]:
     seen = f"{now}, as the mirror has it; the branch cannot be looked at: {held.gone}" if held.gone else now
     yield row("commit", "" if now == _head(told) else f"the branch holds {now}, and not {_head(told)}", seen)
     base = str(external["base"])
-    yield row("base", "" if tree.grown(mirror, base, now) else f"what the branch holds has not grown from {base}", base)
+    yield row("base", "" if grown(mirror, base, now) else f"what the branch holds has not grown from {base}", base)
     try:
         yield _files(told, internal, mirror, base, now)
         same = [tree.diff(mirror, base, now)] == told["predicate"]["runDetails"]["byproducts"]
@@ -131,7 +132,7 @@ def merged_row(told: Mapping[str, Any], change: Stated, target: Held | str) -> R
     if isinstance(target, str):
         return Row("merge", "cannot be checked", f"{target}; {stated}")
     mirror, name, made = Path(target.repo.mirror), target.repo.branch, commit["gitCommit"]
-    if tree.grown(mirror, made, target.now):
+    if grown(mirror, made, target.now):
         return Row("merge", "holds", f"{name} has got {made}; {stated}")
     if tree.shallow(mirror):
         return Row("merge", "cannot be checked", f"the history of {name} is not whole here; {stated}")
